@@ -1,18 +1,19 @@
-//! Files that assembly reads count as inputs, wherever the assembly stands and whichever part of LLVM parses it.
+//! Files that assembly reads are inputs, wherever the assembly is and whichever part of LLVM parses
+//! it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tender_tests::TestSpace;
 
-/// Says what is at `data`, which assembly defines.
+/// Prints the text at `data`, which assembly defines.
 const SAY_DATA: &str = "int puts(const char *);\nextern const char data[];\nint main(void) { return puts(data) < 0; }\n";
 
 const HEAD: &str = ".section .rodata\n.globl data\ndata:\n";
 
 const STACK: &str = ".section .note.GNU-stack,\"\",@progbits\n";
 
-/// Programs that say what is in `d.txt`: name, file with the assembly, its text. Where that is no
-/// C, `main.c` stands beside it.
+/// Programs that print the content of `d.txt`: name, file with the assembly, its text. If that is
+/// not C, `main.c` is beside it.
 fn programs() -> Vec<(&'static str, &'static str, String)> {
     let file_level = |text: &str| format!("{SAY_DATA}__asm__({text});\n");
     let head = r#"".section .rodata\n.globl data\ndata:\n""#;
@@ -62,7 +63,7 @@ fn programs() -> Vec<(&'static str, &'static str, String)> {
         (
             "operand",
             "main.c",
-            // The name of the file is put together when the template is filled in.
+            // The name of the file results from the operands of the template.
             "int puts(const char *);\nint main(void) {\n  const char *p;\n  \
              __asm__(\".pushsection .rodata\\n88: .incbin \\\"d%c1.txt\\\"\\n.byte 0\\n.popsection\\nlea 88b(%%rip), %0\" : \"=r\"(p) : \"i\"(2));\n  \
              return puts(p) < 0;\n}\n"
@@ -111,8 +112,8 @@ fn all_say(space: &TestSpace, text: &str) {
     }
 }
 
-/// Changes what all programs say, and checks that each says it, that each is linked once more, and
-/// nothing else happens.
+/// Changes the text of all programs, and checks that each prints it, that each is linked again, and
+/// nothing else is done.
 #[track_caller]
 fn check(profile: &str) {
     let space = space(profile);
@@ -122,7 +123,7 @@ fn check(profile: &str) {
     space.touch("d.txt", Duration::from_secs(1000));
     space.expect_fresh(&["--release"]);
 
-    // Of the same length: it is the content that counts.
+    // Of the same length, because only the content counts.
     space.write("d.txt", "HELLO");
     space.write("d2.txt", "HELLO");
     let built = space.build(&["--release"]);
@@ -218,7 +219,7 @@ fn file_that_assembly_would_find_earlier_counts() {
     says("first");
 }
 
-/// A module that takes functions over from another one reads what their assembly reads.
+/// A module that imports functions from another one reads the files of their assembly.
 #[test]
 fn files_read_by_assembly_count_for_every_link_that_has_it() {
     for mode in ["thin", "fat"] {

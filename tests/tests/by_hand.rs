@@ -1,5 +1,4 @@
-//! `tender-worker --plan`, the worker by hand, below a parent that has a jobserver, and without
-//! one.
+//! `tender-worker --plan`, the worker run by hand, under a parent with a jobserver and without one.
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
@@ -11,8 +10,7 @@ use tender_tests::interop::{
 };
 use tender_tests::{Started, TestSpace, program, wait_until};
 
-/// A link whose driver leaves half of its output while the job runs, which is a child of the
-/// driver.
+/// A link whose driver has written half of its output while the job, a child of the driver, runs.
 fn link(space: &TestSpace, name: &str, number: usize, job: &CommandLine) -> Value {
     let script = format!(
         "while [ \"$1\" != -o ]; do shift; done; printf half > \"$2\"; {}; printf whole > \"$2\"",
@@ -82,7 +80,7 @@ fn plan_ignores_its_j_under_a_parent() {
     }
 }
 
-/// Where make does not share its slots: one job, and the cure.
+/// If make does not share its slots: one job, and advice.
 #[test]
 fn pool_that_cannot_be_joined_is_reported_once() {
     for (own, text) in
@@ -184,7 +182,7 @@ fn signals_return_all_tokens_to_make() {
     }
 }
 
-/// Which bytes they were, and what the worker died of.
+/// Returns the bytes of the pool, and the exit of the worker.
 #[test]
 fn signals_return_every_byte() {
     for signal in SIGNALS {
@@ -204,7 +202,7 @@ fn signals_return_every_byte() {
     }
 }
 
-/// As under `nohup`, and in the background of a script.
+/// As with `nohup`, or in the background of a script.
 #[test]
 fn tests_of_signals_pass_where_signals_are_ignored() {
     let mut command = Command::new("sh");
@@ -228,7 +226,7 @@ fn signal_that_is_ignored_stays_ignored() {
     started.finish().expect_signal(Signal::TERM.as_raw());
 }
 
-/// LLVM ends the process at some errors.
+/// LLVM aborts the process on some errors.
 #[test]
 fn abort_of_llvm_returns_all_tokens() {
     let pool = Pool::pipe(b"AB");

@@ -1,11 +1,11 @@
-//! The memory cgroups that other tests run in: what they bound, count and leave behind, and what
+//! The memory cgroups of other tests: what they limit and count, that they are removed, and what
 //! tender reads of them.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use tender_tests::{Cgroup, TestSpace, probe, wait_until};
 
-/// What `tender` reads of memory when it runs in the group.
+/// What `tender` reads about memory when it runs in the group.
 fn read(group: &Cgroup) -> serde_json::Value {
     let mut command = Command::new(probe().with_file_name("probe-memory"));
     group.confine(&mut command);

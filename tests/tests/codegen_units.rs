@@ -1,11 +1,11 @@
-//! Codegen units as users see them: large files are cut, and nothing but time shows it.
+//! Codegen units as users see them: large files are cut, and only the time differs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use tender_tests::{Run, TestSpace};
 
-/// A library of two large files that have statics of the same names, tables of functions, a
-/// constructor, a thread-local and a string in common, and a program that calls all of it.
+/// A library of two large files with statics of equal names, tables of functions, constructors,
+/// thread-locals and a common string, and a program that calls everything.
 fn workspace(profile: &str) -> TestSpace {
     let space = TestSpace::new();
     space.write(
@@ -27,7 +27,7 @@ fn workspace(profile: &str) -> TestSpace {
     space
 }
 
-/// Enough for a file that is cut.
+/// Enough code for the file to be cut.
 const FUNCTIONS: usize = 500;
 
 fn large_file(name: &str) -> String {
@@ -99,7 +99,7 @@ fn large_file_is_cut_and_joined_into_one_object() {
     }
 }
 
-/// As in zstd's compressors: little code, most of which is inlined into much, because it must be.
+/// As in zstd's compressors: little code, which forced inlining multiplies.
 #[test]
 fn file_that_grows_by_inlining_is_cut() {
     let space = TestSpace::new();
@@ -174,7 +174,7 @@ fn object_of_one_piece_is_that_of_clang() {
     let words: Vec<&str> =
         left["arguments"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
     let ours = space.read_bytes("target/release/.tender/large/obj/lib/src/left.c.o");
-    // What tools are told is a plain compile.
+    // The command for tools is a plain compile.
     let mut clang = std::process::Command::new(words[0]);
     space.prepare(&mut clang);
     let output = words.iter().position(|word| *word == "-o").unwrap();
@@ -191,7 +191,7 @@ fn forced(space: &TestSpace, pieces: &str, args: &[&str]) -> Run {
     space.run(command).expect_ok()
 }
 
-/// How many pieces each unit was cut into, by the JSON messages.
+/// The number of pieces of each unit, by the JSON messages.
 fn pieces(run: &Run) -> BTreeMap<String, usize> {
     let mut pieces: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
     for message in
@@ -248,8 +248,9 @@ fn forced_number_of_pieces_cuts_the_smallest_files_in_every_mode() {
     }
 }
 
-/// What is compared by address is one object, in whichever piece its address is taken: in every mode, and
-/// where the linker merges no strings. clang's cast to a final class compares vtables.
+/// Objects that are compared by address exist once, whichever piece takes the address, in every
+/// mode, and also if the linker merges no strings. clang's cast to a final class compares addresses
+/// of vtables.
 #[test]
 fn addresses_are_the_same_in_all_pieces_in_every_mode() {
     let source = r#"#include <cstdio>
@@ -293,7 +294,7 @@ int main() {
     }
 }
 
-/// LLVM writes them by itself, while the object's directory is not there yet.
+/// LLVM itself writes them, when the object's directory does not exist yet.
 #[test]
 fn notes_for_coverage_stand_beside_the_object() {
     let space = TestSpace::new();

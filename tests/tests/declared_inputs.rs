@@ -22,7 +22,7 @@ fn space() -> TestSpace {
     space
 }
 
-/// What is compiled or generated in a build, with reasons; nothing is left to do.
+/// Returns what a build compiled or generated, with reasons. A further build does nothing.
 #[track_caller]
 fn built(space: &TestSpace) -> Vec<String> {
     let built = space.build(&[]);

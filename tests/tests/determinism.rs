@@ -1,13 +1,12 @@
-//! The same sources make the same bytes, whatever the number of jobs, the directory, and what was
-//! built before.
+//! The same sources give the same bytes, whatever the number of jobs, the directory, and earlier
+//! builds.
 
 use std::collections::BTreeMap;
 use tender_tests::{TestSpace, vendored};
 
 type Outputs = BTreeMap<String, Vec<u8>>;
 
-/// As many outputs of the same names and bytes. Names those that differ, because bytes tell people
-/// anything.
+/// Expects outputs with the same names and bytes. Shows only the names of different ones.
 #[track_caller]
 fn same(what: &str, expect: &Outputs, found: &Outputs) {
     let names = |outputs: &Outputs| outputs.keys().cloned().collect::<Vec<_>>();
@@ -17,8 +16,8 @@ fn same(what: &str, expect: &Outputs, found: &Outputs) {
     assert!(differ.is_empty(), "{what}: these differ: {differ:?}");
 }
 
-/// `new` makes the workspace anew, each time in another directory. `edit` changes one of its
-/// sources and `undo` that.
+/// `new` writes the workspace, each time in another directory. `edit` changes one of its sources,
+/// and `undo` reverts that.
 #[track_caller]
 fn check(new: impl Fn() -> TestSpace, profile: &str, edit: (&str, &str, &str)) {
     let args = |jobs: &'static str| ["build", jobs, "--profile", profile];
@@ -67,7 +66,7 @@ fn outputs_optimised_with_debug_info_are_reproducible() {
     check(new, "traced", DIAMOND_EDIT);
 }
 
-/// The Lua of `real-world`, in a workspace of its own, and a program that runs a line of it.
+/// The Lua of `real-world` in a workspace of its own, and a program that runs a line of Lua.
 fn lua() -> TestSpace {
     let space = TestSpace::example("real-world");
     space.write("Tender.toml", "[workspace]\nmembers = [\"lua\", \"line\"]\n");

@@ -1,19 +1,18 @@
-//! Whatever is edited, and however: what is built then is what a clean build of the same files
-//! makes, byte for byte.
+//! After any edit, a build has the same result as a clean build of the same files, byte for byte.
 //!
-//! Rounds of fixed seeds. `TENDER_EDITS_ROUNDS=20` makes it so many, `TENDER_EDITS_SEED=17` starts
-//! with that seed: together with one round, that round alone. With `TENDER_EDITS_JOURNAL=FILE`
-//! rounds that are done are noted there, and not done again.
+//! Rounds of fixed seeds. `TENDER_EDITS_ROUNDS=20` sets their number, `TENDER_EDITS_SEED=17` the
+//! first seed; with one round, only that one runs. With `TENDER_EDITS_JOURNAL=FILE`, finished
+//! rounds are recorded there and not repeated.
 
 use std::sync::Mutex;
 use std::time::Instant;
 use tender_tests::edits::{Figures, Journal, Kind, Workshop};
 use tender_tests::rounds::{number, run_in_lanes, show, variable};
 
-/// All modes of link-time optimisation among them.
+/// They include all modes of link-time optimisation.
 const ROUNDS: u64 = 8;
 
-/// Rounds at once.
+/// How many rounds run at once.
 const LANES: usize = 2;
 
 #[test]

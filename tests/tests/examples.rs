@@ -22,20 +22,20 @@ fn check(example: &str, program: &str, profile: &[&str]) {
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), (expected.as_str(), ""), "{run}");
 
     space.expect_fresh(profile);
-    // The same files in both profiles: once is enough where there are many.
+    // The same files are in both profiles, so once is enough.
     if profile.is_empty() || example != "real-world" {
         commands_compile(&space, profile);
     }
 }
 
-/// Each line for editors is a command that works as it stands, and makes the very object that the
-/// build made.
+/// Each entry of compile_commands.json is a command that works, and makes the same object as the
+/// build.
 #[track_caller]
 fn commands_compile(space: &TestSpace, profile: &[&str]) {
     let commands: Vec<serde_json::Value> =
         serde_json::from_str(&space.read("compile_commands.json")).unwrap();
     assert!(!commands.is_empty());
-    // The front end alone where there are many: that is what an editor runs.
+    // Only the front end for large examples, as an editor runs it.
     let whole = commands.len() < 20;
     for command in &commands {
         let words: Vec<&str> = command["arguments"]
@@ -78,8 +78,8 @@ fn example_real_world() {
     }
 }
 
-/// make builds it with either form of jobserver, and as a child of `tender exec`; and again, when
-/// nothing is to be done.
+/// make builds it with either form of jobserver, and as a child of `tender exec`; and again, with
+/// nothing to do.
 #[test]
 fn example_sub_make() {
     let tender = program("tender");

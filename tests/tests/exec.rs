@@ -1,5 +1,5 @@
-//! `tender exec`: the command is alone with the terminal's streams, its end is ours, and its jobs
-//! share the pool.
+//! `tender exec`: only the command uses the standard streams, its exit is that of tender, and its
+//! jobs share the pool.
 
 use camino::Utf8Path;
 use rustix::process::Signal;
@@ -14,7 +14,7 @@ fn exec(space: &TestSpace, options: &[&str], command: &[&str]) -> Run {
     space.tender(&[&["exec"], options, &["--"], command].concat())
 }
 
-/// A shell that reads bytes of its pool, or writes them, and says nothing.
+/// A shell that reads or writes bytes of its pool, without output.
 fn shell(space: &TestSpace, options: &[&str], text: &str) -> Run {
     let pool = "flags=$CARGO_MAKEFLAGS; fifo=${flags##*fifo:}; exec 8<>\"$fifo\"; ";
     exec(space, options, &["sh", "-c", &format!("{pool}{text}")])
@@ -72,7 +72,7 @@ fn exec_leaves_standard_streams_to_the_command() {
     let mut command = space.command(&["exec", "--", "sh", "-c", "cat; echo complaint >&2"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // Not a line, and not UTF-8.
+    // Without a newline, and not UTF-8.
     child.stdin.take().unwrap().write_all(b"a\xff\0b").unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(
@@ -102,14 +102,14 @@ fn take_option_holds_slots_and_tells_how_many() {
     };
     check("-j3", "2", "2");
     check("-j3", "3", "3");
-    // No more than there are.
+    // No more than the pool has.
     check("-j3", "9", "3");
     check("-j1", "4294967295", "1");
-    // Such a command is given no pool: what it starts would run more than the slots that it holds.
+    // Such a command gets no pool, because its children would run more jobs than it holds slots.
     let print = "echo \"[$MAKEFLAGS$CARGO_MAKEFLAGS]\"";
     let run = exec(&space, &["-j3", "--take", "2"], &["sh", "-c", print]).expect_ok();
     assert_eq!(run.stdout, "[]\n", "{run}");
-    // One that holds slots for a command that does not exist gives them back: nothing hangs.
+    // Slots for a command that does not exist are returned: nothing hangs.
     exec(&space, &["-j3", "--take", "2"], &["no-such-command"]).expect_code(127);
 }
 
@@ -122,7 +122,7 @@ fn exec_takes_any_number_of_jobs() {
         assert_eq!(run.stdout.lines().count(), 4, "{run}");
         expect_quiet(&run);
     }
-    // With one slot there is no token to be had; with two there is one.
+    // With one slot there is no token; with two there is one.
     let try_one = "timeout 0.3 dd bs=1 count=1 status=none <&8 | wc -c";
     assert_eq!(shell(&space, &["-j1"], try_one).expect_ok().stdout, "0\n");
     let take_and_return = "dd bs=1 count=1 status=none <&8 | tee /dev/fd/8 | wc -c";
@@ -136,11 +136,11 @@ fn clients_with_a_j_of_their_own_are_warned_about() {
     let space = TestSpace::new();
     space.write("Makefile", "all:\n");
     let run = exec(&space, &["-j2"], &["make", "-s", "-j3"]).expect_ok();
-    // make says so too, in its own words.
+    // make warns too, with its own text.
     let warnings = run.stderr.lines().filter(|line| line.starts_with("warning: "));
     let expect = "warning: `make` has its own option `-j3`, so it does not share the job slots; remove the option";
     assert_eq!(warnings.collect::<Vec<_>>(), [expect], "{run}");
-    // The words of other programs mean something else.
+    // Other programs use the option for something else.
     expect_quiet(&exec(&space, &["-j2"], &["echo", "-j3"]).expect_ok());
 }
 
@@ -203,7 +203,7 @@ fn ninja_runs_three_jobs() {
     share(Tool::NinjaKitware, 3);
 }
 
-/// GNU make passes the name of the FIFO on, though an old one cannot read it.
+/// GNU make passes the name of the FIFO on, although an old one cannot read it.
 #[test]
 fn ninja_below_make_runs_three_jobs() {
     let Some(ninja) = find(Tool::Ninja) else { return };
@@ -258,8 +258,8 @@ fn tokens_that_exec_holds_below_a_parent_count() {
     let holder = CommandLine::new(["sh", "-c", "echo slots {jobs}; exec \"$@\"", "sh"]);
     let words = [holder.words, job.words].concat();
     let holder = CommandLine { words }.under([tender.path.as_str(), "exec", "--take", "2", "--"]);
-    // Its one job may hold two of four slots: three jobs meet in any case, and no more than four
-    // ever.
+    // Its one job may hold two of four slots, so at least three jobs run at once, and never more
+    // than four.
     let run = make.tree(&probes, "outer", 4, &[holder]).arg("-j4").run(&space).expect_ok();
     assert!((3..=4).contains(&probes.log().most_at_once()), "{run}");
     assert!(run.stdout.contains("slots 1\n") || run.stdout.contains("slots 2\n"), "{run}");
@@ -272,9 +272,9 @@ fn tokens_that_are_not_returned_are_reported() {
     let run = shell(&space, &["-j4"], TAKE_TWO).expect_ok();
     let expect = "warning: `sh` ended and did not return 2 job tokens; they are back in the pool\n";
     assert_eq!(run.stderr, expect, "{run}");
-    // One that is killed could not have returned them.
+    // A killed command could not return them, so there is no warning.
     expect_quiet(&shell(&space, &["-j4"], &format!("{TAKE_TWO} kill -KILL $$")).expect_code(137));
-    // A command that returns as many bytes as it took is in order, whatever bytes they are.
+    // A command may return other bytes than it took, if the number is the same.
     expect_quiet(&shell(&space, &["-j4"], &format!("{TAKE_TWO} printf '+x' >&8")).expect_ok());
 }
 
@@ -284,7 +284,7 @@ fn tokens_beyond_those_taken_are_reported() {
     let run = shell(&space, &["-j4"], "printf '++' >&8").expect_ok();
     let expect = "warning: `sh` returned 2 job tokens more than it took; they are discarded\n";
     assert_eq!(run.stderr, expect, "{run}");
-    // Again and again is said once; and the pool does not grow by them.
+    // Repeated surplus is reported once, and the pool does not grow.
     let text = "printf '+++' >&8; sleep 0.05; printf '+++' >&8; sleep 0.05";
     let run = shell(&space, &["-j2"], text).expect_ok();
     assert_eq!(run.stderr.matches("more than it took").count(), 1, "{run}");
@@ -293,13 +293,13 @@ fn tokens_beyond_those_taken_are_reported() {
 #[test]
 fn exec_survives_a_child_that_fills_its_fifo() {
     let space = TestSpace::new();
-    // Until a write would block, and a second time after a pause.
+    // Writes until a write would block, and again after a pause.
     let fill = "timeout 1 dd if=/dev/zero bs=512 count=4096 status=none >&8; true";
     let run = shell(&space, &["-j2"], fill).expect_ok();
     assert_eq!(run.stderr.matches("more than it took").count(), 1, "{run}");
 }
 
-/// Starts a tree of processes that ends by a signal only, and waits until all of it runs.
+/// Starts a tree of processes that ends only by a signal, and waits until all of them run.
 fn start_tree(space: &TestSpace, options: &[&str]) -> tender_tests::Started {
     space.write(
         "Makefile",
@@ -328,7 +328,7 @@ fn signals_end_the_whole_tree() {
         let started = start_tree(&space, &["-j3"]);
         started.signal(signal);
         let run = started.finish();
-        // GNU make ends with code 2 or dies by the signal, by what its jobs died of.
+        // GNU make exits with code 2 or dies by the signal, depending on its jobs.
         assert!([Some(2), Some(128 + signal.as_raw())].contains(&run.status.code()), "{run}");
         assert!(!run.stderr.contains("token") && !run.stderr.contains("INTERNAL"), "{run}");
         wait_until("no job runs", || {
@@ -341,12 +341,12 @@ fn signals_end_the_whole_tree() {
 fn survivors_of_the_command_are_not_waited_for() {
     let space = TestSpace::new();
     let background = "sleep 1000 </dev/null >/dev/null 2>&1 & echo $! > pid";
-    // If it were waited for, this would never end; and it is left running, as under a shell.
+    // If exec waited for it, this test would never end. It keeps running, as under a shell.
     expect_quiet(&exec(&space, &["-j2"], &["sh", "-c", background]).expect_ok());
     assert!(runs(&space, "pid"));
     kill(&space.path("pid"));
 
-    // It holds a token and keeps it: no fault to warn about.
+    // It holds a token and keeps it, which is allowed, so there is no warning.
     let holder = "(dd bs=1 count=1 status=none <&8 >/dev/null; : > took; exec sleep 1000) </dev/null >/dev/null 2>&1 & \
                   echo $! > pid; while ! [ -e took ]; do sleep 0.01; done";
     expect_quiet(&shell(&space, &["-j2"], holder).expect_ok());
@@ -364,7 +364,7 @@ fn kill(file: &Utf8Path) {
 fn fifos_are_removed() {
     let space = TestSpace::new();
     std::fs::create_dir(space.path("tmp")).unwrap();
-    // The place where builds of this user meet stays.
+    // The common directory of this user's builds is kept.
     let is_ours = |name: &str| !name.starts_with("tender-memory-");
     let entries = || {
         let entries = space.path("tmp").read_dir_utf8().unwrap().map(|entry| entry.unwrap());

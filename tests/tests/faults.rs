@@ -1,5 +1,5 @@
-//! Faults of the machine and of the programs around a build: full and unwritable disks, workers
-//! that crash, are killed or are no workers, two builds at once.
+//! Faults of the machine and of the programs of a build: full and unwritable disks, workers that
+//! crash, are killed or are not workers, two builds at once.
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 use rustix::process::{Pid, Signal, kill_process};
@@ -9,7 +9,7 @@ use tender_tests::{Feature, Run, TestSpace, skip, wait_until};
 
 const MAIN: &str = "int main(void) { return 0; }\n";
 
-/// A crate `x` with a program and a library of some size.
+/// A crate `x` with a program and a library with some code.
 fn crate_x() -> TestSpace {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"x\"\n");
@@ -18,11 +18,11 @@ fn crate_x() -> TestSpace {
     space
 }
 
-/// A file system of its own on `target`.
+/// Mounts a small file system on `target`.
 struct Disk<'a>(&'a TestSpace);
 
 impl<'a> Disk<'a> {
-    /// `None` where mounting is not permitted; the test is skipped then.
+    /// `None` if mounting is not permitted; then a skip is reported.
     fn new(space: &'a TestSpace, size: &str) -> Option<Disk<'a>> {
         let target = space.path("target");
         std::fs::create_dir_all(&target).unwrap();
@@ -56,7 +56,7 @@ fn target_directory_that_cannot_be_written_is_reported() {
             "help: choose another one",
         ])
     };
-    // Root may write everywhere, but a file cannot be made a directory.
+    // Root may write everywhere, but cannot create a directory where a file is.
     let space = crate_x();
     space.write("target", "");
     cannot(space.tender(&["build"]));
@@ -75,7 +75,7 @@ fn target_directory_that_cannot_be_written_is_reported() {
     cannot(space.tender(&["build"]));
 }
 
-/// The disk is full somewhere on the way, wherever that is: with room the next build is right.
+/// The disk gets full at some step. With more room the next build is right.
 #[test]
 fn full_disk_is_reported() {
     let mut failures = Vec::new();
@@ -84,14 +84,14 @@ fn full_disk_is_reported() {
         let Some(disk) = Disk::new(&space, &format!("{kilobytes}k")) else { return };
         let run = space.tender(&["build", "-j2"]);
         if run.status.success() {
-            // What it says is built is there.
+            // The outputs that it reports exist.
             space.built("target/debug/x").expect_ok();
         } else {
             let run = run.expect_code(101);
             let says = ["No space left on device", "the disk is full at target/debug"];
             assert!(says.iter().any(|text| run.stderr.contains(text)), "{run}");
-            // lld writes through a mapping, so it learns of a full disk by SIGBUS and tells a story
-            // of its own.
+            // lld writes through a mapping, so on a full disk it gets SIGBUS and prints a stack
+            // dump.
             assert!(!run.stderr.contains("Stack dump"), "{run}");
             assert!(!run.stderr.contains("panicked"), "{run}");
             failures.push(run.stderr);
@@ -105,7 +105,7 @@ fn full_disk_is_reported() {
     assert!(during("could not link `x`"), "none during the link: {failures:#?}");
 }
 
-/// Library crates `c0` to `c5`; `c3` has a unit besides that crashes clang.
+/// Library crates `c0` to `c5`; `c3` also has a unit that crashes clang.
 fn with_a_crash(pragma: &str) -> TestSpace {
     let space = TestSpace::many_crates(6, 1);
     space.write("c3/src/bad.c", format!("#pragma clang __debug {pragma}\nint bad;\n"));
@@ -132,7 +132,7 @@ fn clang_that_crashes_is_reported_with_a_reproducer() {
             for krate in ["c0", "c1", "c2", "c4", "c5"] {
                 assert!(space.exists(&format!("target/debug/lib{krate}.a")), "{krate}: {run}");
             }
-            // The good unit of the same crate too.
+            // The other unit of the same crate is built too.
             assert!(space.exists("target/debug/.tender/c3/obj/lib/src/f0.c.o"), "{run}");
         }
         assert!(!space.exists("target/debug/libc3.a"), "{run}");
@@ -147,14 +147,14 @@ fn clang_that_crashes_is_reported_with_a_reproducer() {
         let crash = space.run(command);
         assert!(!crash.status.success() && crash.stderr.contains("Stack dump"), "{crash}");
 
-        // With the cause gone all is well.
+        // Without the cause everything is built.
         space.write("c3/src/bad.c", "int good;\n");
         space.tender(&["build", "-j2"]).expect_ok();
         space.expect_fresh(&[]);
     }
 }
 
-/// The process ids of the children of `parent` that run `program`.
+/// The pids of the children of `parent` that run `program`.
 fn children(parent: u32, program: &str) -> Vec<Pid> {
     let list = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))
         .unwrap_or_default();
@@ -172,7 +172,7 @@ fn worker_that_is_killed_is_replaced_once() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"x\"\n");
     space.write("src/main.c", MAIN);
-    // Long enough to be met, however fast the machine: the test ends it.
+    // Runs until the test ends it.
     let functions: Vec<String> =
         (0..15_000).map(|i| format!("int f{i}(int x) {{ return x + {i}; }}\n")).collect();
     space.write("src/long.c", functions.concat());
@@ -197,7 +197,7 @@ fn worker_that_is_killed_is_replaced_once() {
 #[test]
 fn builds_of_one_target_directory_wait_for_each_other() {
     let space = TestSpace::new();
-    // The command waits for the second build to say that it waits.
+    // The command waits until the second build has reported its wait.
     let run = "touch started; while ! [ -e go ]; do sleep 0.01; done; : > $OUT_DIR/x.h";
     space.write(
         "Tender.toml",

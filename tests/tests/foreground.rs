@@ -1,4 +1,4 @@
-//! A program that is run in the foreground of a terminal. The test is the terminal and the shell.
+//! A program in the foreground of a terminal. The test acts as the terminal and the shell.
 
 use rustix::process::{Signal, kill_process};
 use std::process::Command;

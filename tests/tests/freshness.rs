@@ -1,4 +1,4 @@
-//! What is rebuilt, why, and above all what is not.
+//! What is rebuilt and why, and what is not rebuilt.
 
 use rustix::process::Signal;
 use std::io::Write;
@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 use tender_tests::{TestSpace, probe, wait_until};
 
-/// A library of two units, of which one reads the public header, and a program that uses it.
+/// A library of two units, one of which reads the public header, and a program that uses it.
 fn pair() -> TestSpace {
     let space = TestSpace::new();
     space.write("Tender.toml", "[workspace]\nmembers = [\"base\", \"app\"]\n");
@@ -28,10 +28,10 @@ int main(void) { printf("%d\n", base() + EXTRA); return 0; }
 
 /// Builds, and checks that exactly these items were rebuilt, in any order, each for its reason:
 /// `ITEM: REASON`, `*` for any reason, `?` for an item that may be rebuilt or not. `@` stands for
-/// the directory of objects, `%` for that of outputs. Then nothing is left to do.
+/// the directory of objects, `%` for that of outputs. A further build does nothing.
 ///
-/// An archive may go along with its units, to the same worker, before it is known what becomes of
-/// them: so it may be made anew where they turn out as before, and nothing follows from that.
+/// An archive may be sent to a worker together with its units, before their results are known. So
+/// it may be made again although they are unchanged; then nothing that needs it is rebuilt.
 #[track_caller]
 fn check(space: &TestSpace, args: &[&str], expect: &[&str]) {
     let built = space.build(args);
@@ -41,7 +41,7 @@ fn check(space: &TestSpace, args: &[&str], expect: &[&str]) {
         .map(|line| line.replace("target/release/", "target/debug/"))
         .map(|line| line.replace("target/debug/.tender/", "@").replace("target/debug/", "%"))
         .collect();
-    // Of several reasons one is told; which, is open.
+    // Of several reasons one is shown; any of them may be.
     for line in &mut found {
         let item = line.split(": ").next().unwrap();
         let open = [format!("{item}: *"), format!("{item}: ?")];
@@ -65,7 +65,7 @@ fn check_after(space: &TestSpace, change: impl FnOnce(&TestSpace), expect: &[&st
     check(space, &[], expect);
 }
 
-/// What follows when one object of `base` has another content, in a program that is linked again.
+/// What is rebuilt when one object of `base` has changed: the program is linked again.
 const RELINKED: [&str; 2] = ["libbase.a: *", "app: the file %libbase.a has changed"];
 
 #[track_caller]
@@ -73,7 +73,7 @@ fn says(space: &TestSpace, text: &str) {
     assert_eq!(space.built("target/debug/app").expect_ok().stdout, format!("{text}\n"));
 }
 
-/// LLVM reads it after translation, in either form of which it counts.
+/// LLVM reads it after translation, and it is an input with both values of `translate`.
 #[test]
 fn profile_is_an_input() {
     for translate in ["parallel", "serial"] {
@@ -114,7 +114,7 @@ fn first_build_builds_all() {
             .map(|s| s.as_str()),
     );
     says(&space, "40");
-    // Profiles do not disturb each other.
+    // Profiles do not affect each other.
     assert_eq!(space.build(&["--release"]).len(), 5);
     space.expect_fresh(&[]);
     space.expect_fresh(&["--release"]);
@@ -124,7 +124,7 @@ fn first_build_builds_all() {
 fn commands_do_not_disturb_each_other() {
     let space = pair();
     space.build(&["-p", "base"]);
-    // What was built for one crate is fresh when all are.
+    // What was built for one crate is up to date in a build of all.
     assert_eq!(space.build(&[]).len(), 2);
     space.expect_fresh(&["-p", "base"]);
 
@@ -138,7 +138,7 @@ fn commands_do_not_disturb_each_other() {
     assert!(built.iter().any(|one| one.unit == "base/src/other.c"), "{built:?}");
     check().expect_nothing_done();
 
-    // Another target directory is another world.
+    // Another target directory has its own state.
     assert_eq!(space.build(&["--target-dir", "elsewhere"]).len(), 5);
     space.expect_fresh(&["--target-dir", "elsewhere"]);
     space.expect_fresh(&[]);
@@ -172,7 +172,8 @@ fn sources_and_headers_count_by_content() {
     check_after(&space, change, &[changed, RELINKED[0], RELINKED[1]]);
     says(&space, "41");
 
-    // Size and time as before, but another content: the time of the last change of the inode tells.
+    // Size and modification time as before, but another content: the change time of the inode
+    // differs.
     let before = space.mtime("base/src/base.c");
     space.edit("base/src/base.c", "41", "42");
     space.set_mtime("base/src/base.c", before);
@@ -197,14 +198,14 @@ fn sources_and_headers_count_by_content() {
     );
     assert!(old == space.outputs("debug"), "the same sources, but another program");
 
-    // A header reaches all that read it, and nothing else.
+    // A header affects all units that read it, and nothing else.
     let header = |item: &str| format!("{item}: the file base/include/base.h has changed");
     let (base, main) = (header("base/src/base.c"), header("app/src/main.c"));
     space.edit("base/include/base.h", "EXTRA 0", "EXTRA 5");
     check(&space, &[], &[&base, &main, RELINKED[0], "app: *"]);
     says(&space, "52");
 
-    // The same object from another source: nothing is linked.
+    // Another source gives the same object: nothing is linked.
     let release = &["--release"][..];
     space.build(release);
     space.edit("base/src/base.c", "return", "/* to the caller */ return");
@@ -213,7 +214,7 @@ fn sources_and_headers_count_by_content() {
 
 #[test]
 fn edits_in_quick_succession_are_seen() {
-    // As fast as possible, each of the same length, so that size and time tell little.
+    // As fast as possible, and of the same length, so that sizes are equal and times nearly so.
     let space = pair();
     for number in 10..40 {
         space.write("base/src/base.c", format!("int base(void) {{ return {number}; }}\n"));
@@ -243,8 +244,8 @@ fn edits_while_it_builds_are_seen() {
 
 #[test]
 fn header_that_changes_while_it_builds_is_seen() {
-    // The program's unit may get what the worker read for the library's, or the new one: the next
-    // build is right anyway.
+    // The program's unit may get the old header, which the worker read for the library's unit, or
+    // the new one. The next build is right in both cases.
     for wait in [false, true] {
         let space = pair();
         let probe = probe();
@@ -254,7 +255,7 @@ fn header_that_changes_while_it_builds_is_seen() {
             format!("{APP}[[generate]]\n{command}outputs = [\"made.h\"]\n"),
         );
         if wait {
-            // Old enough for its stamp to be believed.
+            // Old enough for its stamp to be trusted.
             space.touch("base/include/base.h", Duration::from_secs(10));
         }
         let tender = space.start(space.command(&["build", "-j2"]));
@@ -306,7 +307,7 @@ fn headers_that_appear_or_go_are_seen() {
     says(&space, "2 0");
     let link = "app: the file @app/obj/bin-app/src/main.c.o has changed";
 
-    // One that shadows another.
+    // A header that hides another one.
     space.write("app/first/found.h", "#define FOUND 1\n");
     check(&space, &[], &["app/src/main.c: the file app/first/found.h has appeared", link]);
     says(&space, "1 0");
@@ -314,7 +315,7 @@ fn headers_that_appear_or_go_are_seen() {
     check(&space, &[], &["app/src/main.c: the file app/first/found.h is gone", link]);
     says(&space, "2 0");
 
-    // One that was asked for and not there.
+    // A header that was looked up and did not exist.
     space.write("app/second/maybe.h", "#define MAYBE 3\n");
     check(&space, &[], &["app/src/main.c: the file app/second/maybe.h has appeared", link]);
     says(&space, "2 3");
@@ -322,7 +323,7 @@ fn headers_that_appear_or_go_are_seen() {
     check(&space, &[], &["app/src/main.c: the file app/second/maybe.h is gone", link]);
     says(&space, "2 0");
 
-    // One in a directory that is new as well.
+    // A header in a directory that is also new.
     space.edit("app/src/main.c", "\"found.h\"", "\"sub/found.h\"");
     space.write("app/second/sub/found.h", "#define FOUND 2\n");
     check(&space, &[], &["app/src/main.c: the file app/src/main.c has changed", "app: *"]);
@@ -330,13 +331,13 @@ fn headers_that_appear_or_go_are_seen() {
     check(&space, &[], &["app/src/main.c: the file app/first/sub has appeared", link]);
     says(&space, "7 0");
 
-    // A header that nothing reads may come and go.
+    // A header that nothing reads may be created and removed.
     space.write("app/first/unread.h", "#error unread");
     space.expect_fresh(&[]);
     space.remove("app/first/unread.h");
     space.expect_fresh(&[]);
 
-    // A header that is gone and needed no more is no error.
+    // A removed header that is not needed any more is not an error.
     space.remove("app/first/sub");
     space.edit("app/src/main.c", "#include \"sub/found.h\"", "#define FOUND 9");
     let built = space.build(&[]);
@@ -344,7 +345,7 @@ fn headers_that_appear_or_go_are_seen() {
     says(&space, "9 0");
     space.expect_fresh(&[]);
 
-    // One that is gone and needed is, each time, until it is back.
+    // A removed header that is needed is an error in each build until it is back.
     let header = space.read("base/include/base.h");
     space.remove("base/include/base.h");
     for _ in 0..2 {
@@ -364,7 +365,7 @@ fn commands_profiles_and_interfaces_count() {
     space.build(&[]);
     let objects = "app: the file @app/obj/bin-app/src/main.c.o has changed";
 
-    // The crate's own.
+    // The crate's own flags.
     space.edit(
         "app/Tender.toml",
         "[dep",
@@ -404,7 +405,7 @@ fn commands_profiles_and_interfaces_count() {
     space.build(&[]);
     says(&space, "40");
 
-    // A dependency's.
+    // A dependency's flags.
     space.edit("base/Tender.toml", "[lib]\n", "[lib]\npublic-defines = [\"EXTRA=3\"]\n");
     check(
         &space,
@@ -421,7 +422,7 @@ fn commands_profiles_and_interfaces_count() {
     space.edit("base/Tender.toml", "[lib]\n", "[lib]\nlink = [\"m\"]\n");
     check(&space, &[], &["app: the public interface of base has changed"]);
 
-    // What nothing here is made from.
+    // Changes that affect nothing here.
     space.edit("base/Tender.toml", "name = \"base\"\n", "name = \"base\"\nversion = \"3.0.0\"\n");
     space.edit("app/Tender.toml", "[package]", "# about the app\n[package]");
     space.expect_fresh(&[]);
@@ -441,8 +442,8 @@ fn worker_that_changes_rebuilds_all() {
     space.touch("worker", Duration::from_secs(5));
     assert_eq!(build(), []);
 
-    // Bytes after the end of an ELF file mean nothing to it. A file of its own, because the old one
-    // may still be in use.
+    // Bytes after the end of an ELF file have no effect. A new file, because the old one may be in
+    // use.
     std::fs::copy(space.path("worker"), space.path("other")).unwrap();
     std::fs::File::options()
         .append(true)
@@ -487,7 +488,7 @@ fn outputs_that_are_gone_or_changed_are_rebuilt() {
     check(&space, &[], &["app: the output %app was changed by something other than tender"]);
     assert!(before == space.outputs("debug"), "not what it was");
 
-    // With the state gone as well, or spoilt, all is built again.
+    // If the state is missing too, or damaged, everything is built again.
     space.write("target/debug/.tender/compile_commands.json", "");
     for state in std::fs::read_dir(space.path("target/debug/.tender")).unwrap() {
         let path = state.unwrap().path();
@@ -521,7 +522,7 @@ fn members_that_come_and_go_rebuild_their_archive() {
     space.build(&[]);
     assert!(!names().contains("new.o"), "{}", names());
     space.expect_fresh(&[]);
-    // A member that is gone is not linked, either.
+    // A removed member is not linked.
     space.remove("base/src/base.c");
     let run = space.tender(&["build"]).expect_code(101);
     run.expect_stderr(&["undefined symbol `base`"]);
@@ -555,7 +556,7 @@ fn warnings_are_shown_again() {
     let plain = space.tender(&["build", "--color", "never"]).expect_ok();
     assert!(!plain.stderr.contains('\x1b'), "{plain}");
 
-    // With the cause the warning goes.
+    // Without its cause there is no warning.
     space.write("src/main.c", "int main(void) { return 0; }\n");
     let run = space.tender(&["build"]).expect_ok();
     assert!(!run.stderr.contains("unused") && run.stderr.contains("look here"), "{run}");
@@ -618,7 +619,7 @@ fn generated_files_count_by_content() {
     );
     says(&space, "50");
 
-    // What it writes is the same: nothing that reads it is done again.
+    // Its output is the same: nothing that reads it is rebuilt.
     space.write("base/number.txt", "50\n# a remark\n");
     check(&space, &[], &["sh make.sh: the file base/number.txt has changed"]);
     space.touch("target/debug/.tender/base/out/number.h", Duration::ZERO);
@@ -634,7 +635,7 @@ fn generated_files_count_by_content() {
     );
     says(&space, "50");
 
-    // A command that fails, and one that does not write what it should, are done again.
+    // A command that fails, and one that does not write its outputs, run again.
     space.write("base/make.sh", "echo before >&2; exit 3\n");
     for _ in 0..2 {
         space.tender(&["build"]).expect_code(101).expect_stderr(&["before"]);
@@ -701,7 +702,7 @@ fn directory_in_the_place_of_a_file_counts() {
     space.build(&[]);
     says(&space, "second none");
     space.expect_fresh(&[]);
-    // What lies in it is of no interest.
+    // Its entries do not matter.
     space.write("first/x.h/file", "");
     space.expect_fresh(&[]);
     space.remove("first/x.h/file");

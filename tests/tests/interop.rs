@@ -1,5 +1,5 @@
-//! Other build tools among themselves: they share a pool as `docs/jobserver.md` says of them, and
-//! the harness would see it if more ran than may, or if a token were lost.
+//! Other build tools without tender: they share a pool as `docs/jobserver.md` describes, and the
+//! harness detects too many jobs and lost tokens.
 
 use rustix::process::{Signal, kill_process};
 use tender_tests::TestSpace;
@@ -9,8 +9,7 @@ use tender_tests::interop::{
 };
 use tender_tests::wait_until;
 
-/// `outer -jN` with jobs of its own and two trees of `inner`, of which N run at once, and never
-/// more.
+/// `outer -jN` with jobs of its own and two trees of `inner`: N jobs run at once, and never more.
 #[track_caller]
 fn share(outer: &Found, inner: &Found, n: usize) {
     let space = TestSpace::new();
@@ -24,13 +23,13 @@ fn share(outer: &Found, inner: &Found, n: usize) {
     expect_whole_pool(&run);
 }
 
-/// What becomes of each inner tool below `outer`.
+/// How each inner tool behaves below `outer`.
 #[track_caller]
 fn check(outer: Tool, extra: &[&str], expect: &[(Tool, Sharing)]) {
     let Some(outer) = find(outer) else { return };
     for (inner, sharing) in expect {
         let Some(inner) = find(*inner) else { continue };
-        // A ninja that is alone on a machine of two processors runs three.
+        // A ninja without a pool runs three jobs on a machine with two processors.
         let n = if *sharing == Sharing::Outside { 2 } else { 3 };
         expect_sharing(&inner, n, *sharing, |probes, child| {
             let line = outer.tree(probes, "outer", 0, &[child]);
@@ -80,8 +79,8 @@ fn make_since_4_4_hosts_a_fifo() {
     );
 }
 
-/// Since 13 it reads the form of make 4.4. Before, it warns and runs a job for each processor,
-/// which shows in a pool of one.
+/// Since 13 gcc reads the form of make 4.4. Before, it warns and runs a job for each processor,
+/// which is more than a pool of one.
 #[test]
 fn gcc_reads_a_fifo_since_13() {
     let Some(gcc) = find(Tool::Gcc) else { return };
@@ -163,7 +162,7 @@ fn tender_runs_probe_jobs() {
     assert_eq!(probes.log().most_at_once(), 3, "{run}");
 }
 
-/// All but GNU make give back the bytes that they took; that one gives back as many.
+/// All but GNU make return the bytes that they took; GNU make returns as many.
 #[test]
 fn pool_of_a_test_sees_every_byte() {
     let fifo = [Tool::Make44, Tool::Ninja, Tool::NinjaKitware, Tool::Cargo];
@@ -190,7 +189,7 @@ fn members_of_a_tree_are_found_and_a_kill_is_seen() {
     let Some(ninja) = find(Tool::Ninja) else { return };
     let space = TestSpace::new();
     let pool = Pool::fifo(&space, b"++");
-    // More than can meet, so that they are there until they are killed.
+    // More than can run at once, so that they run until they are killed.
     let probes = Probes::new(&space, 9);
     let line = pool.around(ninja.tree(&probes, "tree", 5, &[]));
     let started = space.start(line.command(&space));
@@ -199,7 +198,7 @@ fn members_of_a_tree_are_found_and_a_kill_is_seen() {
     let of = |name: &str| all.iter().filter(|member| member.name == name).count();
     assert_eq!((of("ninja"), of("probe-job")), (1, 3), "{all:?}");
     for member in &all {
-        // Some end by themselves when others do.
+        // An error is ignored: some end when others do.
         let _ = kill_process(member.pid, Signal::KILL);
     }
     let run = started.finish().expect_signal(9);

@@ -1,4 +1,4 @@
-//! Signals to a build. One test, because signals are for the whole process.
+//! Signals to a build. One test, because signals reach the whole process.
 
 #[path = "engine/space.rs"]
 mod space;
@@ -9,11 +9,11 @@ use space::Space;
 use tender::events::{Event, Sink};
 use tender::graph::Graph;
 
-/// Sends us signals as the build goes along.
+/// Sends signals to this process during the build.
 struct Sender {
-    /// Sent one by one: at the start of an item, then each time that an interruption is told.
+    /// Sent one by one: at the start of an item, then at each report of an interrupt.
     signals: Vec<Signal>,
-    /// How many items have to be running before the first.
+    /// How many items must run before the first signal.
     running: u32,
     pids: Vec<u32>,
     /// Exists when the item is ready for a signal.
@@ -55,7 +55,7 @@ impl Sink for Sender {
 #[test]
 fn signals_end_a_build_and_what_it_started() {
     tender_tests::reset_signals();
-    // Our own workers are killed at once, and the next build continues where this one was.
+    // Workers are killed at once, and the next build continues where this one ended.
     for (signal, number) in [(Signal::INT, 2), (Signal::TERM, 15), (Signal::HUP, 1)] {
         let mut space = Space::new();
         let a = space.library("a", &["sleep 1000000"]);
@@ -77,7 +77,8 @@ fn signals_end_a_build_and_what_it_started() {
         assert_eq!(told.built.len(), 5);
     }
 
-    // An external command gets the signal, and is waited for: it cleans up after itself.
+    // An external command gets the signal, and the build waits for its end, so that it can clean
+    // up.
     let mut space = Space::new();
     let script = "trap 'rm mark; exit 1' INT; echo > mark; while :; do sleep 0.01; done";
     space.generate(&["sh", "-c", script], "out/x");
@@ -87,7 +88,7 @@ fn signals_end_a_build_and_what_it_started() {
     assert_eq!((summary.interrupted, summary.failed), (Some(2), 0));
     assert!(!space.path("mark").exists());
 
-    // One that does not listen is killed by the second signal.
+    // A command that ignores the signal is killed by the second one.
     let mut space = Space::new();
     space.generate(
         &["sh", "-c", "trap '' INT TERM; echo > mark; while :; do sleep 0.01; done"],

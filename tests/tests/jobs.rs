@@ -1,11 +1,11 @@
-//! Never more than N jobs at once, few workers, and a trace and messages that say so truthfully.
+//! Never more than N jobs at once, few workers, and a trace and messages that show this.
 
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::process::Command;
 use tender_tests::{TestSpace, Trace, invariants, vendored};
 
-/// What holds for every trace of a build with `n` jobs that succeeded.
+/// Checks the trace of a successful build with `n` jobs.
 #[track_caller]
 fn check(trace: &Trace, n: u64) {
     assert!(
@@ -36,7 +36,8 @@ fn check(trace: &Trace, n: u64) {
     invariants::live_modules(trace, n).unwrap_or_else(|why| panic!("{why}"));
 }
 
-/// A slot does one thing at a time. Where an item starts says little: its pieces are elsewhere.
+/// A slot has one phase at a time. The slot on which an item starts is not checked, because its
+/// pieces run on others.
 #[track_caller]
 fn one_job_a_slot(trace: &Trace) {
     let mut ends: HashMap<(u64, u64), u64> = HashMap::new();
@@ -54,8 +55,8 @@ fn one_job_a_slot(trace: &Trace) {
     }
 }
 
-/// Names, categories and arguments of complete events; each lies in its item, and those of one
-/// piece do not overlap.
+/// Checks names, categories and arguments of complete events: each is within its item, and those of
+/// one piece do not overlap.
 #[track_caller]
 fn phases_lie_in_their_jobs(trace: &Trace) {
     const UNIT: &[&str] = &[
@@ -118,8 +119,8 @@ fn jobs_of_many_small_crates_are_never_more_than_n() {
         let trace = space.trace_build(&[&format!("-j{n}")]);
         check(&trace, n);
         assert_eq!(trace.jobs().len(), 30 * 3 + 30 + 2);
-        // Nothing is cut here, so every item that has begun holds a slot. With two jobs and a
-        // hundred units, two run at once some time.
+        // Nothing is cut here, so every running item holds a slot. With two jobs and a hundred
+        // units, two run at once at some time.
         let most = trace.max_concurrent_jobs();
         assert!((n.min(2)..=n).contains(&most), "{most} at once of {n}");
     }
@@ -174,7 +175,7 @@ fn trace_of_a_failed_build_is_complete() {
     assert_eq!(trace.counter("tokens", "used").last().unwrap().2, 0);
 }
 
-/// The messages of a build, which are one JSON object a line, after what holds for all of them.
+/// The messages of a build, one JSON object on each line, after checks of all of them.
 #[track_caller]
 fn messages(space: &TestSpace, args: &[&str], success: bool) -> Vec<Value> {
     let args = [&["build", "--message-format", "json"], args].concat();
@@ -235,7 +236,7 @@ fn messages_agree_with_each_other() {
             "{message}"
         );
     }
-    // What is built is where the message says.
+    // The outputs are at the paths in the messages.
     let artifacts: Vec<&Value> =
         first.iter().filter(|message| message["reason"] == "compiler-artifact").collect();
     assert_eq!(artifacts.len(), 6);

@@ -1,5 +1,4 @@
-//! A build that is killed at any moment, or whose worker is, leaves nothing that the next build
-//! could be wrong about.
+//! If a build or its worker is killed at any moment, the next build is right.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
@@ -9,7 +8,7 @@ use tender_tests::{Run, TestSpace, probe, wait_until};
 const CRATES: usize = 8;
 const FILES: usize = 3;
 
-/// A moment of a build: so many objects and outputs are there.
+/// A moment of a build: this many objects and outputs exist.
 #[derive(Clone, Copy, Debug)]
 struct Moment {
     objects: usize,
@@ -25,7 +24,7 @@ const MOMENTS: [Moment; 6] = [
     Moment { objects: 0, outputs: CRATES },
 ];
 
-/// A build of it cannot end before there is a file `go`: one of its commands waits for that.
+/// A build of it cannot end before the file `go` exists, because one of its commands waits for it.
 fn space() -> TestSpace {
     let space = TestSpace::many_crates(CRATES, FILES);
     let probe = probe();
@@ -39,7 +38,7 @@ fn space() -> TestSpace {
     space
 }
 
-/// What an undisturbed build makes. It is the same in every directory.
+/// The outputs of an undisturbed build. They are the same in every directory.
 fn undisturbed() -> BTreeMap<String, Vec<u8>> {
     let space = space();
     space.write("go", "");
@@ -47,7 +46,7 @@ fn undisturbed() -> BTreeMap<String, Vec<u8>> {
     space.outputs("debug")
 }
 
-/// Files below `directory` whose names end so.
+/// The files below `directory` with this end of the name.
 fn count(directory: &Path, end: &str) -> usize {
     let Ok(entries) = directory.read_dir() else { return 0 };
     let of = |path: PathBuf| {
@@ -65,7 +64,7 @@ fn is_alive(pid: u32) -> bool {
     stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
 }
 
-/// Builds, and calls `disturb` with the build's process id and its children's at `moment`.
+/// Builds, and at `moment` calls `disturb` with the pids of the build and of its children.
 fn build_disturbed(space: &TestSpace, moment: Moment, disturb: impl FnOnce(u32, &[u32])) -> Run {
     let _ = std::fs::remove_file(space.path("go"));
     let tender = space.start(space.command(&["build", "-j2"]));
@@ -83,7 +82,7 @@ fn build_disturbed(space: &TestSpace, moment: Moment, disturb: impl FnOnce(u32, 
 }
 
 fn kill(pid: u32) {
-    // It may have ended by itself.
+    // An error is ignored: it may have ended.
     let _ = kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::KILL);
 }
 
@@ -116,7 +115,7 @@ fn worker_that_is_killed_does_not_fail_the_build() {
     for moment in MOMENTS {
         let space = space();
         let run = build_disturbed(&space, moment, |_, children| {
-            // Not the command, nor a worker that has ended for want of work.
+            // Neither the command, nor a worker that has ended because it had no work.
             let name =
                 |pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
             if let Some(worker) = children.iter().find(|pid| name(**pid) == "tender-worker\n") {
@@ -145,7 +144,7 @@ fn build_that_is_killed_again_and_again_is_completed() {
     space.expect_fresh(&[]);
 }
 
-/// A linker knows nothing of us. It is a child of the worker's child.
+/// The linker is a child of the worker's child, the driver.
 #[test]
 fn linker_ends_with_the_build_that_is_killed() {
     use std::os::unix::fs::PermissionsExt;

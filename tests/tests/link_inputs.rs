@@ -1,11 +1,11 @@
-//! What a link reads beyond its own words, and where it looks: libraries, scripts, members of thin
-//! archives, programs. Each step is an edit; then exactly the link is made again, and its result is
-//! that of a clean build.
+//! Files that a link reads or looks up besides its arguments: libraries, scripts, members of thin
+//! archives, programs. After each edit exactly the link is made again, and its result is that of a
+//! clean build.
 
 use std::process::Command;
 use tender_tests::{Run, TestSpace};
 
-/// A program that says what `foo` and `bar` answer.
+/// A program that prints the results of `foo` and `bar`.
 const MAIN: &str = r#"#include <stdio.h>
 int foo(void);
 __attribute__((weak)) int bar(void) { return 0; }
@@ -38,14 +38,14 @@ impl Space {
         Space { space, variables: Vec::new() }
     }
 
-    /// The object of a function that answers `value`.
+    /// The object of a function that returns `value`.
     fn object(&self, path: &str, function: &str, value: u32) {
         self.write(&format!("{path}.c"), format!("int {function}(void) {{ return {value}; }}\n"));
         self.tool(Command::new("cc").args(["-c", "-fPIC", &format!("{path}.c"), "-o", path]));
         self.remove(&format!("{path}.c"));
     }
 
-    /// An archive of one object with `foo`, which answers `value`.
+    /// An archive of one object with `foo`, which returns `value`.
     fn archive(&self, path: &str, value: u32) {
         self.object(&format!("{path}.o"), "foo", value);
         let _ = std::fs::remove_file(self.path(path));
@@ -53,7 +53,7 @@ impl Space {
         self.remove(&format!("{path}.o"));
     }
 
-    /// A shared library with `foo`, which answers `value`.
+    /// A shared library with `foo`, which returns `value`.
     fn shared(&self, path: &str, value: u32) {
         self.object(&format!("{path}.o"), "foo", value);
         let soname = format!("-Wl,-soname,{}", self.path(path));
@@ -82,8 +82,8 @@ impl Space {
         self.run(command)
     }
 
-    /// Builds: exactly these items are made, each for its reason. The program then says `says`, and
-    /// is that of a clean build.
+    /// Builds, and expects exactly these items, each with its reason. The program then prints
+    /// `says`, and is that of a clean build.
     #[track_caller]
     fn check(&self, expect: &[&str], says: &str) {
         let built = self.run_tender(&["build", "-v"]).expect_ok().rebuilt();
@@ -114,7 +114,7 @@ impl Space {
     }
 }
 
-/// The modes of link-time optimisation, which read inputs themselves.
+/// The modes of link-time optimisation, in which the worker reads inputs itself.
 const MODES: [&str; 3] = ["lto = \"off\"", "lto = \"thin\"", "lto = \"fat\""];
 
 #[test]
@@ -126,22 +126,22 @@ fn library_in_an_earlier_directory_is_taken() {
         space.check_first("2 0");
         space.archive("deps/first/libfoo.a", 1);
         space.check(&["app: the file deps/first/libfoo.a has appeared"], "1 0");
-        // What is found first is the only one that counts.
+        // Only the first match is used.
         space.archive("deps/second/libfoo.a", 3);
         space.run_tender(&["build", "-v"]).expect_ok().expect_nothing_done();
         space.remove("deps/first/libfoo.a");
         space.check(&["app: the file deps/first/libfoo.a is gone"], "3 0");
-        // A directory that is new.
+        // A new directory.
         space.archive("deps/absent/libfoo.a", 4);
         space.check(&["app: the file deps/absent/libfoo.a has appeared"], "4 0");
         space.remove("deps/absent");
         space.check(&["app: the file deps/absent/libfoo.a is gone"], "3 0");
-        // A shared library goes before an archive of the same directory.
+        // A shared library is preferred to an archive in the same directory.
         space.shared("deps/second/libfoo.so", 5);
         space.check(&["app: the file deps/second/libfoo.so has appeared"], "5 0");
         space.shared("deps/second/libfoo.so", 6);
         space.check(&["app: the file deps/second/libfoo.so has changed"], "6 0");
-        // Content counts.
+        // Only the content counts.
         let before = space.read_bytes("deps/second/libfoo.so");
         space.write("deps/second/libfoo.so", before);
         space.run_tender(&["build", "-v"]).expect_ok().expect_nothing_done();
@@ -175,7 +175,7 @@ fn files_that_scripts_name_count_and_are_looked_for() {
         space.object("deps/second/part.o", "foo", 2);
         space.object("bar.o", "bar", 20);
         space.ar(&["rcD", "deps/second/libbar.a", "bar.o"]);
-        // The program has a weak one, so an archive is not asked.
+        // The program has a weak definition, so no member of an archive is linked.
         space.check_first("2 0");
         space.write("deps/second/more.ld", "INPUT(bar.o)\n");
         space.check(&["app: the file deps/second/more.ld has changed"], "2 20");
@@ -183,7 +183,7 @@ fn files_that_scripts_name_count_and_are_looked_for() {
         space.check(&["app: the file bar.o has changed"], "2 21");
         space.object("deps/second/part.o", "foo", 3);
         space.check(&["app: the file deps/second/part.o has changed"], "3 21");
-        // Included scripts are looked for from the first directory on.
+        // Included scripts are searched from the first directory on.
         space.object("deps/first/else.o", "bar", 22);
         space.write("deps/first/more.ld", "INPUT(else.o)\n");
         space.check(&["app: the file deps/first/more.ld has appeared"], "3 22");
@@ -331,7 +331,7 @@ fn library_that_changes_while_it_is_linked_is_linked_again() {
     let mut space = Space::new(&["-Ldeps", "-lfoo"], "");
     space.archive("deps/libfoo.a", 1);
     space.archive("next.a", 2);
-    // The linker has read it when it is replaced, and no other process has.
+    // The file is replaced after the linker has read it, and before any other process has.
     let script = "#!/bin/sh\ncc \"$@\" || exit\ncase \"$*\" in *--dependency-file=*) [ ! -e next.a ] || mv next.a deps/libfoo.a;; esac\n";
     space.write("driver", script);
     space.tool(Command::new("chmod").args(["+x", "driver"]));
@@ -356,7 +356,7 @@ fn link_driver_counts_and_where_it_is_found() {
         vec![("CC", "mycc".to_owned()), ("PATH", format!("{0}/one:{0}/two:{path}", space.root()))];
     driver(&space, "two/mycc", "-Wl,--build-id=0x22");
     space.check_first("1 0");
-    // The same program again, to be read and found equal.
+    // The same program again, which is read and found equal.
     driver(&space, "two/mycc", "-Wl,--build-id=0x22");
     space.run_tender(&["build", "-v"]).expect_ok().expect_nothing_done();
     driver(&space, "two/mycc", "-Wl,--build-id=0x23");
@@ -385,7 +385,7 @@ fn link_driver_counts_and_where_it_is_found() {
 fn linker_counts_and_where_the_driver_finds_it() {
     let mut space = Space::new(&["foo.o"], "");
     space.object("foo.o", "foo", 1);
-    // Looked at before LLVM's own directory, because it stands in the driver's own words.
+    // Searched before LLVM's directory, because the driver adds it.
     space.write("bin/README", "");
     space.variables = vec![("CC", format!("cc -B{}", space.path("bin")))];
     space.check_first("1 0");
@@ -421,7 +421,7 @@ fn program_of_a_generator_counts_and_where_it_is_found() {
         space.tool(Command::new("chmod").args(["+x", path]));
     };
     generator("two/generator", 2);
-    // Debug information names the generated file, which a clean build elsewhere has elsewhere.
+    // Without debug information, which has the path of the generated file.
     assert_eq!(space.run_tender(&["build", "-v"]).expect_ok().rebuilt().len(), 4);
     let root = space.root();
     let check = |why: &str, says: &str| {
@@ -447,7 +447,7 @@ fn program_of_a_generator_counts_and_where_it_is_found() {
         "3 0",
     );
 
-    // One that is named by its path, and that another command writes.
+    // A library that is named by its path, and written by another command.
     let commands = "[[generate]]\nrun = [\"./made\"]\noutputs = [\"$OUT_DIR/foo.c\"]\n\
                     [[generate]]\nrun = [\"cp\", \"template\", \"made\"]\ninputs = [\"template\"]\noutputs = [\"made\"]\n";
     space.write("Tender.toml", format!("{manifest}{commands}"));

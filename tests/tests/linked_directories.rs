@@ -4,8 +4,8 @@ use camino::Utf8Path;
 use std::os::unix::fs::symlink;
 use tender_tests::{Run, TestSpace};
 
-/// A workspace `ws` of a crate `app` and a crate `linked`, whose directory is elsewhere:
-/// `ws/linked` leads to `elsewhere`.
+/// A workspace `ws` of a crate `app` and a crate `linked`, whose directory is outside: `ws/linked`
+/// is a symbolic link to `elsewhere`.
 fn space() -> TestSpace {
     let space = TestSpace::new();
     space.write("ws/Tender.toml", "[workspace]\nmembers = [\"app\", \"linked\"]\n");
@@ -17,7 +17,7 @@ fn space() -> TestSpace {
     space
 }
 
-/// `tender build` in `dir`, which the shell calls `pwd`.
+/// `tender build` in `dir`, with `pwd` as the shell's PWD.
 fn build_in(space: &TestSpace, dir: &str, pwd: Option<&Utf8Path>, args: &[&str]) -> Run {
     let mut command = space.command(&[&["build"], args].concat());
     command.current_dir(space.path(dir));
@@ -35,7 +35,7 @@ fn member_behind_a_link_is_found_by_its_logical_path() {
     assert!(space.exists("ws/target/debug/linked"));
     assert!(!space.exists("ws/target/debug/app"), "only the crate that we are in was meant");
     assert!(!space.exists("elsewhere/target"));
-    // Also from a directory in it.
+    // Also in a subdirectory.
     space.remove("ws/target");
     build_in(&space, "ws/linked/src", Some(&space.path("ws/linked/src")), &[]);
     assert!(space.exists("ws/target/debug/linked"));
@@ -57,13 +57,13 @@ fn logical_path_of_another_directory_is_ignored() {
 #[test]
 fn member_is_found_by_its_physical_path_first() {
     let space = space();
-    // A link into the workspace from outside, below another workspace.
+    // A symbolic link into the workspace from outside, below another workspace.
     space.write("other/Tender.toml", "[workspace]\nmembers = [\"app\"]\n");
     symlink("../ws/app", space.path("other/app")).unwrap();
     build_in(&space, "other/app", Some(&space.path("other/app")), &[]);
     assert!(space.exists("ws/target/debug/app"));
     assert!(!space.exists("other/target"));
-    // And by the name of its manifest.
+    // Also by the path of its manifest.
     space.remove("ws/target");
     symlink("ws/app", space.path("shortcut")).unwrap();
     build_in(&space, "", None, &["--manifest-path", "shortcut/Tender.toml"]);
@@ -89,7 +89,7 @@ fn option_for_a_directory_follows_links_as_a_shell_does() {
 
 #[test]
 fn directory_of_a_workspace_behind_a_link_belongs_to_it() {
-    // The directory has no manifest, and there is none above where it really is.
+    // The directory has no manifest, nor has any parent of its physical path.
     let space = TestSpace::new();
     space.write("ws/Tender.toml", "[package]\nname = \"app\"\n");
     space.write("data/main.c", "int main(void) { return 0; }\n");

@@ -1,4 +1,4 @@
-//! What building `tender` itself says where LLVM is missing or of another version.
+//! The error of a build of `tender` itself if LLVM is missing or has another version.
 
 #[path = "../../backend-worker/build/llvm.rs"]
 mod llvm;

@@ -1,8 +1,8 @@
-//! Links whose words do not fit on a command line.
+//! Links whose arguments do not fit on a command line.
 
 use tender_tests::TestSpace;
 
-/// Objects in directories with long names: their paths together exceed what a kernel takes for a
+/// Objects in directories with long names: their paths together exceed the kernel's limit of a
 /// command line, some 2 MiB.
 fn space_of(count: usize, profile: &str) -> TestSpace {
     let space = TestSpace::new();

@@ -1,5 +1,5 @@
-//! Link-time optimisation as users see it: the same behaviour in every mode, code that crosses
-//! crates, archives, freshness, and mistakes that are named with crate and unit.
+//! Link-time optimisation as users see it: the same behaviour in every mode, inlining across
+//! crates, archives, rebuilds, and errors with crate and unit.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -7,12 +7,12 @@ use tender_tests::{Run, TestSpace};
 
 const MODES: [&str; 4] = ["off", "thin-local", "thin", "fat"];
 
-/// What the program of `workspace` says.
+/// The output of the program of `workspace`.
 const SAYS: &str =
     "add 7, scale 116, hook 2, from assembly 42, calls 3, mid caught 5, order first second\n";
 
-/// `app` (C and C++) needs `mid` (C++), which needs `base` (C, and assembly that alone uses one of
-/// its functions).
+/// `app` (C and C++) needs `mid` (C++), which needs `base` (C, and assembly, the only user of one
+/// of its functions).
 fn workspace(profile: &str) -> TestSpace {
     let space = TestSpace::new();
     let members = "members = [\"base\", \"mid\", \"app\"]\n";
@@ -111,7 +111,7 @@ fn says(space: &TestSpace, expect: &str) {
     assert_eq!(run.stdout, expect, "{run}");
 }
 
-/// Standard output of a program of LLVM's.
+/// Standard output of a program of LLVM.
 #[track_caller]
 fn llvm(space: &TestSpace, tool: &str, args: &[&str]) -> String {
     let mut command = Command::new(tender_tests::llvm_bin().join(tool));
@@ -160,7 +160,7 @@ fn libraries_that_are_only_linked_have_no_archive() {
 
 #[test]
 fn code_crosses_crates() {
-    // Called across crates, from C++ to C.
+    // A call across crates, from C++ to C.
     let calls = |mode: &str| {
         let space = in_mode(mode);
         space.tender(&["build", "--release", "-j2"]).expect_ok();
@@ -182,8 +182,8 @@ fn symbols_that_are_used_from_outside_stay() {
         for name in ["base_for_assembly", "base_from_assembly", "main"] {
             assert!(names.contains(&name.to_owned()), "{mode}: no {name} in {names:?}");
         }
-        // Only other modules used it. Merged with them it is gone with the calls; a backend of its
-        // own must leave it to others.
+        // Only other modules use it. After merging it is removed with the calls; a separate backend
+        // must keep it for others.
         assert_eq!(names.contains(&"base_scale".to_owned()), mode == "thin", "{mode}: {names:?}");
     }
 }
@@ -217,13 +217,13 @@ fn modes_can_be_switched_back_and_forth() {
                     "{before} to {mode}: {reason}"
                 );
             }
-            // Machine code from the start.
+            // Not bitcode: assembly is compiled to machine code.
             assert!(rebuilt.iter().all(|rebuild| rebuild.unit != "base/src/jump.s"), "{rebuilt:?}");
         }
         says(&space, SAYS);
         let mut outputs = space.outputs("release");
         if matches!(mode, "thin" | "fat") {
-            // An archive that an earlier build made, and that is still right, may stay.
+            // An archive of an earlier build that is still current is kept.
             outputs.retain(|name, _| name == "app");
         }
         let first = made.entry(mode).or_insert_with(|| outputs.clone());
@@ -246,7 +246,7 @@ fn archive_is_made_when_asked_for() {
         let archive = "target/release/libbase.a";
         let members = llvm(&space, "llvm-ar", &["t", archive]);
         assert_eq!(members.lines().collect::<Vec<_>>(), ["add.o", "jump.o", "scale.o"], "{mode}");
-        // Machine code that any linker takes, with every name in it.
+        // Machine code for any linker, with every symbol.
         let file = llvm(&space, "llvm-readobj", &["--file-headers", archive]);
         assert_eq!(file.matches("Format: elf64-x86-64").count(), 3, "{mode}: {file}");
         let names = defined(&space, archive);
@@ -260,7 +260,7 @@ fn archive_is_made_when_asked_for() {
         space.run(cc).expect_ok();
         space.built("by_hand").expect_code(116);
 
-        // It stays while it is what it would be, and goes with its sources.
+        // It is kept while it is current, and removed when its sources change.
         space.tender(&["build", "--release"]).expect_ok();
         assert_eq!(artifacts(&space), ["app", "libbase.a"]);
         space.edit("base/src/add.c", "x * 2", "x * 3");
@@ -376,7 +376,7 @@ fn link_args_apply_to_modules() {
     }
 }
 
-/// The one line of standard error that has `text`.
+/// The only line of standard error with `text`.
 #[track_caller]
 fn line_with<'a>(run: &'a Run, text: &str) -> &'a str {
     let lines: Vec<&str> = run.stderr.lines().filter(|line| line.contains(text)).collect();
@@ -388,7 +388,7 @@ fn line_with<'a>(run: &'a Run, text: &str) -> &'a str {
 fn duplicate_symbols_are_named_with_their_crates() {
     for mode in MODES {
         let space = in_mode(mode);
-        // In members that are linked for other symbols too.
+        // In members that are also linked for other symbols.
         space.write(
             "mid/src/mid.cc",
             space.read("mid/src/mid.cc") + "extern \"C\" int twice() { return 1; }\n",
@@ -455,7 +455,7 @@ fn unit_that_does_not_translate_is_reported_among_many() {
     }
 }
 
-/// `base` with one more source that is IR or bitcode.
+/// `base` with one more source, which is IR or bitcode.
 fn with_ir(mode: &str, file: &str, content: &[u8]) -> TestSpace {
     let space = in_mode(mode);
     space.write(&format!("base/src/{file}"), content);

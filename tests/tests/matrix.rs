@@ -1,18 +1,18 @@
 //! Every pair of tools shares a pool, or does not, as the table in `docs/jobserver-matrix.md` says.
-//! Each cell is run with the real tools; a tool that is not there is told of, and its row or column
+//! Each cell runs the real tools; a missing tool is reported as a skip, and its row or column is
 //! left out.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use tender_tests::Feature;
 use tender_tests::interop::{Found, Sharing, Tool, expect_sharing_and_whole, find, find_gcc};
 
-/// What a column of the table stands for.
+/// The outer tool of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outer {
     TenderExec,
-    /// With a `[[generate]]` command, where PATH finds that make.
+    /// With a `[[generate]]` command, with that make first in PATH.
     TenderBuild(Tool),
-    /// With a recipe, and a word more.
+    /// With a recipe, and one more argument.
     Make(Tool, Option<&'static str>),
     /// With a build script.
     Cargo,
@@ -28,7 +28,7 @@ const OUTERS: [(&str, Outer); 7] = [
     ("cargo", Outer::Cargo),
 ];
 
-/// What the rows stand for.
+/// The inner tools of the rows.
 const INNERS: [(&str, Tool); 9] = [
     ("make before 4.4", Tool::Make43),
     ("make since 4.4", Tool::Make44),
@@ -70,7 +70,7 @@ fn table() -> (Vec<String>, Vec<(String, Vec<Sharing>)>) {
         "refused" => Sharing::Refused,
         _ => panic!("{path}: not a word of the table: {word:?}"),
     };
-    // After the line that makes it a table.
+    // After the line of dashes.
     let rows =
         rows.skip(1).map(|(name, cells)| (name, cells.iter().map(sharing).collect())).collect();
     (header, rows)
@@ -96,7 +96,7 @@ fn check(column: &str) {
     let number = header.iter().position(|name| name == column).expect("the table has the column");
     let outer = OUTERS[number].1;
     let Some(host) = find(host(outer)) else { return };
-    // The make that PATH is to find: what is started beside the commands has to see it too.
+    // The make that PATH has to find, also for the probe of its version.
     let make = match outer {
         Outer::TenderBuild(make) => match find(make) {
             Some(make) => Some(make.path.parent().expect("a program is in a directory").to_owned()),
@@ -122,18 +122,17 @@ fn host(outer: Outer) -> Tool {
 fn cell(outer: Outer, host: &Found, make: Option<&Utf8PathBuf>, inner: &Found, expect: Sharing) {
     let by_tender = host.tool == Tool::Tender;
     let n = match expect {
-        // A make of one slot has no pool; and a ninja that is alone on a machine of two processors
-        // runs three.
+        // A make with one slot has no pool, and a ninja without a pool runs three jobs on a machine
+        // with two processors.
         Sharing::Outside if by_tender => 1,
         Sharing::Outside => 2,
         _ => 3,
     };
-    // A gcc that is outside runs no more than a job for each processor. The jobs of the outer tool
-    // are more.
+    // A gcc outside of the pool runs one job for each processor, and the outer tool has more jobs.
     let beside = usize::from(inner.tool == Tool::Gcc && expect == Sharing::Outside && !by_tender);
     let jobs = format!("-j{n}");
     let run = expect_sharing_and_whole(inner, n, expect, |probes, child, after| {
-        // Below `exec` it has to be the command itself, because that decides what it is told.
+        // Below `exec` it has to be the command itself, because the command decides the dialect.
         let child = if outer == Outer::TenderExec { child } else { child.then(after) };
         match outer {
             Outer::TenderExec => child.under([host.path.as_str(), "exec", &jobs, "--"]),
@@ -151,11 +150,11 @@ fn cell(outer: Outer, host: &Found, make: Option<&Utf8PathBuf>, inner: &Found, e
         }
     });
     if by_tender && expect != Sharing::Refused {
-        // It says so when a child lost tokens, or returned more than it took.
+        // It warns if a child lost tokens, or returned more than it took.
         assert!(!run.stderr.contains("token"), "{run}");
     }
     if outer == Outer::TenderExec && expect != Sharing::Refused {
-        // The pool of another one is lent to this one, and has to be whole when it has ended.
+        // Runs in the pool of another host, in which no token may be missing at the end.
         let exec = [host.path.as_str(), "exec"];
         let run = expect_sharing_and_whole(inner, n, expect, |_, child, after| {
             let child = child.under(exec.into_iter().chain(["--"])).then(after);

@@ -1,15 +1,15 @@
-//! What is seen of memory where it is the limit: in the lines for people, the messages, the trace
-//! and the timings page.
+//! Reports of memory if it is the limit: in the text output, the JSON messages, the trace and the
+//! timings page.
 
 use serde_json::Value;
 use std::collections::BTreeSet;
 use tender_tests::{Cgroup, Run, Terminal, TestSpace, Trace, invariants, probe};
 
 const MIB: u64 = 1 << 20;
-/// No two units of C++ have leases within it at once: the model's least for one is 152 MiB.
+/// It has no room for the leases of two C++ units: the smallest estimate of one is 152 MiB.
 const BUDGET: u64 = 180 * MIB;
 
-/// One library of so many units of C++, each of which takes a while.
+/// One library of `units` C++ units, each of which takes some time.
 fn heavy(units: u32) -> TestSpace {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"heavy\"\n");
@@ -50,7 +50,7 @@ fn verbose_output_tells_budget_waits_and_cost() {
         "{cost}"
     );
     assert!(!cost.contains("killed"), "{cost}");
-    // A build that runs nothing has no cost.
+    // A build that runs nothing reports no memory.
     let run = build(&space, &["-v"]);
     assert!(!run.stderr.contains("Memory peak"), "{run}");
 }
@@ -95,7 +95,7 @@ fn json_tells_memory_in_numbers() {
     assert_eq!(summary["waits"], waits.len(), "{summary}");
     assert_eq!((&summary["budget"], &summary["killed_by_kernel"]), (&BUDGET.into(), &0.into()));
     assert!(summary["waited_us"].as_u64() >= summary["short_us"].as_u64(), "{summary}");
-    // No samples were asked for.
+    // Without a request for samples.
     assert_eq!(of(&all, "pressure").len() + of(&all, "memory").len(), 0);
 }
 
@@ -155,7 +155,7 @@ fn build_with_one_job_waits_for_no_memory() {
     assert!(run.stderr.contains("; no item waited for memory"), "{run}");
 }
 
-/// Crates whose commands last until there is a file `go`; each has a lease of 64 MiB.
+/// Crates whose commands last until the file `go` exists; each has a lease of 64 MiB.
 fn waiting(crates: u32) -> TestSpace {
     let space = TestSpace::new();
     space.write("Tender.toml", "[workspace]\nmembers = [\"c*\"]\n");
@@ -179,7 +179,7 @@ fn bar_shows_that_memory_is_the_limit() {
     let mut command = space.command(&["build", "-j4", "--memory=100Mi"]);
     command.env("TERM", "xterm-256color");
     let mut terminal = Terminal::start(120, command);
-    // One runs, and the fourth slot has nothing to run.
+    // One item runs, and the fourth slot has no item.
     terminal.shows("2 slots wait for memory");
     space.write("go", "");
     assert!(terminal.ends().success(), "{}", terminal.screen());

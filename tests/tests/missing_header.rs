@@ -1,5 +1,4 @@
-//! A header that clang does not find although the workspace has it: what to do is said, in text and
-//! in JSON.
+//! Advice if clang does not find a header that the workspace has, in text and in JSON.
 
 use tender_tests::TestSpace;
 
@@ -19,7 +18,7 @@ fn workspace(header: &str) -> TestSpace {
     space
 }
 
-/// Fails, and says `help` once, in text and in JSON, when it checks and when it builds.
+/// Expects a failure with `help` once, in text and in JSON, of `check` and of `build`.
 #[track_caller]
 fn check(space: &TestSpace, help: &str) {
     for command in ["build", "check"] {
@@ -52,7 +51,7 @@ fn include_of_a_crate_without_a_library_is_explained() {
         &space,
         "`include/own/own.h` is not searched, because this crate has no library: add `include = [\"include\"]` to `[package]` in programs/app/Tender.toml",
     );
-    // As it says.
+    // Following the advice works.
     space.edit(
         "programs/app/Tender.toml",
         "name = \"app\"\n",
@@ -91,7 +90,7 @@ fn header_of_a_library_that_is_no_dependency_is_explained() {
 #[test]
 fn header_that_no_crate_has_is_reported_as_it_is() {
     check_without_help(&workspace("nowhere.h"));
-    // A directory is no header.
+    // A directory is not a header.
     let space = workspace("own");
     space.write("programs/app/include/own/own.h", "");
     check_without_help(&space);

@@ -1,5 +1,5 @@
-//! Pools that are none, or behave oddly: what MAKEFLAGS names may be anything, and so may be what
-//! comes out of it. One warning, one job, no hang, and what is no pool is neither read nor written.
+//! Values of MAKEFLAGS that name no pool, and pools that behave oddly. Expected: one warning, one
+//! job, no hang, and no read or write of a file that is not a pool.
 
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
@@ -20,8 +20,8 @@ fn tender() -> Found {
     find(Tool::Tender).expect("it is the program under test")
 }
 
-/// A build of three jobs and a command under `exec`, each with these flags and, as descriptor 7,
-/// what is given: one job at a time, and one warning with these texts.
+/// A build of three jobs, and a command under `exec`, each with these flags and perhaps a
+/// descriptor 7. Expects one job at a time, and one warning with these texts.
 #[track_caller]
 fn expect_one_job(flags: &str, seven: Option<&OwnedFd>, texts: &[&str]) {
     let space = TestSpace::new();
@@ -44,11 +44,11 @@ fn run_with(space: &TestSpace, line: CommandLine, flags: &str, seven: Option<&Ow
     space.run(command)
 }
 
-/// The child has a copy of the descriptor, under the number 7.
+/// The child has a copy of the descriptor with the number 7.
 #[expect(unsafe_code, reason = "a descriptor is copied between fork and exec")]
 fn inherit(command: &mut Command, fd: &OwnedFd) {
     let from = rustix::io::fcntl_dupfd_cloexec(fd, 10).unwrap();
-    // SAFETY: dup2(2) may be called after a fork, and the copy is kept open by the closure.
+    // SAFETY: dup2(2) may be called after a fork, and the closure keeps the original open.
     unsafe {
         command.pre_exec(move || match libc::dup2(from.as_raw_fd(), 7) {
             7 => Ok(()),
@@ -69,7 +69,7 @@ fn descriptor_of_a_file_or_a_socket_is_not_read() {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(b"++++").unwrap();
     file.seek(SeekFrom::Start(1)).unwrap();
-    // The description is shared, and its offset with it.
+    // The open file description is shared, and so is its offset.
     expect_one_job(SEVEN, Some(&file.try_clone().unwrap().into()), &NO_PIPE);
     assert_eq!((file.stream_position().unwrap(), file.metadata().unwrap().len()), (1, 4));
 
@@ -81,7 +81,7 @@ fn descriptor_of_a_file_or_a_socket_is_not_read() {
     assert!(peer.read(&mut [0]).is_err(), "nothing was written");
 }
 
-/// A pseudo terminal: who types, the program's end, and its path.
+/// A pseudo-terminal: the end of the keyboard, the program's end, and its path.
 fn terminal() -> (OwnedFd, OwnedFd, String) {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let typist = rustix::pty::openpt(flags).unwrap();
@@ -96,7 +96,7 @@ fn terminal() -> (OwnedFd, OwnedFd, String) {
 #[test]
 fn terminal_is_not_read() {
     let (typist, screen, path) = terminal();
-    // A read waits until a key is typed, and takes it.
+    // A read would wait for a key and take it.
     expect_one_job(SEVEN, Some(&screen), &NO_PIPE);
     rustix::io::write(&typist, b"+++\n").unwrap();
     expect_one_job(SEVEN, Some(&screen), &NO_PIPE);
@@ -109,7 +109,7 @@ fn terminal_is_not_read() {
     expect_one_job(SEVEN, Some(&screen), &NO_PIPE);
 }
 
-/// They end at once (`null`), or have bytes for each reader and cannot be written to (`full`).
+/// `null` is always at its end; `full` has bytes for each reader and cannot be written.
 #[test]
 fn devices_such_as_dev_null_are_no_pools() {
     for path in ["/dev/null", "/dev/full", "/dev/zero"] {
@@ -119,7 +119,7 @@ fn devices_such_as_dev_null_are_no_pools() {
     }
 }
 
-/// As a daemon's device may at any time.
+/// As the device of a daemon may at any time.
 #[test]
 fn device_that_fails_is_reported_once_and_one_job_runs() {
     let Some(path) = failing_device() else { return };
@@ -143,7 +143,7 @@ fn standard_streams_are_no_pools() {
         let space = TestSpace::new();
         let probes = Probes::new(&space, 1);
         let build = tender().tree(&probes, "inner", 3, &[]);
-        // Even where they are a pipe.
+        // Even if they are a pipe.
         let line = build.under(["sh", "-c", "\"$@\" <&3 2>err", "sh"]);
         let flags = format!("MAKEFLAGS= -j4 --jobserver-auth={auth}");
         let run = pool.around(line.under(["env", &flags])).run(&space).expect_ok();
@@ -168,7 +168,7 @@ fn pools_that_cannot_be_joined_are_reported_once() {
     let check = |auth: &str, texts: &[&str]| {
         let _ = std::fs::remove_file(space.path("probes.log"));
         let child = tender().tree(&probes, "inner", 3, &[]);
-        // All is built again: a command that has run is up to date.
+        // Removed, so that everything is built again.
         let _ = std::fs::remove_dir_all(space.path("inner/target"));
         let mut command = child.command(&space);
         command.env("MAKEFLAGS", format!(" -j4 --jobserver-auth={auth}"));
@@ -207,7 +207,7 @@ fn fifo_without_tokens_or_host_does_not_hang() {
     expect_no_warning(&run);
 }
 
-/// It may not be opened, as where it is another user's.
+/// It may not be opened, as if it belonged to another user.
 #[test]
 fn fifo_that_may_not_be_opened_is_reported() {
     let space = TestSpace::new();
@@ -216,7 +216,7 @@ fn fifo_that_may_not_be_opened_is_reported() {
     let probes = Probes::new(&space, 1);
     let mut line = tender().tree(&probes, "inner", 3, &[]);
     if File::open(space.path("pool")).is_ok() {
-        // We may do anything; so without that.
+        // Root may open anything, so it drops that capability.
         let without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"];
         let mut try_it = Command::new(without[0]);
         try_it.args([without[1], "sh", "-c", "! [ -r \"$0\" ]", space.path("pool").as_str()]);
@@ -239,7 +239,7 @@ fn jobs_may_be_a_hundred_thousand() {
     let run = tender().tree(&probes, "tree", 8, &[]).arg("-j100000").run(&space).expect_ok();
     assert_eq!(probes.log().most_at_once(), 8, "{run}");
     expect_no_warning(&run);
-    // A parent that announces so many, however many it has.
+    // A parent that announces that many slots, whatever it has.
     let space = TestSpace::new();
     for pool in [Pool::fifo(&space, b"ABC"), Pool::pipe(b"ABC")] {
         let space = TestSpace::new();
@@ -253,7 +253,7 @@ fn jobs_may_be_a_hundred_thousand() {
     }
 }
 
-/// More bytes than slots are said to be, and none that a host would write: they are tokens like any
+/// More bytes than announced slots, and none that a host would write: they are tokens like any
 /// other.
 #[test]
 fn pool_of_arbitrary_bytes_keeps_them() {
@@ -274,7 +274,7 @@ fn pool_of_arbitrary_bytes_keeps_them() {
     }
 }
 
-/// The FIFO is that child's alone, and so is the harm.
+/// Only that child has the FIFO, so no other child is affected.
 #[test]
 fn child_that_fills_its_fifo_is_reported_and_the_pool_works() {
     const FILL: &str = "flags=$CARGO_MAKEFLAGS; exec 8<>\"${flags##*fifo:}\"; \

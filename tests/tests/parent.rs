@@ -1,5 +1,5 @@
-//! `tender` as a child of a make, of itself, and as the host of what its commands start: one pool,
-//! and all of it is back after.
+//! `tender` as a child of make and of itself, and as the host of its commands: one pool, in which
+//! no token is missing at the end.
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::os::unix::process::CommandExt;
@@ -41,7 +41,7 @@ fn build_that_is_alone_gets_the_whole_pool() {
     }
 }
 
-/// The steps of two builds, compilers' threads and all, as their traces tell.
+/// The changes of the number of used slots in two builds, by their traces.
 #[test]
 fn steps_of_two_builds_keep_to_one_pool() {
     for make in makes() {
@@ -64,7 +64,7 @@ fn steps_of_two_builds_keep_to_one_pool() {
                 .arg(&format!("-j{n}"))
                 .run(&space)
                 .expect_ok();
-            // Both give times of the same clock.
+            // Both have times of the same clock.
             let events = traces.iter().flat_map(|trace| Trace::read(trace).events).collect();
             let most = Trace { events }.max_concurrent_phases();
             assert!(most <= n, "{most} steps at once of {n}: {run}");
@@ -93,16 +93,16 @@ fn build_that_fails_returns_all_tokens() {
     }
 }
 
-/// What of tender's runs four jobs.
+/// The command of tender with four jobs.
 #[derive(Clone, Copy, PartialEq)]
 enum Runs {
     Build,
-    /// Of the same make as above.
+    /// A recipe of the same make as above.
     Exec,
 }
 
-/// `make -j3` with four jobs below tender, of which three run, all in a process group of their own;
-/// and tender's process.
+/// `make -j3` with four jobs below tender, of which three run, in a process group of their own; and
+/// tender's pid.
 fn start(make: &Found, space: &TestSpace, runs: Runs) -> (Started, Pid) {
     let probes = Probes::new(space, ENDLESS);
     let child = match runs {
@@ -116,7 +116,7 @@ fn start(make: &Found, space: &TestSpace, runs: Runs) -> (Started, Pid) {
     let started = space.start(command);
     wait_until("three jobs run", || probes.log().jobs.len() == 3);
     let of_make = started.children();
-    // Where the recipe is run by a shell, tender is the shell's child.
+    // If a shell runs the recipe, tender is the shell's child.
     let tender =
         of_make.iter().copied().flat_map(|pid| [vec![pid], children(pid)].concat()).find(|pid| {
             let exe = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
@@ -132,7 +132,7 @@ fn children(pid: u32) -> Vec<u32> {
     text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
-/// The jobs are gone when the pool is whole.
+/// The jobs have ended when all tokens are back.
 #[track_caller]
 fn expect_all_over(space: &TestSpace, run: &Run) {
     expect_whole_pool(run);
@@ -187,7 +187,7 @@ fn recipe_without_a_plus_runs_one_job_and_the_cure_is_told() {
         let child = tender().tree(&probes, "inner", 4, &[]);
         let mut tree = make.tree(&probes, "outer", 0, &[child]);
         space.edit("outer/Makefile", "+@", "@");
-        // A FIFO can be opened by each process that knows its path, so no `+` is needed.
+        // Any process that knows the path of a FIFO can open it, so no `+` is needed.
         if make.tool == Tool::Make44 {
             tree = tree.arg("--jobserver-style=pipe");
         }
@@ -195,7 +195,7 @@ fn recipe_without_a_plus_runs_one_job_and_the_cure_is_told() {
         assert_eq!((probes.log().finished(), probes.log().most_at_once()), (4, 1), "{run}");
         expect_one_warning(&run, &["put `+` before the command", "one job at a time"]);
 
-        // A `-j` of ours changes nothing, and is no second warning.
+        // A `-j` has no effect, and causes no second warning.
         space.remove("inner/target");
         space.remove("probes.log");
         space.edit("outer/Makefile", " build", " build -j3");
@@ -280,7 +280,7 @@ fn dry_run_does_nothing() {
         "{run}"
     );
     assert!(!workspace.exists("target") && !workspace.exists("made"), "{run}");
-    // Without -n the same makefile does it.
+    // Without -n the same makefile builds.
     make.tree(&Probes::new(&space, 1), "outer", 0, &children[4..])
         .arg("-j2")
         .run(&space)
@@ -297,7 +297,7 @@ fn tender_below_tender_shares_its_pool() {
     let run = tree.run(&space).expect_ok();
     assert_eq!((probes.log().finished(), probes.log().most_at_once()), (5, 2), "{run}");
     expect_no_warning(&run);
-    // As a command of a build, too.
+    // Also as a command of a build.
     for file in ["inner/target", "probes.log"] {
         space.remove(file);
     }
@@ -317,7 +317,7 @@ fn commands_of_a_build_that_run_make_use_the_pool() {
         assert_eq!(probes.log().of("a").finished(), 5, "{run}");
         assert_eq!(probes.log().most_at_once(), 3, "{run}");
         expect_no_warning(&run);
-        // Alone it gets all; and two of them share.
+        // Alone it gets all slots; two of them share.
         for (name, children) in [("alone", &children[1..]), ("both", &children[..])] {
             space.remove("probes.log");
             let run = tender().tree(&probes, name, 0, children).arg("-j3").run(&space).expect_ok();
@@ -339,7 +339,7 @@ fn make_in_a_command_needs_one_slot() {
     }
 }
 
-/// `make -j2` with a recipe that leaves a server running, whose number is in `server.pid`.
+/// `make -j2` with a recipe that leaves a server running, whose pid is in `server.pid`.
 #[track_caller]
 fn server_holds_up_nobody(make: &Found, space: &TestSpace, words: &[&str]) {
     let child = CommandLine::new([program("tender").as_str()].iter().chain(words).copied());
@@ -352,7 +352,7 @@ fn server_below(make: &Found, space: &TestSpace, child: CommandLine) -> Run {
         make.tree(&Probes::new(space, 1), "outer", 0, &[child]).arg("-j2").run(space).expect_ok();
     assert!(!run.stderr.contains("INTERNAL"), "{run}");
     let server = space.read("server.pid").trim().parse().unwrap();
-    // make waits for the end of its pipe; had the server kept that open, it would be over by now.
+    // make waits for the end of its pipe, so the server has not kept the pipe open.
     kill_process(Pid::from_raw(server).unwrap(), Signal::KILL).expect("the server runs");
     run
 }
@@ -361,7 +361,7 @@ fn server_below(make: &Found, space: &TestSpace, child: CommandLine) -> Run {
 fn server_that_a_command_starts_does_not_hold_up_make() {
     for make in makes() {
         let space = TestSpace::new();
-        // It has left the group of the command, which is killed, when its number is there.
+        // When the pid file exists, the server has left the group of the command, which is killed.
         let server = "setsid sh -c 'echo $$ > ../server.pid; exec sleep 60' </dev/null >/dev/null 2>&1 & \
                       while ! [ -s ../server.pid ]; do sleep 0.01; done; : > $OUT_DIR/x.h";
         let generate = format!(
@@ -371,13 +371,13 @@ fn server_that_a_command_starts_does_not_hold_up_make() {
         space.write("krate/src/main.c", "int main(void) { return 0; }\n");
         server_holds_up_nobody(&make, &space, &["-C", space.path("krate").as_str(), "build"]);
 
-        // Under exec it may stay in the group.
+        // Under exec it may stay in the group, which is not killed.
         let server = "sleep 60 </dev/null >/dev/null 2>&1 & echo $! > server.pid";
         server_holds_up_nobody(&make, &space, &["exec", "--", "sh", "-c", server]);
     }
 }
 
-/// The pipe of make is inherited whether it is the pool that is joined or not.
+/// The pipe of make is inherited whether tender joins it or not.
 #[test]
 fn server_below_another_pool_does_not_hold_up_make() {
     for make in makes() {
@@ -390,7 +390,7 @@ fn server_below_another_pool_does_not_hold_up_make() {
             (format!("CARGO_MAKEFLAGS='{}'; export CARGO_MAKEFLAGS", other.makeflags()), 0),
             ("MAKEFLAGS=\"$MAKEFLAGS --jobserver-auth=-2,-2\"".to_owned(), 1),
             ("MAKEFLAGS=\"$MAKEFLAGS --jobserver-auth=fifo:/nowhere/at/all\"".to_owned(), 1),
-            // The rest of a pipe; of a FIFO's path there is no number.
+            // The write end of a pipe; the path of a FIFO has no number.
             (
                 format!("{read}; case $r in fifo*) ;; *) eval \"exec $r<&-\" ;; esac"),
                 usize::from(make.tool == Tool::Make43),

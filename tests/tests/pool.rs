@@ -1,6 +1,5 @@
-//! The hazards of a jobserver, each of which some tool does not survive: what becomes of the bytes
-//! of a pool that the test hosts when tender is its client, and of the pool that tender hosts when
-//! its clients misbehave.
+//! Hazards of a jobserver, each of which breaks some tool: tender as a client of a pool that the
+//! test hosts, whose bytes are counted; and tender as the host of clients that misbehave.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{Read, Write};
@@ -13,7 +12,7 @@ fn tender() -> Found {
     find(Tool::Tender).expect("it is the program under test")
 }
 
-/// More jobs than can meet, so that those that run are there until they are ended.
+/// More jobs than can run at once, so that those that run do not end by themselves.
 const ENDLESS: usize = 1000;
 
 /// A pool of both forms, with these bytes.
@@ -26,7 +25,7 @@ fn expect_no_word_of_tokens(run: &Run) {
     assert!(!run.stderr.contains("token") && !run.stderr.contains("jobserver"), "{run}");
 }
 
-/// What a client of ours does with its own bytes does not matter.
+/// The values of the bytes do not matter to tender's clients.
 #[test]
 fn bytes_are_returned_as_they_came() {
     for is_exec in [false, true] {
@@ -35,7 +34,7 @@ fn bytes_are_returned_as_they_came() {
             let space = TestSpace::new();
             let probes = Probes::new(&space, 6);
             let line = if is_exec {
-                // It writes `+` for every byte that it read.
+                // It writes `+` for every byte that it has read.
                 let Some(make) = find(Tool::Make43) else { continue };
                 let tree = make.tree(&probes, "tree", 12, &[]);
                 tree.under([program("tender").as_str(), "exec", "--"])
@@ -50,12 +49,12 @@ fn bytes_are_returned_as_they_came() {
     }
 }
 
-/// The description of descriptor 3 is the one that the whole tree shares. `dd` sets the flag on it,
-/// as LLVM and GNU make do.
+/// The whole tree shares the open file description of descriptor 3. `dd` sets O_NONBLOCK on it, as
+/// LLVM and GNU make do.
 #[test]
 fn mode_of_the_pipe_is_left_as_it_is() {
     const SET: &str = "dd iflag=nonblock count=0 status=none <&3";
-    // Reads it in a process that has inherited it.
+    // Reads the flag in a process that has inherited the descriptor.
     const SHOW: &str = "sed -n 's/^flags:\\s*/flags /p' /proc/self/fdinfo/3";
     let check = |before: &str, during: &str, expect: bool| {
         let space = TestSpace::new();
@@ -82,9 +81,8 @@ fn mode_of_the_pipe_is_left_as_it_is() {
     check("true", SET, true);
 }
 
-/// Every tool that can be a client, in one tree, below a pool of which tender knows every byte.
-/// Upstream's ninja is a client of the form that GNU make 4.3 does not pass on, so it has a tender
-/// of its own between.
+/// Every tool that can be a client, in one tree, below a pool that tender hosts. Upstream's ninja
+/// reads a form that GNU make 4.3 does not pass on, so a tender is between them.
 #[test]
 fn tools_of_all_kinds_share_one_pool() {
     let Some(top) = find(Tool::Make43) else { return };
@@ -134,8 +132,8 @@ fn workers(space: &TestSpace) -> Vec<Member> {
     members(space).into_iter().filter(|member| member.name == "tender-worker").collect()
 }
 
-/// A crate whose units take the compiler a while, in a space of its own, and the build of it under
-/// the pool.
+/// A crate whose units take some time to compile, in a space of its own, and its build under the
+/// pool.
 fn start_compiling(space: &TestSpace, pool: &Pool) -> Started {
     space.write("Tender.toml", "[package]\nname = \"wide\"\n");
     let functions: String = (0..400)
@@ -149,7 +147,7 @@ fn start_compiling(space: &TestSpace, pool: &Pool) -> Started {
     space.start(pool.around(build).command(space))
 }
 
-/// Stops a worker while tokens are out, and answers it.
+/// Stops a worker while tokens are out, and returns its pid.
 fn stop_a_worker_with_tokens(space: &TestSpace, pool: &Pool, all: usize) -> Pid {
     let mut stopped = None;
     wait_until("a worker holds tokens", || {
@@ -157,7 +155,7 @@ fn stop_a_worker_with_tokens(space: &TestSpace, pool: &Pool, all: usize) -> Pid 
         if kill_process(worker.pid, Signal::STOP).is_err() {
             return false;
         }
-        // What it holds, it cannot give back now.
+        // It cannot return its tokens while it is stopped.
         if pool.left() < all {
             stopped = Some(worker.pid);
             return true;
@@ -168,7 +166,7 @@ fn stop_a_worker_with_tokens(space: &TestSpace, pool: &Pool, all: usize) -> Pid 
     stopped.expect("it was waited for")
 }
 
-/// All threads of the process wait for something.
+/// All threads of the process sleep.
 fn is_asleep(pid: u32) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
     threads.flatten().all(|thread| {
@@ -185,7 +183,7 @@ fn worker_that_is_killed_loses_no_token() {
         let started = start_compiling(&space, &pool);
         let worker = stop_a_worker_with_tokens(&space, &pool, 3);
         kill_process(worker, Signal::KILL).expect("it is stopped");
-        // What it was at is done by another one.
+        // Another worker builds its items.
         let run = started.finish().expect_ok();
         assert_eq!(pool.drain(), b"ABC", "{run}");
         expect_no_word_of_tokens(&run);
@@ -193,19 +191,19 @@ fn worker_that_is_killed_loses_no_token() {
     }
 }
 
-/// Who of a deep tree is killed.
+/// Which process of a deep tree is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Killed {
     /// The command itself.
     Root,
-    /// The make that holds tokens, several processes down.
+    /// The make that holds tokens, several levels below.
     Holder,
-    /// The command, and then all below it, which is in a session of its own.
+    /// The command, and then its descendants, which are in a session of their own.
     Apart,
 }
 
-/// The other command's four jobs wait for each other, so they end only if all four slots are there
-/// while the build continues.
+/// The four jobs of the other command wait for each other, so they end only if all four slots are
+/// free again while the build runs.
 #[test]
 fn tokens_of_a_killed_tree_are_used_again_by_the_same_build() {
     let Some(make) = find(Tool::Make43).or_else(|| find(Tool::Make44)) else { return };
@@ -244,7 +242,7 @@ fn tokens_of_a_killed_tree_are_used_again_by_the_same_build() {
             }
             Killed::Apart => {
                 kill(*root).unwrap();
-                // Makes end by themselves when those below them do.
+                // An error is ignored: a make ends when its children do.
                 for pid in all.iter().filter(below) {
                     let _ = kill(*pid);
                 }
@@ -257,8 +255,7 @@ fn tokens_of_a_killed_tree_are_used_again_by_the_same_build() {
     }
 }
 
-/// Nothing of its own can give tokens back then. The one process that does knows how many there
-/// are, not which bytes they were.
+/// Then only the watchdog returns tokens. It knows their number, not their bytes.
 #[test]
 fn build_that_is_killed_returns_all_tokens() {
     let space = TestSpace::new();
@@ -266,7 +263,7 @@ fn build_that_is_killed_returns_all_tokens() {
         let space = TestSpace::new();
         let started = start_compiling(&space, &pool);
         stop_a_worker_with_tokens(&space, &pool, 3);
-        // A token that is just being acquired is lost, as the documentation says.
+        // A token that a client is just reading is lost, as documented.
         wait_until("tender has nothing to do", || is_asleep(started.pid()));
         started.signal(Signal::KILL);
         let run = started.finish().expect_signal(9);
@@ -286,7 +283,7 @@ fn build_that_is_killed_returns_all_tokens() {
     }
 }
 
-/// All that can be waited for ends in order, so the bytes are those that were read.
+/// Every process ends normally, so the bytes are those that were read.
 #[test]
 fn signals_return_every_byte() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
@@ -306,8 +303,7 @@ fn signals_return_every_byte() {
     }
 }
 
-/// A server that a command leaves running is what make waits for in vain, where it has inherited
-/// the pipe.
+/// A make waits for ever for a server that has inherited its pipe.
 #[test]
 fn survivors_of_a_build_do_not_hold_the_pipe() {
     let space = TestSpace::new();
@@ -325,7 +321,7 @@ fn survivors_of_a_build_do_not_hold_the_pipe() {
     let Some(make) = find(Tool::Make43) else { return };
     let server = "setsid sleep 1000 </dev/null >/dev/null 2>&1 &";
     let child = tender().tree(&probes, "below", 3, &[CommandLine::new(["sh", "-c", server])]);
-    // A make that waits for the server hangs.
+    // A make that waited for the server would hang.
     let run = make.tree(&probes, "make", 0, &[child]).arg("-j3").run(&space).expect_ok();
     expect_whole_pool(&run);
     for member in members(&space) {
@@ -333,7 +329,7 @@ fn survivors_of_a_build_do_not_hold_the_pipe() {
     }
 }
 
-/// Neither is passed on to the parent: it has neither fewer tokens nor more.
+/// Neither affects the parent's pool, which has neither fewer nor more tokens.
 #[test]
 fn commands_that_lose_or_add_tokens_are_reported() {
     const OPEN: &str = "flags=$CARGO_MAKEFLAGS; exec 8<>\"${flags##*fifo:}\"; ";
@@ -355,8 +351,8 @@ fn commands_that_lose_or_add_tokens_are_reported() {
     check("dd bs=1 count=1 status=none <&8 >/dev/null", "did not return 1 job token;");
 }
 
-/// Jobs meet only if tokens that come while a client is idle start work; none ends before all have
-/// met.
+/// Jobs run at once only if a client that has no work starts a job when a token arrives; none ends
+/// before all have run at once.
 #[test]
 fn tokens_that_come_late_start_work() {
     let makes = [Tool::Make43, Tool::Make44].into_iter().filter_map(find);
@@ -384,7 +380,7 @@ fn tokens_that_come_late_start_work() {
     }
 }
 
-/// `tender exec` with a pool of 100 000 slots, whose client is the test, and what the client does.
+/// `tender exec` with a pool of 100 000 slots. Its client is the test.
 #[track_caller]
 fn with_a_wide_pool(client: impl FnOnce(&mut std::fs::File)) {
     let space = TestSpace::new();
@@ -398,20 +394,19 @@ fn with_a_wide_pool(client: impl FnOnce(&mut std::fs::File)) {
     assert_eq!(run.stderr, "", "{run}");
 }
 
-/// All are held at once, and then returned at once through a FIFO of two pages.
+/// The client holds all tokens at once, and then returns them through a FIFO of two pages.
 #[test]
 fn tokens_may_be_more_than_a_pipe_holds() {
     with_a_wide_pool(|fifo| {
         let mut held = vec![0; 70_000];
         fifo.read_exact(&mut held).unwrap();
-        // Clients return tokens one by one; a single write of them all would be one that waits for
-        // room in its middle.
+        // Clients return tokens one by one; a single write of all would block in its middle.
         held.chunks(64).for_each(|some| fifo.write_all(some).unwrap());
     });
 }
 
-/// A page that is never empty refuses more after so many bytes as it holds, although few of them
-/// are in it.
+/// A page that is never empty has no room after as many written bytes as its size, although few are
+/// in it.
 #[test]
 fn token_is_taken_and_returned_ten_thousand_times() {
     with_a_wide_pool(|fifo| {
@@ -423,7 +418,8 @@ fn token_is_taken_and_returned_ten_thousand_times() {
     });
 }
 
-/// A daemon that holds no token keeps nothing: the FIFO of its command is gone when the command is.
+/// A daemon without a token keeps nothing: the FIFO of its command is removed when the command
+/// ends.
 #[test]
 fn daemon_without_tokens_keeps_no_fifo() {
     let space = TestSpace::new();

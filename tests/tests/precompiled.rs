@@ -1,9 +1,9 @@
-//! Precompiled headers and module files: what they were made from counts, by content.
+//! Precompiled headers and module files: the contents of their sources count.
 
 use std::time::Duration;
 use tender_tests::{Rebuild, TestSpace};
 
-/// What the program says.
+/// The output of the program.
 #[track_caller]
 fn says(space: &TestSpace) -> String {
     space.built("target/debug/app").expect_ok().stdout
@@ -13,7 +13,7 @@ fn reasons(built: &[Rebuild]) -> Vec<String> {
     built.iter().map(|one| format!("{}: {}", one.unit, one.reason)).collect()
 }
 
-/// A program whose sources come after a precompiled header, made by a command of the crate.
+/// A program whose sources use a precompiled header, which a command of the crate makes.
 fn precompiled(made: &str, used: &str) -> TestSpace {
     let space = TestSpace::new();
     let clang = tender_tests::llvm_bin().join("clang");
@@ -50,7 +50,7 @@ fn headers_of_a_precompiled_header_count_by_content() {
     for path in ["inc/pre.h", "inc/nested.h"] {
         space.touch(path, Duration::from_secs(5000));
         space.expect_fresh(&[]);
-        // And the next unit that is compiled does not mind.
+        // The next unit is compiled without an error.
         space.edit("src/bin/app/other.c", "return 0;", "return 0; ;");
         let built = reasons(&space.build(&[]));
         assert!(
@@ -71,7 +71,7 @@ fn headers_of_a_precompiled_header_count_by_content() {
 fn header_that_only_the_precompiled_one_names_rebuilds_it() {
     let space = with_header();
     space.build(&[]);
-    // Of the same size, and older than what was made of it.
+    // Of the same size, and older than the precompiled header.
     space.write("inc/nested.h", "#define TEXT \"two\"\n");
     let built = reasons(&space.build(&[]));
     assert_eq!(says(&space), "two\n", "{built:?}");
@@ -95,7 +95,7 @@ fn header_touched_before_its_precompiled_one_was_used_does_not_block_builds() {
     space.touch("inc/nested.h", Duration::from_secs(5000));
     space.edit("src/bin/app/main.c", "retrun", "return");
     space.edit("src/bin/app/other.c", "retrun", "return");
-    // What the precompiled header was made from is known from the build that failed.
+    // The build that failed has recorded the sources of the precompiled header.
     space.build(&[]);
     assert_eq!(says(&space), "one\n");
     space.expect_fresh(&[]);

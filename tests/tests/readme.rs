@@ -3,7 +3,7 @@
 use std::process::Command;
 use tender_tests::{TestSpace, examples, program};
 
-/// The commands of a section: its lines that are indented by four blanks, without these.
+/// The commands of a section: its lines with an indentation of four blanks, without it.
 fn commands_of(document: &str, section: &str) -> String {
     let (_, text) =
         document.split_once(&format!("\n## {section}\n")).expect("the section is there");

@@ -1,9 +1,9 @@
-//! Real libraries with cuts behave as clang's own builds of them: their tests pass, and all that
-//! they say and write is the same.
+//! Real libraries with cuts behave as clang's builds of them: their tests pass, and their output
+//! and files are the same.
 //!
-//! Each library is built in each mode of link-time optimisation. What is cut by default is SQLite;
-//! the others are small, so `TENDER_FORCE_PIECES` cuts them. `TENDER_PROGRAMS=all` builds all
-//! libraries in all modes at all levels, by default and forced.
+//! Each library is built in each mode of link-time optimisation. By default only SQLite is cut; the
+//! others are small, so `TENDER_FORCE_PIECES` cuts them. `TENDER_PROGRAMS=all` builds all libraries
+//! in all modes at all levels, by default and forced.
 
 use camino::Utf8PathBuf;
 use std::collections::BTreeSet;
@@ -26,7 +26,7 @@ fn profiles(level: &str) -> String {
         .concat()
 }
 
-/// `level` as a manifest has it.
+/// `level` as in a manifest.
 fn levels() -> &'static [&'static str] {
     if everything() { &["0", "1", "2", "3", "\"s\""] } else { &["1"] }
 }
@@ -35,7 +35,7 @@ fn everything() -> bool {
     variable("TENDER_PROGRAMS").as_deref() == Some("all")
 }
 
-/// Builds a profile, with cuts forced where a number is given, and answers which units were cut.
+/// Builds a profile, with forced cuts if a number is given, and returns the units that were cut.
 fn build(space: &TestSpace, mode: &str, pieces: Option<u32>) -> BTreeSet<String> {
     let file = space.path("trace.json");
     let args = ["build", "--workspace", "-j2", "--profile", mode, "--trace", file.as_str()];
@@ -47,9 +47,8 @@ fn build(space: &TestSpace, mode: &str, pieces: Option<u32>) -> BTreeSet<String>
     Trace::read(&file).cut_units().into_iter().map(str::to_owned).collect()
 }
 
-/// Builds `libraries` by clang once and by `tender` in each mode, with the number of pieces that
-/// `pieces` has for it, and compares what their programs say. `cut` has the units that have to be
-/// cut.
+/// Builds `libraries` with clang once and with `tender` in each mode, with the number of pieces in
+/// `pieces`, and compares the output of their programs. `cut` has the units that must be cut.
 fn check(level: &str, libraries: &[Library], pieces: [Option<u32>; 4], cut: &[&str]) {
     let Some(sources) = find(libraries) else { return };
     let space = workspace(&sources, libraries, &profiles(level));
@@ -98,7 +97,7 @@ fn sqlite_shell_prints_and_writes_the_same() {
 
 #[test]
 fn libraries_pass_their_own_tests() {
-    // Of each library a few units, C and C++, of the library and of its tests.
+    // A few units of each library, in C and C++, of the library and of its tests.
     let cut = [
         "deflate.c",
         "inflate.c",

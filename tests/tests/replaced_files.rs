@@ -1,6 +1,6 @@
 //! Files whose content changes while size and modification time stay: `cp -p`, `mv`, `rsync -t`,
-//! `tar`, checkouts with constant times. And the other way round: what changes a file's state and
-//! not its content.
+//! `tar`, checkouts with constant times. Also the opposite: changes of a file's state without a
+//! change of content.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -25,7 +25,7 @@ fn space() -> TestSpace {
     space
 }
 
-/// The sources below `dir`, all of the same size whatever the digit.
+/// The sources below `dir`, of the same size for each digit.
 fn write(space: &TestSpace, dir: &str, digit: u8) {
     let at = |path: &str| format!("{dir}{path}");
     space.write(
@@ -56,9 +56,8 @@ fn shell(space: &TestSpace, script: &str) {
     assert!(done.success(), "{script}");
 }
 
-/// Builds, brings in other contents of the same sizes and times by `script`, and builds again: two
-/// times, so that what the second build has learnt is put to the test as well. `@` stands for each
-/// file in turn.
+/// Builds, replaces files with `script` by others of the same sizes and times, and builds again:
+/// twice, so that the stamps of the second build are tested too. `@` stands for each file in turn.
 #[track_caller]
 fn check(script: &str) {
     let space = space();

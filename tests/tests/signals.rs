@@ -1,5 +1,5 @@
-//! Signals that reach `tender` while it builds: how it ends, what is left running, and what the
-//! next build does.
+//! Signals to `tender` during a build: how it ends, which processes survive, and what the next
+//! build does.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::process::ExitStatusExt;
@@ -33,8 +33,7 @@ fn start(space: &TestSpace) -> Child {
     child
 }
 
-/// Processes with this test's mark in their environment: all that a build started, however far
-/// down.
+/// Processes with this test's variable in their environment: all descendants of the build.
 fn marked(space: &TestSpace) -> Vec<Pid> {
     let mark = format!("TENDER_TEST_MARK={}", space.root()).into_bytes();
     let entries = std::fs::read_dir("/proc").unwrap();
@@ -76,7 +75,7 @@ fn second_signal_kills_a_command_that_ignores_the_first() {
     let mut child = start(&space);
     let tender = Pid::from_child(&child);
     kill_process(tender, Signal::INT).unwrap();
-    // Our own workers end at once; the command is waited for.
+    // Workers end at once; tender waits for the command.
     wait_until("the workers are gone", || marked(&space).len() <= 3);
     assert_eq!(child.try_wait().unwrap(), None);
     kill_process(tender, Signal::INT).unwrap();

@@ -1,9 +1,8 @@
-//! Random members of wide builds are killed, stopped and interrupted. No token is lost, nothing
-//! hangs or is left running, and the next build's bytes are right.
+//! Random processes of wide builds are killed, stopped and interrupted. No token is lost, nothing
+//! hangs or keeps running, and the outputs of the next build are right.
 //!
-//! Twenty rounds of fixed seeds, all hosts of a pool among them. `TENDER_STORM_ROUNDS=200` makes it
-//! so many, `TENDER_STORM_SEED=17` starts with that seed: together with one round, that storm
-//! alone.
+//! Twenty rounds of fixed seeds, with all hosts of a pool. `TENDER_STORM_ROUNDS=200` sets their
+//! number, `TENDER_STORM_SEED=17` the first seed; with one round, only that storm runs.
 
 use std::sync::Mutex;
 use std::time::Instant;
@@ -12,7 +11,7 @@ use tender_tests::storm::{Figures, Plan, Weather};
 
 const ROUNDS: u64 = 20;
 
-/// Rounds at once: members that wait leave processors to those of another round.
+/// How many rounds run at once: while processes of one wait, those of another use the processors.
 const LANES: usize = 3;
 
 #[test]

@@ -6,11 +6,11 @@ use std::process::{Command, Stdio};
 use tender_tests::{Terminal, TestSpace, wait_until};
 
 const ESCAPE: char = '\x1b';
-/// The verb of the bar, which no other line has.
+/// The verb of the bar; no other line has it.
 const BAR: &str = "Building";
 const COLUMNS: u16 = 50;
 
-/// A crate whose build lasts until there is a file `go`.
+/// A crate whose build lasts until the file `go` exists.
 fn waiting() -> TestSpace {
     let space = TestSpace::new();
     let run = ": > started; while ! [ -e go ]; do sleep 0.01; done; : > $OUT_DIR/x.h";
@@ -21,14 +21,14 @@ fn waiting() -> TestSpace {
     space
 }
 
-/// `tender ARGS` for a terminal that is clever.
+/// `tender ARGS` for a terminal that is not dumb.
 fn tender(space: &TestSpace, args: &[&str]) -> Command {
     let mut command = space.command(args);
     command.env("TERM", "xterm-256color");
     command
 }
 
-/// Lets the build show its bar, then lets it end.
+/// Waits until the build has shown its bar, then lets it end.
 #[track_caller]
 fn whole_build(space: &TestSpace, command: Command) -> Terminal {
     let mut terminal = Terminal::start(COLUMNS, command);
@@ -55,7 +55,7 @@ fn colours_are_left_out_where_they_are_switched_off() {
     let colours = |terminal: &Terminal| {
         let bytes = terminal.bytes();
         let sequences = bytes.split("\x1b[").skip(1);
-        // A sequence ends with its first letter, and that of colours is `m`.
+        // An escape sequence ends with its first letter, which is `m` for colours.
         sequences.filter(|text| text.chars().find(|c| c.is_ascii_alphabetic()) == Some('m')).count()
     };
     let space = waiting();
@@ -70,8 +70,8 @@ fn colours_are_left_out_where_they_are_switched_off() {
     assert_eq!(colours(&whole_build(&space, tender(&space, &["build", "--color", "never"]))), 0);
 }
 
-/// Waits until a build that began later than the one of `space`, on a terminal that gets a bar, has
-/// shown it, and then lets both end: so the one of `space` has lasted long enough for a bar.
+/// Starts a second build on a terminal with a bar, waits until it has shown it, and then lets both
+/// end. So the build of `space`, which began earlier, has lasted long enough for a bar.
 #[track_caller]
 fn outlast_a_bar(space: &TestSpace, terminal: &mut Terminal) {
     wait_until("the build is under way", || space.exists("started"));
@@ -117,7 +117,7 @@ fn control_c_ends_the_build_by_sigint() {
     assert!(screen.contains("Interrupted by SIGINT") && !screen.contains(BAR), "{screen}");
 }
 
-/// The state of a process, as `proc_pid_stat(5)` tells it: `T` is stopped.
+/// The state of a process in `proc_pid_stat(5)`: `T` is stopped.
 fn state(pid: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()

@@ -1,9 +1,9 @@
-//! Times that are in what is built: of files, which count, and of the build, which do not.
+//! Times in outputs: those of files are inputs, that of the build is not.
 
 use std::time::Duration;
 use tender_tests::{Rebuild, TestSpace};
 
-/// What the program says.
+/// The output of the program.
 #[track_caller]
 fn says(space: &TestSpace) -> String {
     space.built("target/debug/app").expect_ok().stdout
@@ -43,7 +43,7 @@ fn timestamp_macro_makes_the_time_of_its_file_count() {
         space.expect_fresh(&[]);
     }
     assert_ne!(first.lines().next(), says(&space).lines().next());
-    // Of others only the content counts.
+    // Of other files only the content counts.
     space.touch("src/other.c", Duration::from_secs(77));
     space.expect_fresh(&[]);
 }
@@ -70,7 +70,7 @@ fn timestamp_macro_counts_wherever_it_comes_from() {
         assert_ne!(says(&space), before, "{file}");
         space.remove(&path);
     }
-    // Named like it, and something else.
+    // A similar name with another meaning.
     space.write(
         "src/bin/app/data.c",
         "#define OTHER \"__TIMESTAMP__\"\nconst char data[] = OTHER;\n",

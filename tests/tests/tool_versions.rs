@@ -1,12 +1,12 @@
-//! What `tender` asks make for before it starts a command: which program is asked, and that a wrapper
-//! that does not answer holds up neither a build nor `tender exec`.
+//! `tender` asks make for its version before it starts a command: which program it asks, and that a
+//! wrapper without an answer blocks neither a build nor `tender exec`.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use tender_tests::{Run, TestSpace, wait_until};
 
-/// MAKEFLAGS as a GNU make before 4.4 reads it, and as a later one does.
+/// MAKEFLAGS for GNU make before 4.4, and for later ones.
 const FOR_ANY_MAKE: &str = " -- --jobserver-auth=fifo:";
 const FOR_NEW_MAKE: &str = " --jobserver-auth=fifo:";
 
@@ -15,7 +15,7 @@ fn executable(space: &TestSpace, path: &str, script: &str) {
     std::fs::set_permissions(space.path(path), std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// A `make` that names its version, and otherwise writes what it is told to a file.
+/// A `make` that prints its version, and otherwise writes its MAKEFLAGS to a file.
 fn make_of(version: &str) -> String {
     format!(
         "[ \"$1\" = --version ] && {{ echo asked >> asked; echo \"GNU Make {version}\"; exit; }}\n\
@@ -23,13 +23,13 @@ fn make_of(version: &str) -> String {
     )
 }
 
-/// One that never answers, with a process below it, both in the file `pids`.
+/// A make that never answers, with a child; the file `pids` has both pids.
 fn hanging(space: &TestSpace) -> String {
     let pids = space.path("pids");
     format!("sleep 1000 & echo $$ $! > {pids}.part; mv {pids}.part {pids}; wait")
 }
 
-/// A package whose commands are these shell scripts, each after the one before it.
+/// A package whose commands are these shell scripts, one after the other.
 fn package(space: &TestSpace, scripts: &[&[&str]]) {
     let mut manifest = "[package]\nname = \"app\"\n".to_owned();
     for (number, words) in scripts.iter().enumerate() {
@@ -44,7 +44,7 @@ fn package(space: &TestSpace, scripts: &[&[&str]]) {
     space.write("src/main.c", "int main(void) { return 0; }\n");
 }
 
-/// With `bin` of the space before all else in PATH.
+/// With `bin` of the space first in PATH.
 fn command(space: &TestSpace, words: &[&str]) -> Command {
     let mut command = space.command(words);
     let path = std::env::var_os("PATH").unwrap().into_string().unwrap();
@@ -89,7 +89,7 @@ fn wrapper_that_hangs_holds_up_no_exec() {
     expect_wrapper_gone(&space);
 }
 
-/// Signals are served while make is asked. The command, should it start after all, ends by them too.
+/// Signals are handled while make is asked. If the command starts anyway, they end it too.
 #[test]
 fn signal_ends_what_waits_for_a_wrapper() {
     const WAIT: &[&str] = &["sleep", "1000"];
@@ -129,7 +129,8 @@ fn wrapper_ends_with_a_tender_that_is_killed() {
     }
 }
 
-/// The build runs in the directory above, so the directory of the command alone leads to this make.
+/// The build runs in the parent directory, so only relative to the command's directory the path is
+/// this make.
 #[test]
 fn relative_make_is_asked_where_the_command_runs() {
     let space = TestSpace::new();

@@ -1,24 +1,24 @@
-//! Programs of other projects do the same when they are cut: a fixed sample of them, or all.
+//! Programs of other projects behave the same when they are cut: a fixed sample of them, or all.
 //!
-//! `TENDER_TORTURE=all` tries all, for `TENDER_TORTURE_MINUTES` (150), and continues where it was
-//! when it is run again; `TENDER_TORTURE_SEEDS=1-2000` are those of Csmith's programs.
-//! `TENDER_TORTURE_ONLY=NAME` tries one, by `TENDER_TORTURE_SETTING=-O2,5,thin` with another
-//! setting than its own, and keeps its directory.
+//! `TENDER_TORTURE=all` tries all, for `TENDER_TORTURE_MINUTES` (150), and continues there in the
+//! next run; `TENDER_TORTURE_SEEDS=1-2000` sets the seeds of Csmith's programs.
+//! `TENDER_TORTURE_ONLY=NAME` tries one and keeps its directory;
+//! `TENDER_TORTURE_SETTING=-O2,5,thin` replaces its setting.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use tender_tests::rounds::{show, variable};
 use tender_tests::torture::{Outcome, Pair, Session, Summary, What, directory, find, sample};
 
-/// Of a thousand programs, how many are in the sample: four minutes on two cores.
+/// The size of the sample per thousand programs: four minutes on two cores.
 const SAMPLE: u64 = 130;
 
-/// What the sample has at least. GCC's tests and Csmith's programs are the same on each machine; a
-/// few of them may take too long on a slow one.
+/// The least number of programs that count. GCC's tests and Csmith's programs are the same on each
+/// machine; a few of them may take too long on a slow one.
 const FOUND: u32 = 676;
 const CUT: u32 = 520;
 
-/// How much of what can be cut has to be, in percent.
+/// The least share of programs that are cut, of those that can be, in percent.
 const LEAST_CUT: u32 = 80;
 
 const SEEDS: RangeInclusive<u32> = 1..=2000;

@@ -1,10 +1,10 @@
-//! Each option of docs/inputs.md is tried, or stands here with the reason why it is not.
+//! Each option of docs/inputs.md is tested, or is listed here with the reason why not.
 
 use super::{flags, headers, links, nothing_read};
 use std::collections::BTreeSet;
 use tender_tests::examples;
 
-/// Tried by tests of their own.
+/// Tested elsewhere.
 const FLAGS_ELSEWHERE: &[(&str, &str)] =
     &[("--gcc-toolchain", "a_new_gcc_counts_..."), ("-include-pch", "precompiled.rs")];
 
@@ -15,7 +15,7 @@ const LINK_ARGS_ELSEWHERE: &[(&str, &str)] = &[
     ("-o", "`tender` gives its own, behind these words"),
 ];
 
-/// Options of linkers that are never started where lld is installed, and of other processors.
+/// Options of linkers that are not used if lld is installed, and of other processors.
 const LINK_ARGS_NOT_TRIED: &[(&str, &str)] = &[
     ("--mri-script", "GNU ld"),
     ("-c", "GNU ld"),
@@ -24,7 +24,7 @@ const LINK_ARGS_NOT_TRIED: &[(&str, &str)] = &[
     ("--out-implib", "lld for Arm's secure gateways"),
 ];
 
-/// The options in the first cells of the section's rows.
+/// The options in the first column of the section's table.
 fn documented(title: &str) -> BTreeSet<String> {
     let document =
         std::fs::read_to_string(examples().parent().unwrap().join("docs/inputs.md")).unwrap();
@@ -38,7 +38,7 @@ fn documented(title: &str) -> BTreeSet<String> {
     quoted.filter(|text| text.starts_with(['-', '@'])).map(str::to_owned).collect()
 }
 
-/// Whether one of these words has the option, as it is or behind `-Wl,`.
+/// Whether one of these words is the option, perhaps after `-Wl,`.
 fn tried(words: &BTreeSet<&str>, option: &str) -> bool {
     let option =
         option.trim_start_matches("-Xclang ").trim_end_matches("FILE").trim_end_matches("/PATH");

@@ -279,8 +279,8 @@ fn configuration_file_that_a_command_writes_counts_in_the_same_build() {
         inputs = [\"in.cfg\"]\noutputs = [\"$OUT_DIR/done\"]\n";
     space.write("b/Tender.toml", manifest("b", command));
     space.write("b/src/b.c", PLAIN);
-    // One worker runs both: what it keeps of the driver's first run is no longer true when the
-    // second unit comes.
+    // One worker runs both: its cache of the driver's first run is outdated when the second unit is
+    // compiled.
     space.tender(&["build", "-j1"]).expect_ok();
     space.tender(&["build", "--target-dir", "clean", "-j1"]).expect_ok();
     let bytes = |target: &str| space.read_bytes(&format!("{target}/debug/libb.a"));

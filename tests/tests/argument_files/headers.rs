@@ -1,5 +1,4 @@
-//! Options of `flags` whose value is a directory: what is looked for there in vain counts as what
-//! is found.
+//! Options of `flags` whose value is a directory: failed look-ups there count like successful ones.
 
 use super::{as_from_nothing, library};
 use tender_tests::TestSpace;
@@ -8,7 +7,7 @@ const SOURCE: &str = "#if __has_include(<v.h>)\n#include <v.h>\n#elif __has_incl
     #elif __has_include(<F/v.h>)\n#include <F/v.h>\n#else\n#define V 0\n#endif\n\
     #if __has_embed(<v.h>)\nconst char data[] = {\n#embed <v.h>\n};\n#endif\nint f(void) { return V; }\n";
 
-/// An option's words, and a file that they lead to.
+/// The words of an option, and a file that is found through it.
 type Looked = (&'static [&'static str], &'static str);
 
 pub const C: &[Looked] = &[
@@ -66,7 +65,7 @@ fn check(source: &str, table: &[Looked]) {
         let built = space.build(&[]);
         assert!(built.iter().any(|one| one.unit == unit), "{words:?}, is gone: {built:?}");
         assert!(archive() == seen[0], "{words:?}, is gone: not as before");
-        // The directory goes as well, where the next row looks.
+        // The directory is removed too, because the next row searches it.
         for top in ["inc", "root", "res", "tools/include"] {
             if space.exists(top) {
                 space.remove(top);

@@ -66,7 +66,7 @@ pub const ARGS: &[Edited] = &[
     (&["-Wl,--default-script=a.ld"], "a.ld", "v = 1;\n", "v = 2;\n", Yes),
     (&["-Wl,-dT,a.ld"], "a.ld", "v = 1;\n", "v = 2;\n", Yes),
     (&["-Wl,--just-symbols=a.o"], "a.o", "int v = 1;\n", "int w, v = 1;\n", Yes),
-    // To lld a path where the program finds libraries, to GNU ld a file of symbols.
+    // In lld a search path of the program, in GNU ld a file of symbols.
     (&["-Wl,-R,a.o"], "a.o", "int v = 1;\n", "int w, v = 1;\n", No),
     (
         &["-Wl,--remap-inputs=ghost.o=a.o", "-Wl,ghost.o"],
@@ -115,7 +115,7 @@ pub const GCC_ARGS: &[Edited] = &[
     (&["-fauto-profile=a.afdo"], "a.afdo", "one", "two", No),
 ];
 
-/// `mode`: of link-time optimisation.
+/// `mode`: that of link-time optimisation.
 fn link_args<'a>(driver: &str, mode: &str, table: impl IntoIterator<Item = &'a Edited>) {
     let space = TestSpace::new();
     space.write("src/hidden.c", "int hidden(void) { return 1; }\n");

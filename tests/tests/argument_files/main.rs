@@ -1,6 +1,6 @@
-//! Files that arguments name count, option by option: the file is edited, what it bears on is
-//! rebuilt, nothing else is, and results are those of a clean build. The options are those of
-//! docs/inputs.md, all of them.
+//! Files that arguments name are inputs, for each option: after an edit of the file exactly the
+//! items that read it are rebuilt, and results are those of a clean build. All options of
+//! docs/inputs.md are tested.
 
 mod document;
 mod flags;
@@ -13,18 +13,18 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use tender_tests::TestSpace;
 
-/// LLVM's own clang, if it is there.
+/// LLVM's own clang, if it is installed.
 fn clang() -> Option<String> {
     let clang = llvm("clang");
     Command::new(&clang).arg("--version").output().is_ok().then_some(clang)
 }
 
-/// A program of LLVM's.
+/// A program of LLVM.
 fn llvm(name: &str) -> String {
     tender_tests::llvm_bin().join(name).to_string()
 }
 
-/// Builds from nothing elsewhere, and compares what was asked for.
+/// Makes a clean build elsewhere, and compares the given outputs.
 #[track_caller]
 fn as_from_nothing(space: &TestSpace, output: &str) {
     space.tender(&["build", "--target-dir", "clean"]).expect_ok();
@@ -33,7 +33,7 @@ fn as_from_nothing(space: &TestSpace, output: &str) {
     space.remove("clean");
 }
 
-/// The one item that is rebuilt, and why.
+/// The only item that is rebuilt, and why.
 #[track_caller]
 fn rebuilt(space: &TestSpace, unit: &str) -> String {
     let built = space.build(&[]);
@@ -56,8 +56,7 @@ fn library(space: &TestSpace, flags: &[&str]) {
     );
 }
 
-/// An option's words, the file that they lead to, two contents of it, and whether these give other
-/// results.
+/// The words of an option, its file, two contents of it, and whether these give different results.
 type Edited = (&'static [&'static str], &'static str, &'static str, &'static str, Seen);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,11 +65,11 @@ enum Seen {
     No,
 }
 
-/// As a unit of a library is compiled. The source goes away.
+/// Compiles a unit as for a library, and removes its source.
 const PRECOMPILE: &[&str] =
     &["-std=c++20", "-fPIC", "-g", "-O0", "-fmodules-embed-all-files", "--precompile"];
 
-/// Writes a file, which programs make of text where its name says so. `ROOT` stands for the
+/// Writes a file. Programs convert the text, if the extension requires that. `ROOT` stands for the
 /// directory of the test, and `LLVM` for that of LLVM's programs.
 fn write(space: &TestSpace, file: &str, text: &str) {
     let text = text.replace("ROOT", space.root().as_str()).replace("LLVM", &llvm(""));
@@ -88,7 +87,7 @@ fn write(space: &TestSpace, file: &str, text: &str) {
         _ => return space.write(file, text),
     };
     space.write(from, text);
-    // The directory of the file has to be there.
+    // The directory of the file must exist.
     space.write(file, "");
     let mut command = Command::new(llvm(program));
     space.prepare(&mut command);

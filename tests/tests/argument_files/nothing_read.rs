@@ -1,13 +1,13 @@
-//! Options whose value looks like a file and of which nothing is read: an edit rebuilds nothing.
-//! And those that are refused.
+//! Options whose value looks like a file that is not read: an edit rebuilds nothing. And options
+//! that are refused.
 
 use super::{clang, library, list};
 use tender_tests::{Feature, TestSpace, skip};
 
-/// Words, in which `*` is the value.
+/// The words of an option, with `*` for the value.
 type Words = &'static [&'static str];
 
-/// Clang for Linux takes these and opens no file that they name.
+/// Clang for Linux accepts these options and does not open the files.
 pub const FLAGS: &[Words] = &[
     &["-fbuild-session-file=*"],
     &["-isystem-after", "*"],

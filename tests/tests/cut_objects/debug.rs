@@ -9,7 +9,7 @@ use tender_tests::libraries::{build_with_clang, compile_with_clang, expect_same}
 const SOURCES: [(&str, &str); 2] =
     [("layers.c", include_str!("layers.c")), ("shapes.cc", include_str!("shapes.cc"))];
 
-/// Static functions of either unit, of which there is no other copy in any object.
+/// Static functions of both units, each with one copy in all objects.
 const FUNCTIONS: [&str; 14] = [
     "leaf",
     "odd",
@@ -30,9 +30,9 @@ const FUNCTIONS: [&str; 14] = [
 /// Inlined everywhere, and into functions of several pieces.
 const INLINE: [&str; 1] = ["twist"];
 
-/// What gdb says of a program from its start to its end, with breakpoints at these places: where
-/// they are, each stop with the whole stack and, if asked for, with the values of arguments.
-/// Nothing in it depends on where code lies.
+/// The output of gdb for a whole run with breakpoints at these locations: their places, and each
+/// stop with the whole stack and, if `values`, with the values of arguments. Nothing in it depends
+/// on addresses.
 fn debugged(space: &TestSpace, program: &Utf8Path, places: &[String], values: bool) -> String {
     let mut gdb = Command::new("gdb");
     space.prepare(&mut gdb);
@@ -54,8 +54,8 @@ fn debugged(space: &TestSpace, program: &Utf8Path, places: &[String], values: bo
     normalise(&run.stdout)
 }
 
-/// Leaves out addresses, and all that depends on their order; of what a stop prints, only whole
-/// lines of gdb's.
+/// Removes addresses, and everything that depends on their order; of a stop keeps only whole lines
+/// of gdb.
 fn normalise(said: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut locations: Vec<String> = Vec::new();
@@ -65,7 +65,7 @@ fn normalise(said: &str) -> String {
         }
         let words = line.split_whitespace().filter(|word| !word.starts_with("0x") && *word != "in");
         let mut text = without_addresses(&words.collect::<Vec<_>>().join(" "));
-        // `Breakpoint 2.3, twist`: which of its places is a matter of their order.
+        // `Breakpoint 2.3, twist`: the number of the place depends on the order of addresses.
         if let Some(rest) = text.strip_prefix("Breakpoint ")
             && let Some((number, rest)) = rest.split_once(", ")
         {
@@ -116,7 +116,7 @@ fn profiles(level: u32, debug: &str) -> String {
     MODES.map(profile).concat()
 }
 
-/// In each mode, with so many pieces.
+/// In each mode, with this number of pieces.
 fn check_gdb(level: u32, pieces: [u32; 4], places: &[String], values: bool) {
     let space = workspace(&SOURCES, &profiles(level, "true"));
     let mut expect = None;
@@ -150,8 +150,7 @@ fn gdb_stops_at_lines_with_the_same_stacks() {
     check_gdb(1, [9, 4, 7, 2], &places, false);
 }
 
-/// What LLVM's verifier says is wrong with a file's debug information. Answers no text if nothing
-/// is.
+/// The errors of LLVM's verifier in a file's debug information. Empty if there are none.
 fn verified(space: &TestSpace, file: &Utf8Path) -> Vec<String> {
     let mut verify = Command::new(tender_tests::llvm_bin().join("llvm-dwarfdump"));
     space.prepare(&mut verify);

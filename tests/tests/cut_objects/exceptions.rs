@@ -10,7 +10,7 @@ const SOURCES: [(&str, &str); 3] = [
     ("throws.cc", include_str!("throws.cc")),
 ];
 
-/// The whole report, and each way in which the program ends early.
+/// The whole output, and each way in which the program ends early.
 fn report(space: &TestSpace, name: &str, programs: &str) -> String {
     let mut session = Session::new(space, name, &space.path(programs));
     for words in
@@ -21,7 +21,7 @@ fn report(space: &TestSpace, name: &str, programs: &str) -> String {
     session.finish()
 }
 
-/// With each mode two numbers of pieces, which differ by level.
+/// Two numbers of pieces for each mode, which differ by level.
 fn check(level: u32, pieces: [[u32; 2]; 4]) {
     let profile = |mode: &str| {
         format!("[profile.{mode}]\ninherits = \"release\"\nopt-level = {level}\nlto = \"{mode}\"\n")

@@ -1,6 +1,6 @@
-//! What is seen of small programs whose units are cut into many pieces, beside clang's own objects
-//! of the same flags: what they print (`exceptions`), what a debugger shows, and what their debug
-//! information is worth (`debug`).
+//! Small programs whose units are cut into many pieces, compared with clang's objects of the same
+//! flags: their output (`exceptions`), the output of a debugger, and the validity of debug
+//! information (`debug`).
 
 mod debug;
 mod exceptions;
@@ -10,7 +10,7 @@ use tender_tests::{TestSpace, Trace};
 /// Modes of link-time optimisation.
 const MODES: [&str; 4] = ["off", "thin-local", "thin", "fat"];
 
-/// One crate of these sources, which stand beside this file, with `profiles` in its manifest. Its
+/// A crate of these sources, which are beside this file, with `profiles` in its manifest. Its
 /// program is `app`.
 fn workspace(sources: &[(&str, &str)], profiles: &str) -> TestSpace {
     let space = TestSpace::new();
@@ -24,8 +24,8 @@ fn workspace(sources: &[(&str, &str)], profiles: &str) -> TestSpace {
     space
 }
 
-/// Builds a profile with each unit cut into `pieces`, as far as it has so much, and expects all
-/// `units` to be cut.
+/// Builds a profile with each unit cut into up to `pieces` pieces, and expects all `units` to be
+/// cut.
 #[track_caller]
 fn build_cut(space: &TestSpace, profile: &str, pieces: u32, units: &[&str]) {
     let file = space.path("trace.json");

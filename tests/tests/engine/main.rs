@@ -1,4 +1,4 @@
-//! The engine with a worker that behaves well or badly on demand.
+//! The engine with a worker whose behaviour the test chooses.
 
 mod space;
 
@@ -7,7 +7,7 @@ use tender::engine::Summary;
 use tender::events::Severity;
 use tender::host::EngineError;
 
-/// A workspace whose worker is called by another name, which changes its manners.
+/// A workspace whose worker has another name, which changes its behaviour.
 fn worker_called(name: &str) -> Space {
     let mut space = Space::new();
     let link = space.path(name);

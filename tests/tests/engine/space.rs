@@ -155,7 +155,7 @@ impl Space {
         keep_going: bool,
         sink: &mut dyn Sink,
     ) -> Result<Summary, EngineError> {
-        // A build reaps children that nobody of it waits for, so one process has one build at a time.
+        // A build reaps all unknown children of the process, so a process has one build at a time.
         static ONE_BUILD: Mutex<()> = Mutex::new(());
         let _one = ONE_BUILD.lock().unwrap_or_else(PoisonError::into_inner);
         let graph = &self.graph;
@@ -180,7 +180,7 @@ fn fake_worker() -> Utf8PathBuf {
     env!("CARGO_BIN_EXE_fake-worker").into()
 }
 
-/// What was told, in the fewest words that a test needs.
+/// The events in a short form.
 #[derive(Default)]
 pub struct Told {
     pub fresh: u32,

@@ -1,5 +1,5 @@
-//! The environment of a build: what a variable bears on is rebuilt when it changes, nothing else
-//! is, and every result is that of a clean build.
+//! The environment of a build: a change of a variable rebuilds exactly the items that depend on it,
+//! and every result is that of a clean build.
 
 mod table;
 
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use tender_tests::{Feature, Rebuild, Run, TestSpace, skip};
 
-/// A unit of each language, a library from elsewhere, and a command that generates.
+/// A unit of each language, a prebuilt library, and a `[[generate]]` command.
 fn workspace() -> TestSpace {
     let space = TestSpace::new();
     space.write("Tender.toml", "[workspace]\nmembers = [\"base\", \"app\"]\n");
@@ -52,12 +52,12 @@ fn workspace() -> TestSpace {
     for (dir, value) in [("lib", 1), ("lib2", 2), ("lib3", 3)] {
         library(&space, dir, value);
     }
-    // Found by `LIBRARY_PATH` alone.
+    // Found only through `LIBRARY_PATH`.
     space.remove("lib/libgiven.a");
     space
 }
 
-/// `DIR/libgiven.a`, whose `given` answers `value`.
+/// `DIR/libgiven.a`, whose `given` returns `value`.
 fn library(space: &TestSpace, dir: &str, value: i32) {
     space.write(&format!("{dir}/given.c"), format!("int given(void) {{ return {value}; }}\n"));
     let script = format!(
@@ -75,9 +75,9 @@ fn build_with(space: &TestSpace, args: &[&str], variables: &[(&str, &str)]) -> R
     space.run(command)
 }
 
-/// Builds with `variables` and checks that exactly these are rebuilt because of one: `UNIT:
-/// VARIABLE`. What else is rebuilt follows from that, nothing is left to do then, and outputs are
-/// those of a clean build.
+/// Builds with `variables`, and expects exactly these items to be rebuilt because of a variable:
+/// `UNIT: VARIABLE`. Other items are rebuilt only as a consequence, a further build does nothing,
+/// and outputs are those of a clean build.
 #[track_caller]
 fn check(space: &TestSpace, args: &[&str], variables: &[(&str, &str)], expect: &[&str]) {
     let run = build_with(space, args, variables).expect_ok();
@@ -93,7 +93,7 @@ fn check(space: &TestSpace, args: &[&str], variables: &[(&str, &str)], expect: &
     let mut expect = expect.to_vec();
     expect.sort_unstable();
     assert_eq!(found, expect, "{variables:?}\n{run}");
-    // An archive goes along with its units before it is known what becomes of them.
+    // An archive is sent to a worker with its units, before their results are known.
     let follows =
         |one: &Rebuild| one.reason.starts_with("the file ") || one.reason.ends_with(" is rebuilt");
     assert!(others.iter().all(follows), "{variables:?}\n{run}");
@@ -101,7 +101,7 @@ fn check(space: &TestSpace, args: &[&str], variables: &[(&str, &str)], expect: &
     as_from_nothing(space, args, variables);
 }
 
-/// Outputs are those of a build from nothing.
+/// Outputs are those of a clean build.
 #[track_caller]
 fn as_from_nothing(space: &TestSpace, args: &[&str], variables: &[(&str, &str)]) {
     build_with(space, &[args, &["--target-dir", "clean"]].concat(), variables).expect_ok();
@@ -175,7 +175,7 @@ fn header_directories_of_variables_start_from_the_root() {
     let space = workspace();
     let variables = [EPOCH, LIBRARY, ("CPATH", "inc2")];
     build_with(&space, &[], &variables).expect_ok();
-    // In another directory, and on another way to the same.
+    // In another directory, and through another path to the same one.
     let mut command = space.command(&["build", "-v", "--workspace"]);
     command.current_dir(space.path("app/src")).envs(variables);
     space.run(command).expect_ok().expect_nothing_done();
@@ -204,7 +204,7 @@ fn library_paths_count_for_links() {
     }
 }
 
-/// Programs to link with, as they are called.
+/// Link drivers by name.
 fn drivers() -> Vec<String> {
     let there = |name: &String| {
         Command::new(name).arg("--version").output().is_ok_and(|done| done.status.success())
@@ -264,10 +264,10 @@ fn date_counts_for_units_that_use_it() {
     says(&space, "1 1 1 2 0 Jan  1 1970");
     check(&space, &[], &set("951782400"), &expect);
     says(&space, "1 1 1 2 951782400 Feb 29 2000");
-    // The time zone does not matter then.
+    // Then the time zone does not matter.
     let zone = [("SOURCE_DATE_EPOCH", "951782400"), LIBRARY, ("TZ", "UTC+12")];
     build_with(&space, &[], &zone).expect_ok().expect_nothing_done();
-    // Gone, and here again.
+    // Unset, and set again.
     let run = build_with(&space, &[], &[LIBRARY]).expect_ok();
     assert!(run.rebuilt().iter().any(|one| one.unit.ends_with("date.c")), "{run}");
     build_with(&space, &[], &[LIBRARY]).expect_ok().expect_nothing_done();
@@ -369,7 +369,7 @@ fn variables_that_redirect_the_compiler_are_ignored_with_a_warning() {
             let run = build_with(&space, &[], &variables).expect_ok().expect_nothing_done();
             assert_eq!(run.stderr.matches(&warning).count(), 1, "{run}");
             as_from_nothing(&space, &[], &variables);
-            // The link too is as ever.
+            // The link is unchanged too.
             build_with(&space, &["--target-dir", "other"], &variables).expect_ok();
             assert!(
                 space.read_bytes("other/debug/app") == space.read_bytes("target/debug/app"),
@@ -417,7 +417,7 @@ fn change_of_the_environment_has_a_reason_in_json() {
     assert_eq!(finished.unwrap()["rebuild"], expect);
 }
 
-/// Writes down each name that a program asks for.
+/// Records each name that a program looks up.
 const LOGGER: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -442,7 +442,7 @@ char *getenv(const char *name) { return ask("getenv", name); }
 char *secure_getenv(const char *name) { return ask("secure_getenv", name); }
 "#;
 
-/// The programs themselves say what they ask the environment for, over all that they do here.
+/// The programs themselves show which variables they read in all these builds.
 #[test]
 fn variables_that_programs_ask_for_are_documented() {
     let document = std::fs::read_to_string(
@@ -486,7 +486,7 @@ fn variables_that_programs_ask_for_are_documented() {
     let mut asked: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for line in space.read("asked").lines() {
         let (program, name) = line.split_once(' ').unwrap();
-        // Those of commands and of ours: they are no compilers.
+        // Those of commands and of tender, which are not compilers.
         if !["sh", "tender"].contains(&program) {
             asked.entry(name.to_owned()).or_default().insert(program.to_owned());
         }

@@ -1,4 +1,4 @@
-//! Each variable of docs/environment.md is set, and what becomes of a build that is up to date is
+//! Sets each variable of docs/environment.md, and checks that a build that was up to date rebuilds
 //! what the document says.
 
 use super::{EPOCH, LIBRARY, build_with, drivers, workspace};
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use tender_tests::{TestSpace, examples};
 
-/// What a variable bears on: items of `workspace`.
+/// The items of `workspace` that depend on a variable.
 const UNITS: &[&str] = &["c.c", "cpp.S", "cxx.cpp", "date.c", "ir.ll", "main.c", "plain.s"];
 const MODULES: &[&str] = &["app", "c.c", "cxx.cpp", "date.c", "ir.ll", "main.c"];
 const UNITS_AND_LINKS: &[&str] =
@@ -65,7 +65,7 @@ const COUNTED: &[(&str, &str, &[&str])] = &[
     ("ROCM_PATH", "/absent", UNITS),
 ];
 
-/// Those that count only for what is not in every workspace.
+/// Variables that count only for items that not every workspace has.
 const COUNTED_SPECIALLY: &[&str] = &[
     "SOURCE_DATE_EPOCH", // main.rs, the_date_counts_...
     "TZ",                // main.rs, time_stamps_of_files_...
@@ -84,8 +84,7 @@ const COUNTED_SPECIALLY: &[&str] = &[
     "DESTDIR",
 ];
 
-/// They put another compiler or other words in the place of those that are recorded: `main.rs` sets
-/// them.
+/// Variables that replace a compiler or its arguments: `main.rs` tests them.
 const REMOVED: &[&str] = &[
     "CCC_OVERRIDE_OPTIONS",
     "COMPILER_PATH",
@@ -96,7 +95,7 @@ const REMOVED: &[&str] = &[
     "AS_SECURE_LOG_FILE",
 ];
 
-/// With values that would be seen in outputs if they got there. `SPACE` stands for the workspace.
+/// With values that would change outputs if they were used. `SPACE` stands for the workspace.
 const HARMLESS: &[(&str, &str)] = &[
     ("TMPDIR", "SPACE/tmp"),
     ("TMP", "SPACE/tmp"),
@@ -163,8 +162,7 @@ const HARMLESS: &[(&str, &str)] = &[
     ("RUST_MIN_STACK", "8000000"),
 ];
 
-/// No matter for what is up to date. With these a build from nothing would end otherwise, or say
-/// much more.
+/// They do not affect what is up to date, but with them a clean build would fail, or print more.
 const HARMLESS_WHERE_NOTHING_RUNS: &[(&str, &str)] = &[
     ("FORCE_CLANG_DIAGNOSTICS_CRASH", "1"),
     ("FORCE_LLD_DIAGNOSTICS_CRASH", "1"),
@@ -178,7 +176,7 @@ const HARMLESS_WHERE_NOTHING_RUNS: &[(&str, &str)] = &[
     ("PATH", "/usr/bin:/bin:SPACE/tmp"),
 ];
 
-/// A row's variable: where it stands for a family, `value` is the rest of a name.
+/// The variable of a row. For a family, `value` is the rest of a name.
 fn variable(name: &str, value: &str, space: &TestSpace) -> (String, String) {
     match name.strip_suffix("...") {
         Some(prefix) => (format!("{prefix}{value}"), "1".to_owned()),
@@ -219,7 +217,7 @@ fn variables_of_the_document_are_all_tested() {
     assert_eq!(harmless, names(&[HARMLESS, HARMLESS_WHERE_NOTHING_RUNS]));
 }
 
-/// What was rebuilt because of `name`, and nothing without a reason.
+/// The items that were rebuilt because of `name`. No item was rebuilt without a reason.
 fn rebuilt_for(
     space: &TestSpace,
     args: &[&str],
@@ -244,13 +242,13 @@ fn variables_that_count_rebuild_what_depends_on_them_and_nothing_else() {
     build_with(&space, &[], &[EPOCH, LIBRARY]).expect_ok();
     for (name, value, expect) in COUNTED {
         let (name, value) = variable(name, value, &space);
-        // The last one of a name counts.
+        // The last value of a variable counts.
         let set = [EPOCH, LIBRARY, (name.as_str(), value.as_str())];
         assert_eq!(rebuilt_for(&space, &[], &set, &name), *expect, "{name} is set");
         build_with(&space, &[], &set).expect_ok().expect_nothing_done();
         assert_eq!(rebuilt_for(&space, &[], &[EPOCH, LIBRARY], &name), *expect, "{name} is gone");
     }
-    // Of the families, these do not.
+    // Members of the families that do not count.
     for name in ["NIX_BUILD_TOP", "NIX_LOG_FD", "SPACK_DEBUG_LOG_DIR"] {
         build_with(&space, &[], &[EPOCH, LIBRARY, (name, "1")]).expect_ok().expect_nothing_done();
     }
@@ -328,7 +326,7 @@ fn variables_that_do_not_count_rebuild_nothing_and_are_in_no_output() {
     }
 }
 
-/// What pkg-config says is in commands, so that these are the reason.
+/// The output of pkg-config is in commands, so the reason is a changed command.
 #[test]
 fn variables_that_change_what_pkg_config_says_change_commands() {
     let space = TestSpace::new();
@@ -366,7 +364,7 @@ fn variables_that_change_what_pkg_config_says_change_commands() {
             build_with(&space, &[], variables).expect_ok().expect_nothing_done();
         }
     }
-    // It changes nothing of these words.
+    // It does not change these words.
     let set = [of_path[0], ("DESTDIR", "/destination")];
     build_with(&space, &[], &set).expect_ok().expect_nothing_done();
 }

@@ -1,10 +1,10 @@
-//! Budgets that people set: refused where they make no sense, kept to where they do.
+//! Memory budgets of users: wrong ones are refused, others are respected.
 
 use crate::small::units;
 use tender_tests::stress::{Kind, Recipe, Workspace};
 use tender_tests::{Run, TestSpace, Trace, invariants};
 
-/// What is no budget, however it is given.
+/// Values that are not budgets, in each place where one can be set.
 const NONSENSE: [&str; 10] =
     ["0", "-5", "lots", "12x", "0%", "-1%", "101%", "1e3", "0.0001", "8 G i"];
 
@@ -42,7 +42,7 @@ fn budget_that_is_invalid_is_refused_wherever_it_is_set() {
         let space = manifest_with(number);
         refused(space.tender(&["build"]), &space, &[number, "Tender.toml:2:10", "^"]);
     }
-    // As people type it. It may be taken for an option, but not for a budget.
+    // As typed by a user. It may be read as an option, but not as a budget.
     refused(space.tender(&["build", "--memory", "-5"]), &space, &["-5"]);
     refused(space.tender(&["build", "--memory"]), &space, &["--memory"]);
 }
@@ -57,7 +57,7 @@ fn budget_above_the_limit_is_reported_and_clamped() {
     assert_eq!(run.stderr.matches(warning).count(), 1, "{run}");
 }
 
-/// Set in each way: one item at a time runs, and all of them do.
+/// Set in each way: one item at a time runs, and all of them are built.
 #[test]
 fn budget_below_one_item_runs_one_item_at_a_time() {
     let by_option = |space: &TestSpace, words: &[&str]| {
@@ -105,8 +105,8 @@ fn large_file(seed: u32) -> String {
     declared + &(0..400).map(function).collect::<String>()
 }
 
-/// What comes in pieces holds memory while it waits for more, with units of other crates in the
-/// same way.
+/// An item in pieces holds memory while it waits for more, and units of other crates compete with
+/// it.
 #[test]
 fn budget_below_one_piece_runs_one_piece_at_a_time() {
     let workspace = |lto: &str| {
@@ -134,7 +134,7 @@ fn budget_below_one_piece_runs_one_piece_at_a_time() {
     for lto in ["off", "thin"] {
         let expect = workspace(lto);
         expect.tender(&["build", "--release", "-j2"]).expect_ok();
-        // In the larger one some parts fit beside others.
+        // In the larger budget some parts fit beside others.
         for budget in ["1M", "45M"] {
             let space = workspace(lto);
             let file = space.path("trace.json");
@@ -156,7 +156,7 @@ fn budget_below_one_piece_runs_one_piece_at_a_time() {
     }
 }
 
-/// The option comes before the environment, and that before the manifest; `-v` says which it was.
+/// The option overrides the environment, which overrides the manifest; `-v` shows which was used.
 #[test]
 fn budget_of_the_option_comes_before_environment_and_manifest() {
     let space = manifest_with("\"400Mi\"");
@@ -171,11 +171,12 @@ fn budget_of_the_option_comes_before_environment_and_manifest() {
     check(&[], "", "memory budget: 400 MiB, by `[build] memory`");
     check(&[], "300Mi", "memory budget: 300 MiB, by TENDER_MEMORY");
     check(&["--memory", "200Mi"], "300Mi", "memory budget: 200 MiB, by --memory");
-    // A share of the limit, which depends on the machine.
+    // A percentage of the limit, which depends on the machine.
     check(&["--memory", "50%"], "300Mi", " MiB, by --memory; ");
 }
 
-/// The front end of C++ takes several times what follows it, and others can have that at once.
+/// A C++ front end takes several times the memory of later parts, and other items can use the
+/// difference when it has ended.
 #[test]
 fn lease_of_a_front_end_shrinks_before_its_unit_ends() {
     let space = TestSpace::new();

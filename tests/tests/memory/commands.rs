@@ -1,5 +1,5 @@
-//! `[[generate]]` commands whose jobs have no room together: some are stopped for a while, and the
-//! build is made.
+//! `[[generate]]` commands whose jobs do not fit together: some are stopped for a while, and the
+//! build succeeds.
 
 use serde_json::Value;
 use tender_tests::interop::{Tool, find};
@@ -9,7 +9,7 @@ use tender_tests::{Cgroup, TestSpace, probe};
 const MIB: u64 = 1 << 20;
 const PLENTY: u64 = 1 << 40;
 
-/// Jobs of the make below the command, what each takes in the end, and what all of them may.
+/// The number of jobs of the make below the command, the peak of each, and the limit of all.
 const JOBS: u64 = 8;
 const JOB: u64 = 128 * MIB;
 const LIMIT: u64 = 480 * MIB;
@@ -31,7 +31,7 @@ fn hungry() -> Option<TestSpace> {
     Some(space)
 }
 
-/// How many jobs were stopped, as the messages tell it in time's order.
+/// How many jobs were stopped, by the messages in order of time.
 fn stopped(messages: &[Value]) -> Vec<u64> {
     let told = messages.iter().filter(|message| message["reason"] == "stopped-for-memory");
     told.map(|message| message["jobs"].as_u64().expect("a number of jobs")).collect()
@@ -51,7 +51,7 @@ fn command_is_kept_within_the_group() {
     let Some(Confined { run, kills, .. }) = build(&space, LIMIT, &["--memory", "off"]) else {
         return;
     };
-    // Else what follows shows nothing.
+    // Otherwise the following checks prove nothing.
     assert!(kills > 0 && !run.status.success(), "its jobs have room together: {run}");
 
     let Some(space) = hungry() else { return };
@@ -62,7 +62,7 @@ fn command_is_kept_within_the_group() {
     space.expect_fresh(&[]);
 }
 
-/// With a budget, where nothing else sets a limit.
+/// With a budget, and no other limit.
 #[test]
 fn command_is_kept_within_the_budget() {
     let Some(space) = hungry() else { return };
@@ -70,7 +70,7 @@ fn command_is_kept_within_the_budget() {
     let Some(Confined { run, .. }) = build(&space, PLENTY, &["--memory", &budget]) else { return };
     let messages = run.expect_ok().messages();
     expect_stopped_and_continued(&messages);
-    // What the jobs take in the time between two looks is seen only then.
+    // What jobs allocate between two measurements is found only at the second.
     let summary = messages.iter().find(|message| message["reason"] == "memory-summary");
     let peak = summary.expect("there is a summary")["peak"].as_u64().expect("it was measured");
     assert!(

@@ -1,5 +1,5 @@
-//! `tender exec` around make and ninja: with memory that their jobs have no room in together, plain
-//! tools die, and these do not.
+//! `tender exec` around make and ninja: with too little memory for all their jobs, plain tools are
+//! killed, and these are not.
 
 use camino::Utf8PathBuf;
 use std::fmt::Write;
@@ -15,7 +15,7 @@ const PLENTY: u64 = 1 << 40;
 /// Crates of the workspace, of one C++ unit each.
 const WIDTH: u32 = 8;
 
-/// The compiler that is in our worker too, as a program.
+/// The program of the compiler that the worker has.
 fn clang() -> Option<Utf8PathBuf> {
     let prefix = std::env::var("LLVM_SYS_221_PREFIX").unwrap_or_else(|_| "/usr/lib/llvm-22".into());
     let path = Utf8PathBuf::from(prefix).join("bin/clang");
@@ -26,14 +26,14 @@ fn clang() -> Option<Utf8PathBuf> {
     Some(path)
 }
 
-/// A build of the same sources by others: for each unit a command, and one for the program.
+/// A build of the same sources by other tools: a command for each unit, and one for the program.
 struct PlainBuild {
     space: TestSpace,
     expected: String,
 }
 
 impl PlainBuild {
-    /// With a Makefile and a build.ninja that say the same.
+    /// With an equivalent Makefile and build.ninja.
     fn new() -> Option<PlainBuild> {
         let clang = clang()?;
         let workspace =
@@ -65,7 +65,7 @@ impl PlainBuild {
         Some(PlainBuild { space, expected: workspace.expected })
     }
 
-    /// From nothing, in the group.
+    /// A clean build in the group.
     fn build(&self, group: &Cgroup, line: &CommandLine) -> Confined {
         for name in self.space.root().read_dir_utf8().expect("the space is ours").flatten() {
             if name.path().extension() == Some("o") || name.file_name() == "prog" {
@@ -84,10 +84,10 @@ impl PlainBuild {
     }
 }
 
-/// What the tool takes with one job and with eight, bytes, measured once: the tools start the same
-/// compilers.
+/// The peak of the tool with one job and with eight, bytes, measured once, because all tools start
+/// the same compilers.
 fn needs(plain_build: &PlainBuild, tool: &Found) -> Option<(u64, u64)> {
-    // Each test that asks is skipped by itself.
+    // Each test that calls this reports its own skip.
     drop(Cgroup::new(PLENTY)?);
     static NEEDS: OnceLock<Option<(u64, u64)>> = OnceLock::new();
     *NEEDS.get_or_init(|| {
@@ -100,13 +100,13 @@ fn needs(plain_build: &PlainBuild, tool: &Found) -> Option<(u64, u64)> {
     })
 }
 
-/// The tool dies in a group that has room for two of its eight jobs, and is carried through by
+/// The plain tool is killed in a group with room for two of its eight jobs, and succeeds under
 /// `exec`.
 fn survives(tool: Tool) {
     let Some(tool) = find(tool) else { return };
     let Some(plain_build) = PlainBuild::new() else { return };
     let Some((one, eight)) = needs(&plain_build, &tool) else { return };
-    // The reserve of `exec` comes on top.
+    // The reserve of `exec` is added.
     let limit = 5 * one / 2 + 64 * MIB;
     assert!(limit < eight, "eight jobs of {tool:?} take {} MiB: no test of memory", eight >> 20);
     let plain = CommandLine::new([tool.path.as_str(), "-j8"]);
@@ -120,7 +120,7 @@ fn survives(tool: Tool) {
     );
 
     let tender = tender_tests::program("tender");
-    // A client of the pool gets its number of jobs from there; one that is given its own is outside
+    // A client gets its number of jobs from the pool; a tool with an option of its own is outside
     // of it.
     let by_pool =
         CommandLine::new([tool.path.as_str()]).under([tender.as_str(), "exec", "-j8", "--"]);
@@ -143,8 +143,8 @@ fn ninja_survives_below_exec_with_little_memory() {
     survives(Tool::Ninja);
 }
 
-/// With a budget, and no limit that anybody else sets: the tree keeps to the budget, and is faster
-/// than with one job.
+/// With a budget, and no other limit: the tree stays within the budget, and is faster than with one
+/// job.
 #[test]
 fn budget_is_kept_where_memory_is_plenty() {
     let Some(tool) = find(Tool::Ninja) else { return };
@@ -167,14 +167,14 @@ fn budget_is_kept_where_memory_is_plenty() {
     assert!(peak < budget + one, "{} MiB were used of {}: {run}", peak >> 20, budget >> 20);
 }
 
-/// What a job of [`most_at_once`] takes, which is what is expected of one of which nothing is
-/// known, and for how many there is room.
+/// The memory of a job of [`most_at_once`], which is the expected size of an unknown job, and the
+/// number of jobs with room.
 const JOB: u64 = 192 * MIB;
 const ROOM: u64 = 2;
 
-/// The most jobs that a make below `exec -j8` had begun and not ended at once, with memory for two
-/// of them. Each notes its start before it takes any. They last until `meet` have run at once, so
-/// that so many are seen if so many are started.
+/// The largest number of jobs that a make below `exec -j8` had begun and not ended, with memory for
+/// two of them. Each logs its start before it allocates. They last until `meet` have run at once,
+/// so that as many are counted as were started.
 fn most_at_once(make: &Found, jobs: &str, meet: usize) -> usize {
     let space = TestSpace::new();
     let probes = Probes::new(&space, meet);
@@ -191,7 +191,7 @@ fn most_at_once(make: &Found, jobs: &str, meet: usize) -> usize {
     space.write("Makefile", rules);
     std::fs::create_dir(space.path(".runtime")).expect("the space is ours");
     let runtime = format!("XDG_RUNTIME_DIR={}", space.path(".runtime"));
-    // One more would need half a job more.
+    // One more job lacks memory of half a job.
     let memory = format!("{}B", ROOM * JOB + JOB / 2);
     let tender = tender_tests::program("tender");
     let words = ["env", &runtime, tender.as_str(), "exec", "-j8", "--memory", &memory, "--"];
@@ -202,14 +202,14 @@ fn most_at_once(make: &Found, jobs: &str, meet: usize) -> usize {
     log.most_at_once()
 }
 
-/// A client of the pool gets no token for a job that there is no room for, so it never starts one.
-/// Who is none starts all that it may, and what finds no room is stopped: so it is not stopping
-/// that bounds the client.
+/// A client of the pool gets no token for a job without room, so it never starts one. A tool
+/// outside of the pool starts all its jobs, and those without room are stopped. So the client is
+/// not limited by stopping.
 #[test]
 fn client_gets_no_tokens_for_jobs_that_have_no_memory() {
     let Some(make) = find(Tool::Make44) else { return };
     let as_client = most_at_once(&make, "-k", 2);
-    // One is started on a token that was taken the moment before.
+    // One job is started on a token that was taken just before.
     assert!((2..=3).contains(&as_client), "{as_client} jobs at once, with memory for {ROOM}");
     let outside = most_at_once(&make, "-j8", 4);
     assert!(outside >= 4, "{outside} jobs at once, though nothing but stopping holds them back");
@@ -234,7 +234,7 @@ fn exec_says_which_budget_it_keeps_to_and_what_was_used() {
     ]);
 }
 
-/// With a budget and without one: the reason why a compiler was killed is told in both cases.
+/// With a budget and without one: the warning says in both cases why a compiler was killed.
 #[test]
 fn exec_says_that_the_kernel_has_killed() {
     for words in [&["exec"][..], &["exec", "--memory", "off"]] {
@@ -249,7 +249,7 @@ fn exec_says_that_the_kernel_has_killed() {
     }
 }
 
-/// The job lasts until the warning has been seen: it comes when it happens, and not at the end.
+/// The job lasts until the warning was printed, so the warning is not only printed at the end.
 #[test]
 fn exec_says_when_one_job_needs_more_than_the_budget() {
     let space = TestSpace::new();
@@ -260,7 +260,7 @@ fn exec_says_when_one_job_needs_more_than_the_budget() {
     let mut command = space.command(&words);
     command.current_dir(space.root()).stderr(stderr);
     let mut running = command.spawn().expect("tender starts");
-    // It decides how long a test takes that has failed already.
+    // Only a failing test waits that long.
     let patience = Instant::now() + Duration::from_secs(60);
     while !space.read("err").ends_with('\n') && Instant::now() < patience {
         std::thread::sleep(Duration::from_millis(5));

@@ -1,5 +1,5 @@
-//! What befalls a build from outside: limits that change, neighbours that take its memory, a worker
-//! that stops, a history that is no history.
+//! Events outside of a build: limits that change, other processes that take its memory, a stopped
+//! worker, damaged measurements.
 
 use crate::small::{expect_whole, measured, units};
 use rustix::process::{Pid, Signal, kill_process};
@@ -11,7 +11,7 @@ use tender_tests::{Cgroup, TestSpace, Trace, invariants, probe, wait_until};
 const MIB: u64 = 1 << 20;
 
 fn send(pid: u32, signal: Signal) {
-    // It may have ended by itself.
+    // An error is ignored: it may have ended.
     let _ = kill_process(Pid::from_raw(pid as i32).expect("a process id"), signal);
 }
 
@@ -24,7 +24,7 @@ fn workers(group: &Cgroup) -> Vec<u32> {
     group.processes().into_iter().filter(is_worker).collect()
 }
 
-/// Objects that a build of `space` has finished.
+/// The objects that a build of `space` has finished.
 fn objects(space: &TestSpace) -> usize {
     fn count(directory: &std::path::Path) -> usize {
         let Ok(entries) = directory.read_dir() else { return 0 };
@@ -51,8 +51,8 @@ fn build<'a>(group: &'a Cgroup, space: &'a TestSpace, jobs: &str) -> Confining<'
     )
 }
 
-/// With eight jobs it succeeded, made the right things, kept what holds for every build, and killed
-/// nothing more than twice.
+/// Expects that the build with eight jobs succeeded with the right outputs, that all invariants
+/// hold, and that no item was killed more than twice.
 #[track_caller]
 fn expect_survived(workload: &Workload, space: &TestSpace, confined: Confined) -> Confined {
     let run = confined.run.clone().expect_ok();
@@ -72,8 +72,7 @@ fn limit_that_is_lowered_during_the_build_is_kept() {
     let mut running = build(&group, &space, "-j8");
     wait_until("work has begun", || !workers(&group).is_empty());
     let limit = workload.figures.need / 10 * 13;
-    // Under version 1 a limit below what is in use is refused, so it is set as soon as that much is
-    // free.
+    // Version 1 refuses a limit below the present use, so the test tries until enough is free.
     wait_until("the limit is lowered", || running.has_ended() || group.set_limit(limit).is_ok());
     let confined = expect_survived(workload, &space, running.finish());
     let budgets = Trace::read(&space.path("trace.json")).leases();
@@ -112,13 +111,12 @@ fn build_survives_another_program_that_takes_memory() {
     let hungry = start_in(&group, &space, "hungry", hungry);
     let confined = running.finish();
     space.write("done", "");
-    // Whether it lived is the kernel's choice.
+    // The kernel chooses whether it survives.
     let _ = hungry.finish();
     expect_survived(workload, &space, confined);
 }
 
-/// That it will not continue is not known: its lease is kept for it, and the others continue with the
-/// rest.
+/// It is unknown that it will not continue: its lease is kept, and the others use the rest.
 #[test]
 fn build_survives_a_frozen_worker() {
     let space = TestSpace::many_crates(40, 6);
@@ -131,7 +129,7 @@ fn build_survives_a_frozen_worker() {
     });
     let frozen = workers(&group).first().copied();
     frozen.into_iter().for_each(|pid| send(pid, Signal::STOP));
-    // What it was given it keeps, which is a small part of all.
+    // It keeps its items, which are a small part of all.
     let before = objects(&space);
     wait_until("the other goes on", || objects(&space) >= before + 20 || running.has_ended());
     frozen.into_iter().for_each(|pid| send(pid, Signal::CONT));
@@ -146,7 +144,7 @@ fn times_asleep(pid: u32) -> u64 {
     count.map_or(0, |count| count.trim().parse().expect("a number"))
 }
 
-/// With memory for one item, whose worker is frozen: nothing continues until that does.
+/// With memory for one item, whose worker is stopped: no other item starts until it is continued.
 #[test]
 fn build_survives_the_freezing_of_the_one_worker_that_has_memory() {
     let Some(workload) = measured() else { return };
@@ -186,7 +184,7 @@ fn measurements_that_are_damaged_are_written_anew() {
         ("garbage", b"\0\xff\xfe no measurements at all \n\n\n", other),
         ("too long", &[&good[..], &[0; 1000]].concat(), "damaged"),
     ];
-    // It is said, once.
+    // The note is shown once.
     let build = |why: &str| {
         let run = space.tender(&["build", "-v"]).expect_ok();
         let path = space.path(MEASUREMENTS);
@@ -206,14 +204,14 @@ fn measurements_that_are_damaged_are_written_anew() {
         );
         space.expect_fresh(&[]);
     }
-    // What cannot be written is no reason to fail.
+    // Measurements that cannot be written do not fail a build.
     space.remove("target");
     space.write("target/debug/.tender/measurements/in-the-way", "");
     build("Is a directory (os error 21)");
     space.expect_fresh(&[]);
 }
 
-/// What one is still going to take, the other leaves alone.
+/// A build does not use the growth of another one.
 #[test]
 fn builds_of_one_user_share_memory() {
     let Some(workload) = measured() else { return };
@@ -229,8 +227,8 @@ fn builds_of_one_user_share_memory() {
         start_in(&group, space, "build", command)
     };
     let mut first = start(&spaces[0]);
-    // It has set aside what it runs, and uses next to nothing of that: all of it looks free to who
-    // is not told.
+    // It has leased memory for its items and uses nearly none of it, so the system reports it as
+    // free.
     wait_until("work has begun", || !workers(&group).is_empty() || first.has_ended());
     let second = start(&spaces[1]);
     for (confining, space) in [first, second].into_iter().zip(&spaces) {
@@ -242,8 +240,8 @@ fn builds_of_one_user_share_memory() {
     assert_eq!(left, 0, "files of builds that have ended");
 }
 
-/// While what two builds have set aside is more than there is, one of them runs no more than the
-/// one job that it may always run.
+/// While the leases of two builds together exceed the memory, one of them runs only the one job
+/// that may always run.
 #[track_caller]
 fn expect_shared(traces: &[Trace; 2], limit: u64) {
     let leases = traces.each_ref().map(Trace::leases);
@@ -281,7 +279,7 @@ fn expect_shared(traces: &[Trace; 2], limit: u64) {
     assert!(together > 0, "they did not run at the same time");
 }
 
-/// A build that was killed left its file. The next one takes no notice of what it says.
+/// A killed build leaves its file. The next build ignores it.
 #[test]
 fn build_that_was_killed_takes_nothing_from_the_next() {
     let Some(workload) = measured() else { return };
@@ -298,8 +296,8 @@ fn build_that_was_killed_takes_nothing_from_the_next() {
     let _ = run_in(&group, &space, space.command(&["build"])).run.expect_ok().expect_nothing_done();
 }
 
-/// The kernel kills no process as long as there are pages of files that it can drop, however soon they
-/// are read again. Takes most of a minute: that nothing gets on is not believed at once.
+/// The kernel kills no process as long as it can drop file pages, even if they are read again at
+/// once. Takes most of a minute, because thrashing must last some time before tender kills.
 #[test]
 fn build_that_thrashes_is_ended() {
     let Some(group) = Cgroup::new(48 * MIB) else { return };

@@ -1,4 +1,4 @@
-//! `workspace-examples/stress/generate`, as its README says it is used.
+//! `workspace-examples/stress/generate`, used as in its README.
 
 use camino::Utf8Path;
 use std::collections::BTreeMap;
@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use tender_tests::{Run, TestSpace, examples};
 
-/// Stands for cargo: the program is built already, perhaps in another profile and directory. It
-/// wants to be asked for that program.
+/// Replaces cargo, because the program is built already, perhaps in another profile and directory.
+/// Expects a request for that program.
 const CARGO: &str = "#!/bin/sh\nwhile [ $# -gt 0 ] && [ \"$1\" != -- ]; do\n  case $1 in\n    --manifest-path) \
                      [ -f \"$2\" ] || exit 90 ;;\n    --bin) [ \"$2\" = stress-workspace ] || exit 91; asked=1 ;;\n  esac\n  \
                      shift\ndone\n[ \"$asked\" ] || exit 92\nshift\nexec ";
@@ -24,7 +24,7 @@ fn generate(space: &TestSpace, words: &[&str]) -> Run {
     space.run(command)
 }
 
-/// All that is below a directory, by path.
+/// All files below a directory, by path.
 fn files(directory: &Utf8Path) -> BTreeMap<String, Vec<u8>> {
     fn walk(root: &Utf8Path, directory: &Utf8Path, files: &mut BTreeMap<String, Vec<u8>>) {
         for entry in directory.read_dir_utf8().expect("a directory") {
@@ -80,7 +80,7 @@ fn generator_refuses_unknown_words_and_writes_nothing() {
     check(&["--kind", "many", "--width", "0", "x"], "`--width` is from 1 to ");
     check(&["--kind", "many", "--seed", "one", "x"], "`--seed one` is no number");
     check(&["--kind", "many", "x", "--weight"], "`--weight` needs a value");
-    // What is there stays as it is.
+    // Existing files are not changed.
     space.write("mine/Tender.toml", "[package]\nname = \"mine\"\n");
     generate(&space, &["--kind", "many", "mine"])
         .expect_code(2)

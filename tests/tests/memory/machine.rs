@@ -1,4 +1,4 @@
-//! Machines that say less than others: no root, no cgroups, files that cannot be read.
+//! Machines with less information: no root, no cgroups, files that cannot be read.
 
 use crate::small::{expect_whole, measured, units};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -9,7 +9,7 @@ use tender_tests::{Cgroup, Feature, TestSpace, program, skip};
 
 const NOBODY: u32 = 65534;
 
-/// All that is in `space` belongs to the user `nobody`.
+/// Gives all files in `space` to the user `nobody`.
 fn give_away(space: &TestSpace) {
     fn walk(path: &Utf8Path) {
         chown(path, Some(NOBODY), Some(NOBODY)).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -20,8 +20,8 @@ fn give_away(space: &TestSpace) {
     walk(space.root());
 }
 
-/// The programs, where everybody may run them: they may be built below a home that is closed to
-/// others.
+/// Copies of the programs that every user may run, because they may have been built below a private
+/// home directory.
 fn programs_for_all(space: &TestSpace) -> Utf8PathBuf {
     std::fs::set_permissions(space.root(), std::fs::Permissions::from_mode(0o755)).unwrap();
     for name in ["tender", "tender-worker"] {
@@ -37,19 +37,19 @@ fn programs_for_all(space: &TestSpace) -> Utf8PathBuf {
 fn build_without_root_succeeds() {
     let Some(workload) = measured() else { return };
     let Some(group) = Cgroup::new(workload.figures.need / 10 * 14) else { return };
-    // Its programs stay root's.
+    // Its programs still belong to root.
     let programs = TestSpace::new();
     let tender = programs_for_all(&programs);
     let space = workload.space(true);
     let command = as_nobody(&space, &tender);
-    // The group is entered as root, and after that nothing is root's.
+    // The process enters the group as root, and then gives up root.
     let Confined { run, kills, .. } = run_in(&group, &space, command);
     let run = run.expect_ok().expect_stderr(&["memory budget: ", "the cgroup "]);
     assert_eq!(kills, 0, "{run}");
     expect_whole(workload, &space);
 }
 
-/// `tender build -v` as the user `nobody`, to whom the space is given.
+/// `tender build -v` as the user `nobody`, who owns the space.
 fn as_nobody(space: &TestSpace, tender: &Utf8Path) -> Command {
     std::fs::create_dir_all(space.path(".runtime")).unwrap();
     give_away(space);
@@ -67,8 +67,8 @@ fn wrapped(space: &TestSpace, script: &str, command: Command) -> Command {
     shell
 }
 
-/// `command` in a namespace of its own, where `mounts` hide what there is to read. `None` where none
-/// can be made; the test is skipped then.
+/// `command` in a mount namespace, where `mounts` hide files. `None` if none can be made; then a
+/// skip is reported.
 fn hiding(space: &TestSpace, mounts: &str, command: Command) -> Option<Command> {
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "true"]);
@@ -80,7 +80,7 @@ fn hiding(space: &TestSpace, mounts: &str, command: Command) -> Option<Command> 
     Some(wrapped(space, &script, command))
 }
 
-/// `tender build -v`, as `hiding` has it.
+/// `tender build -v` with `hiding`.
 fn hidden(space: &TestSpace, mounts: &str) -> Option<tender_tests::Run> {
     let trace = space.path("trace.json");
     let build = space.command(&["build", "-v", "-j4", "--trace", trace.as_str()]);
@@ -99,7 +99,7 @@ fn limit_without_cgroups_is_the_machine() {
 
 #[test]
 fn limit_without_root_and_cgroups_is_the_machine() {
-    // It would be the limit if it were seen.
+    // It would set the limit if it were visible.
     let Some(group) = Cgroup::new(2 << 30) else { return };
     let programs = TestSpace::new();
     let space = units(4);
@@ -122,8 +122,7 @@ fn limit_that_cannot_be_read_leaves_jobs_as_the_bound() {
     space.expect_fresh(&[]);
 }
 
-/// Files to put in the place of others: one that says nothing, and one of the process that reads
-/// it, where reading fails.
+/// Files that replace others: an empty one, and one that cannot be read by its own process.
 const EMPTY: &str = "/dev/null";
 const UNREADABLE: &str = "/proc/$$/mem";
 
@@ -139,8 +138,8 @@ fn build_without_pressure_readings_warns_of_nothing() {
     }
 }
 
-/// The files of its group are there, and one says nothing or cannot be read. It goes by what else
-/// there is, and `-v` names the file once, though it is looked at ten times a second.
+/// One file of its cgroup is empty or cannot be read. The build uses the other readings, and `-v`
+/// names the file once, although it is read ten times a second.
 #[test]
 fn files_that_cannot_be_read_are_named() {
     let check = |names: [&str; 2], file: &str, says: &dyn Fn(&Utf8Path) -> String| {

@@ -1,8 +1,8 @@
-//! Builds in memory cgroups: however little there is, they end, and what they make is right.
+//! Builds in memory cgroups: with however little memory, they end, and their outputs are right.
 //!
-//! `make stress` shows what came of each build; with FULL=1 there are many more of them.
-//! `TENDER_STRESS=all` is the same here, and `TENDER_STRESS_KIND=giant` leaves out all other kinds
-//! of workspaces, `TENDER_STRESS_SEED=2` all that are not heavy, `1` all that are.
+//! `make stress` shows the result of each build; with FULL=1 there are many more.
+//! `TENDER_STRESS=all` does the same here. `TENDER_STRESS_KIND=giant` runs only that kind of
+//! workspace, `TENDER_STRESS_SEED=2` only heavy ones, `1` only the others.
 
 mod budgets;
 mod commands;

@@ -1,4 +1,4 @@
-//! Generated workspaces by numbers of jobs by limits of memory.
+//! Generated workspaces with combinations of numbers of jobs and limits of memory.
 
 use std::io::Write;
 use std::sync::Mutex;
@@ -7,14 +7,14 @@ use std::time::Instant;
 use tender_tests::invariants::Judged;
 use tender_tests::stress::{Case, Kind, Limit, Recipe, Row, SetBy, Workload};
 
-/// Builds at once: one that has little memory runs one item at a time.
+/// How many builds run at once: a build with little memory runs one item at a time.
 const LANES: usize = 2;
 
-/// After so many the others are not tried.
+/// After this many failures the rest is not tried.
 const MOST_FAILURES: usize = 4;
 
-/// The runs among all tests: with eight jobs each limit, with fewer and more those that are
-/// hardest; and budgets for one job, for some, and for less than one.
+/// The default runs: each limit with eight jobs, the hardest limits with fewer and more; and
+/// budgets for one job, for some, and for less than one.
 const SOME: [Case; 15] = [
     first(8, Limit::Ample),
     first(8, Limit::Half),
@@ -41,7 +41,7 @@ const fn again(jobs: u32, limit: Limit) -> Case {
     Case { jobs, limit, set_by: SetBy::Group, with_history: true }
 }
 
-/// Everything by everything.
+/// All combinations.
 fn all() -> Vec<Case> {
     let limits = [
         Limit::Ample,
@@ -54,7 +54,7 @@ fn all() -> Vec<Case> {
         Limit::OfNeed(90),
         Limit::OfNeed(60),
     ];
-    // A budget binds where there is plenty, so it has fewer ways to be too small.
+    // A budget limits builds on a machine with enough memory, so fewer cases are needed.
     let budgets = [Limit::Half, Limit::OfNeed(130), Limit::OfNeed(60)];
     let both = |jobs, limit| [first(jobs, limit), again(jobs, limit)];
     let by_jobs = |jobs| {
@@ -70,7 +70,7 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }
 
-/// Does `work` on each of `tasks`, some at once. The results are in the order of the tasks.
+/// Calls `work` for each of `tasks`, several at once. The results are in the order of the tasks.
 fn in_lanes<T: Sync, R: Send>(tasks: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::new());
@@ -96,7 +96,8 @@ fn in_lanes<T: Sync, R: Send>(tasks: &[T], work: impl Fn(&T) -> R + Sync) -> Vec
 fn builds_fit_into_what_there_is() {
     let chosen = variable("TENDER_STRESS");
     let is_all = chosen.as_deref() == Some("all");
-    // Past the harness, which shows nothing of a test that passes. Standard error may be closed.
+    // Not by `eprintln!`, whose output the test harness hides if the test passes. Standard error
+    // may be closed.
     let show = |text: &str| {
         if chosen.is_some() {
             let _ = writeln!(std::io::stderr(), "{text}");
@@ -116,7 +117,7 @@ fn builds_fit_into_what_there_is() {
     };
 
     let workloads = in_lanes(&recipes, |recipe| Workload::measure(*recipe));
-    // Without a group all are skipped.
+    // Without a cgroup all are skipped.
     let Some(workloads) = workloads.into_iter().collect::<Option<Vec<Workload>>>() else { return };
     workloads.iter().for_each(|workload| show(&workload.to_string()));
     show(Row::HEAD);
@@ -125,7 +126,7 @@ fn builds_fit_into_what_there_is() {
     let runs: Vec<(&Workload, Case)> = workloads.iter().flat_map(by_workload).collect();
     let failed = AtomicUsize::new(0);
     let results = in_lanes(&runs, |(workload, case)| {
-        // Each may be one that hangs.
+        // Each of them may be a hang.
         if failed.load(Ordering::Relaxed) >= MOST_FAILURES {
             return Err("not tried".to_owned());
         }
@@ -147,7 +148,7 @@ fn builds_fit_into_what_there_is() {
     );
     show(&summary);
     assert!(failures.is_empty(), "{}\n\n{summary}", failures.join("\n\n"));
-    // Of nothing everything holds. One kind alone may have nothing of some.
+    // Each invariant must have had a case. A single kind may have no case of some.
     if kinds == Kind::ALL {
         assert_eq!(judged.vacuous(), [""; 0], "these were about nothing: {summary}");
     }

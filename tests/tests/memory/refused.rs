@@ -1,5 +1,5 @@
-//! What is too large for the memory that there is, with nothing else to build: refused by name,
-//! with a cure, and built when there is more.
+//! Items that are too large for the memory although nothing else runs: the error names them, with
+//! advice, and with more memory they are built.
 
 use std::fmt::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -9,18 +9,18 @@ use tender_tests::{Cgroup, Run, TestSpace, program};
 const MIB: u64 = 1 << 20;
 const PLENTY: u64 = 1 << 40;
 
-/// The cure for a unit that is not cut.
+/// The advice for a unit that is not cut.
 const SMALLER_UNIT: &str = "split the file, include fewer headers, or set `debug = false` or a lower `opt-level` in its profile";
 
-/// A build in a group that is too small says `what` and nothing else is wrong, and one with plenty
-/// succeeds after it.
+/// Expects that a build in a too small group fails with `what` and no other error, and that a build
+/// with enough memory succeeds after it.
 #[track_caller]
 fn refused(space: &TestSpace, words: &[&str], limit: u64, what: &str, cure: &str) {
     let Some(group) = Cgroup::new(limit) else { return };
     let build = [&["build", "-j4"], words].concat();
     let Confined { run, .. } = run_in(&group, space, space.command(&build));
     let (peak, budget) = expect_refusal(&run, what, cure);
-    // Read from time to time, so what was not there yet at the last look is not in it.
+    // It is measured from time to time, so the last allocations may be missing.
     assert!((1..=limit / MIB).contains(&peak) && (1..=limit / MIB).contains(&budget), "{run}");
 
     let group = Cgroup::new(PLENTY).expect("there was one before");
@@ -30,13 +30,13 @@ fn refused(space: &TestSpace, words: &[&str], limit: u64, what: &str, cure: &str
     space.expect_fresh(words);
 }
 
-/// It says `what` and the cure, and nothing else is wrong. Answers the peak and the budget that it
-/// tells, MiB.
+/// Expects `what` and the advice, and no other error. Returns the peak and the budget in the
+/// message, MiB.
 #[track_caller]
 fn expect_refusal(run: &Run, what: &str, cure: &str) -> (u64, u64) {
     let run = run.clone().expect_code(101);
     let errors: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
-    // The second one says what could not be made.
+    // The second line is that of the crate that failed.
     let [error, end] = errors[..] else { panic!("{} errors: {run}", errors.len()) };
     assert!(end.starts_with("error: could not "), "{run}");
     let start = format!("error: out of memory while {what} with nothing else running (");
@@ -55,7 +55,7 @@ fn expect_refusal(run: &Run, what: &str, cure: &str) -> (u64, u64) {
     (number("peak "), number("budget "))
 }
 
-/// A program with so many functions.
+/// A program with this many functions.
 fn functions(count: usize) -> String {
     let mut text = "int main(void) { return 0; }\n".to_owned();
     for n in 0..count {
@@ -75,11 +75,11 @@ fn unit_that_is_too_large_is_refused() {
     refused(&space, &[], 96 * MIB, "compiling `src/main.c` of crate `x`", SMALLER_UNIT);
 }
 
-/// The kernel kills nothing where an address space is limited: an allocation fails, and the worker
-/// gives up.
+/// With a limit of the address space the kernel kills nothing: an allocation fails, and the worker
+/// aborts.
 #[test]
 fn unit_that_is_too_large_for_an_address_space_is_refused() {
-    // A worker that does nothing has half of it.
+    // An idle worker has half of it.
     const LIMIT: u64 = 320 * MIB;
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"x\"\n[profile.dev]\ncodegen-units = 1\n");
@@ -107,7 +107,7 @@ fn unit_that_is_too_large_for_an_address_space_is_refused() {
     space.expect_fresh(&[]);
 }
 
-/// The front end sees one function like others, and the assembler that it makes tens of megabytes.
+/// For the front end it is a usual function; the assembler makes tens of megabytes of it.
 #[test]
 fn piece_that_is_too_large_is_refused() {
     let space = TestSpace::new();

@@ -1,11 +1,11 @@
-//! What the tests here build: a crate of small units, and a generated workspace that was measured
-//! once for all of them.
+//! The workspaces of these tests: a crate of small units, and a generated workspace that is
+//! measured once for all of them.
 
 use std::sync::OnceLock;
 use tender_tests::stress::{Kind, Recipe, Workload};
 use tender_tests::{Cgroup, TestSpace};
 
-/// A crate `x` of so many small units, and its program.
+/// A crate `x` of this many small units, and its program.
 pub fn units(count: usize) -> TestSpace {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"x\"\n");
@@ -19,17 +19,17 @@ pub fn units(count: usize) -> TestSpace {
     space
 }
 
-/// A workspace of a few units that each take most of a second, and a hundred megabytes. `None`
-/// where no cgroup can be made; the test is skipped then.
+/// A workspace of a few units that each take most of a second and a hundred megabytes. `None` if no
+/// cgroup can be made; then a skip is reported.
 pub fn measured() -> Option<&'static Workload> {
-    // Each test that asks is skipped by itself.
+    // Each test that calls this reports its own skip.
     drop(Cgroup::new(1 << 40)?);
     static MEASURED: OnceLock<Option<Workload>> = OnceLock::new();
     let recipe = Recipe { width: 5, ..Recipe::new(Kind::Templates, 7) };
     MEASURED.get_or_init(|| Workload::measure(recipe)).as_ref()
 }
 
-/// All that a build of it made is right.
+/// Checks all outputs of a build of it.
 #[track_caller]
 pub fn expect_whole(workload: &Workload, space: &TestSpace) {
     workload.expect_whole(space).unwrap_or_else(|why| panic!("{why}"));

@@ -1,5 +1,5 @@
-//! What becomes of job slots when a child of a build is killed, forgets tokens, or tender itself
-//! panics. One build at a time: each is the parent of all orphans of this process.
+//! Job slots after a child of a build is killed or forgets tokens, or tender itself panics. One
+//! build at a time, because each reaps all orphans of this process.
 
 #[path = "../engine/space.rs"]
 #[expect(dead_code, reason = "tests of the engine use all of it")]
@@ -35,8 +35,7 @@ fn success((result, told): (Result<Summary, EngineError>, Told)) -> Told {
     told
 }
 
-/// A process that is killed runs on for as long as the kernel needs to clear its memory. The slot
-/// is not another's before.
+/// A killed process exists until the kernel has freed its memory. Its slot is not used before.
 #[test]
 fn children_of_a_killed_worker_end_before_its_slot_is_free() {
     let _alone = alone();
@@ -62,7 +61,7 @@ impl Sink for Gate {
     }
 }
 
-/// It ends in order, because there is nothing left for it while a command still runs.
+/// It ends normally, because it has no more items while a command still runs.
 #[test]
 fn worker_that_does_not_return_tokens_is_reported() {
     let _alone = alone();
@@ -78,8 +77,8 @@ fn worker_that_does_not_return_tokens_is_reported() {
     assert_eq!(all_messages(&told), says);
 }
 
-/// Four commands that each wait for the others end only if all slots are there again while the
-/// build continues.
+/// Four commands that wait for each other end only if all slots are free again while the build
+/// runs.
 #[test]
 fn slots_of_a_killed_worker_are_used_again_by_the_same_build() {
     let _alone = alone();
@@ -112,7 +111,7 @@ fn slots_of_a_killed_worker_are_used_again_by_the_same_build() {
     assert!(!all_messages(&told).contains("token"), "{}", all_messages(&told));
 }
 
-/// One slot is left beside the daemon's, so of two commands one starts when the other has ended.
+/// The daemon has one of two slots, so of two commands one starts when the other has ended.
 #[test]
 fn daemon_without_an_environment_keeps_the_tokens_of_its_command() {
     let _alone = alone();
@@ -141,7 +140,7 @@ fn daemon_without_an_environment_keeps_the_tokens_of_its_command() {
     assert_eq!((told.output.as_str(), all_messages(&told).as_str()), ("", ""));
 }
 
-/// Panics when the second command has started, as soon as a process watches the pool.
+/// Panics when the second command has started and a process watches the pool.
 struct Fragile<'a> {
     told: Told,
     started: u32,
@@ -161,7 +160,7 @@ impl Sink for Fragile<'_> {
     }
 }
 
-/// A process that takes a returned token may run a job, so by then no child of ours runs one.
+/// A process that takes a returned token may run a job, so no child of tender may run one then.
 #[test]
 fn panic_ends_children_before_it_returns_tokens_to_the_parent() {
     let _alone = alone();
