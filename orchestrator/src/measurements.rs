@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_of_the_recent_peaks() {
+    fn estimate_is_the_largest_of_the_recent_peaks() {
         let check = |peaks: &[u64], expect: Option<u64>| {
             let (_dir, mut measurements) = empty();
             peaks.iter().for_each(|peak| measurements.measured("a", Stage::FrontEnd, *peak));
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_that_of_the_last_success() {
+    fn wall_time_is_that_of_the_last_success() {
         let (_dir, mut measurements) = empty();
         assert_eq!(measurements.wall_us("a"), None);
         measurements.succeeded("a", 50);
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn stages_and_items_are_apart() {
+    fn stages_and_items_are_separate() {
         let (_dir, mut measurements) = empty();
         measurements.measured("a", Stage::FrontEnd, 1600);
         measurements.measured("a", Stage::BackEnd, 160);
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kill_doubles_until_it_is_measured() {
+    fn kill_doubles_the_estimate_until_it_is_measured() {
         let (_dir, mut measurements) = empty();
         measurements.measured("a", Stage::FrontEnd, 1600);
         assert_eq!(measurements.killed("a", Stage::FrontEnd, 5000), 10_000);
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again_and_what_is_gone_is_dropped() {
+    fn measurements_are_read_again_without_dropped_items() {
         let (dir, mut measurements) = empty();
         measurements.measured("a", Stage::FrontEnd, 1600);
         measurements.killed("b", Stage::BackEnd, 50);
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_measurements_are_the_same_bytes() {
+    fn measurements_that_are_equal_give_equal_files() {
         let write = |names: [&str; 3]| {
             let (_dir, mut measurements) = empty();
             names
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn small_items_go_first_when_there_are_too_many() {
+    fn smallest_items_are_dropped_first_when_there_are_too_many() {
         let (_dir, mut measurements) = empty();
         for (name, bytes) in [("a", 5), ("b", 9000), ("c", 5), ("d", 7000)] {
             measurements.measured(name, Stage::BackEnd, bytes);
@@ -374,7 +374,7 @@ mod tests {
         /// A file that is truncated at any place, or has any byte changed, gives no measurements
         /// and an error, and never other numbers.
         #[test]
-        fn any_damage_is_seen(
+        fn damage_of_any_byte_is_detected(
             items in proptest::collection::vec(("[a-z]{1,8}", any::<bool>(), any::<u64>()), 1..8),
             flip in any::<bool>(),
         ) {
@@ -395,7 +395,7 @@ mod tests {
 
         /// At least the newest peak, at most the largest and a sixteenth.
         #[test]
-        fn an_estimate_covers_what_was_last_seen(peaks in proptest::collection::vec(0u64..1 << 50, 1..20)) {
+        fn estimate_covers_the_last_peak(peaks in proptest::collection::vec(0u64..1 << 50, 1..20)) {
             let (_dir, mut measurements) = empty();
             peaks.iter().for_each(|peak| measurements.measured("a", Stage::FrontEnd, *peak));
             let estimate = measurements.estimate("a", Stage::FrontEnd).unwrap();

@@ -13,7 +13,7 @@ pub fn variable(name: &str) -> Option<String> {
 /// As [`variable`]; panics if it is not a number.
 pub fn number(name: &str) -> Option<u64> {
     let text = variable(name)?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
 }
 
 /// Runs a round for each seed, `lanes` of them at once, in the order of the seeds.

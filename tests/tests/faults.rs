@@ -240,7 +240,7 @@ fn link_driver_may_print_to_standard_output() {
 }
 
 #[test]
-fn worker_that_is_none_is_reported() {
+fn worker_that_is_another_program_is_reported() {
     let check = |worker: &str, says: &[&str]| {
         let space = crate_x();
         let mut command = space.command(&["build"]);

@@ -101,7 +101,7 @@ fn terminal_is_not_read() {
     rustix::io::write(&typist, b"+++\n").unwrap();
     expect_one_job(SEVEN, Some(&screen), &NO_PIPE);
     expect_one_job(SEVEN, Some(&typist), &NO_PIPE);
-    expect_one_job(&format!(" -j4 --jobserver-auth=fifo:{path}"), None, &[&path, "is no FIFO"]);
+    expect_one_job(&format!(" -j4 --jobserver-auth=fifo:{path}"), None, &[&path, "is not a FIFO"]);
     let mut line = [0; 8];
     assert_eq!((rustix::io::read(&screen, &mut line).unwrap(), &line[..4]), (4, &b"+++\n"[..]));
     // Every read of it fails now.
@@ -115,7 +115,11 @@ fn devices_such_as_dev_null_are_no_pools() {
     for path in ["/dev/null", "/dev/full", "/dev/zero"] {
         let device = File::options().read(true).write(true).open(path).unwrap();
         expect_one_job(SEVEN, Some(&device.into()), &NO_PIPE);
-        expect_one_job(&format!(" -j4 --jobserver-auth=fifo:{path}"), None, &[path, "is no FIFO"]);
+        expect_one_job(
+            &format!(" -j4 --jobserver-auth=fifo:{path}"),
+            None,
+            &[path, "is not a FIFO"],
+        );
     }
 }
 

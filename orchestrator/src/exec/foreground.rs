@@ -192,7 +192,7 @@ mod tests {
     use rustix::process::{WaitOptions, kill_process, waitpid};
 
     #[test]
-    fn a_child_that_ends_has_not_stopped() {
+    fn child_that_ends_has_not_stopped() {
         let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
         let pid = Pid::from_child(&child);
         assert!(!has_stopped(pid).unwrap());

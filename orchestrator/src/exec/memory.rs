@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn overuse_is_told_with_its_cause_and_its_cure() {
+    fn overuse_text_has_cause_and_advice() {
         let largest = ("cc1plus".to_owned(), 600 << 20);
         let chosen =
             |by| Chosen { bytes: Some(500 << 20), by, of: None, clamped: None, off: false };

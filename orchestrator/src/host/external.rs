@@ -122,7 +122,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn signal_reaches_the_process_that_was_looked_at_and_no_other_of_its_number() {
+    fn signal_reaches_the_measured_process_and_no_later_one_with_its_pid() {
         let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
         let pid = child.id();
         let started = family::started(pid).unwrap();

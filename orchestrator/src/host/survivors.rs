@@ -226,7 +226,7 @@ mod tests {
     use std::os::fd::AsRawFd;
 
     #[test]
-    fn one_fifo_is_not_another() {
+    fn survivor_search_distinguishes_fifos() {
         let check = |environment: &str, expect: bool| {
             assert_eq!(names(environment.as_bytes(), b"/d/1"), expect, "{environment:?}");
         };

@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_writes_without_end_is_ended() {
+    fn program_that_writes_without_end_is_killed() {
         for script in
             ["yes", "yes >&2", "cat /dev/zero", "trap '' PIPE; while :; do echo; done 2>&1"]
         {

@@ -131,7 +131,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     #[test]
-    fn a_line_of_the_kernel() {
+    fn family_parses_a_stat_line() {
         let stat = "7 (a) (b) S 1 7 7 0 -1 4 10 0 0 0 5 6 70 800 20 0 1 0 99 1000 3";
         let member = Member {
             pid: 7,
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_command_starts_is_below_it() {
+    fn family_includes_what_a_command_starts() {
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 1000 & sleep 1000 & wait"]).stdin(Stdio::null());
         let mut child = command.spawn().unwrap();
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn process_is_opened_by_number_and_start() {
+    fn process_is_opened_by_pid_and_start_time() {
         let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
         let pid = child.id();
         let started = started(pid).unwrap();

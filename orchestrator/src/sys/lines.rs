@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_whole_however_the_bytes_come() {
+    fn lines_do_not_depend_on_how_bytes_are_read() {
         check(&[], &[], None);
         check(&[b"a\nb\n"], &["a", "b"], None);
         check(&[b"a", b"b", b"\n", b"\nc"], &["ab", ""], Some("c"));
@@ -101,13 +101,13 @@ mod tests {
     }
 
     #[test]
-    fn a_character_may_be_cut_and_garbage_is_kept_visible() {
+    fn lines_may_cut_a_character_and_show_garbage() {
         check(&[b"\xc3", b"\xa9\n"], &["é"], None);
         check(&[b"\xff\n"], &["\u{fffd}"], None);
     }
 
     #[test]
-    fn of_a_line_without_end_the_start_is_kept() {
+    fn line_without_end_keeps_its_start() {
         check_within(3, &[b"abc\nabcd\nab\n"], &["abc", "abc!", "ab"], None);
         check_within(3, &[b"ab", b"cd", b"ef", b"\na", b"bc"], &["abc!"], Some("abc"));
         check_within(3, &[b"a\n", &[b'x'; 5000], &[b'x'; 5000]], &["a", "xxx!"], None);

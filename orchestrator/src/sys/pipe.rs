@@ -106,7 +106,7 @@ mod tests {
     use std::io::Write;
 
     #[test]
-    fn a_writer_without_end_does_not_keep_the_reader() {
+    fn pipe_reader_returns_if_the_writer_never_stops() {
         let (reader, mut writer) = std::io::pipe().unwrap();
         set_nonblocking(&reader).unwrap();
         // Ends when the reader has closed the pipe.

@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_told_as_it_was() {
+    fn exit_is_described_by_code_or_signal() {
         assert_eq!(run("exit 3"), Exit::Code(3));
         assert_eq!(run("kill -SEGV $$"), Exit::Signal(libc::SIGSEGV));
         assert_eq!(run("exit 0").to_string(), "exit status 0");
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_leads_its_own_group_and_has_our_jobserver() {
+    fn child_leads_its_own_group_and_has_our_jobserver() {
         assert_eq!(run("test \"$(ps -o pgid= -p $$ | tr -d ' ')\" = $$"), Exit::Code(0));
         assert_eq!(run("test \"$MAKEFLAGS$MFLAGS$CARGO_MAKEFLAGS\" = ' -j3'"), Exit::Code(0));
     }
@@ -451,7 +451,7 @@ mod tests {
 
     /// They are recorded when they are killed, however late `take_killed` is called.
     #[test]
-    fn what_was_killed_with_a_group_is_told_by_descriptors() {
+    fn killed_processes_of_a_group_are_returned_as_descriptors() {
         use std::io::Read;
         let mut command = Command::new("sh");
         let script = "sleep 1000 & sleep 1000 & echo";
@@ -469,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_dropped_child_started_is_killed_too() {
+    fn dropped_child_is_killed_with_its_group() {
         use std::io::Read;
         let mut command = Command::new("sh");
         // The grandchild holds the pipe open: end of file follows only when it is dead too.

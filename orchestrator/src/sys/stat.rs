@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_hides_nothing() {
+    fn stat_name_may_have_brackets_and_blanks() {
         let line = b"7 (a) Z 1 (\xff b) R 12 34 7 0 -1\n";
         let stat = Stat::parse(line).unwrap();
         assert_eq!(stat.name, b"a) Z 1 (\xff b");
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_is_known_and_what_is_no_line_is_none() {
+    fn stat_recognises_ended_processes_and_bad_lines() {
         let ended = |line: &str| Stat::parse(line.as_bytes()).map(|stat| stat.has_ended());
         assert_eq!(ended("12 (sh) S 1 7 7 0"), Some(false));
         assert_eq!(ended("12 (sh) Z 1 7 7 0"), Some(true));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn now_is_no_earlier_than_a_start() {
+    fn now_ticks_is_not_before_a_start() {
         for _ in 0..20 {
             let ticks_per_second = rustix::param::clock_ticks_per_second();
             let before = now_ticks(ticks_per_second);

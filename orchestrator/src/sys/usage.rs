@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gauge_is_of_one_process() {
+    fn gauge_is_of_one_process() {
         let gauge = Gauge::open(std::process::id()).unwrap();
         assert!(gauge.resident_bytes().is_some_and(|bytes| bytes > 0));
         assert!(gauge.user_us() <= gauge.used_us());

@@ -120,7 +120,7 @@ mod tests {
     use std::io::{Write, pipe};
 
     #[test]
-    fn a_descriptor_that_reuses_a_number_stays_watched() {
+    fn descriptor_that_reuses_a_number_stays_watched() {
         let mut watch = Watch::new().unwrap();
         let (old, _writer) = pipe().unwrap();
         let number = old.as_raw_fd();

@@ -15,5 +15,5 @@ fn main() {
         "oom_kills": system.oom_kills(),
         "notes": notes,
     });
-    writeln!(std::io::stdout(), "{json}").expect("somebody reads");
+    writeln!(std::io::stdout(), "{json}").expect("standard output can be written");
 }

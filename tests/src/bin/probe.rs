@@ -25,8 +25,10 @@ fn main() {
         match what.as_str() {
             "sleep" => std::thread::sleep(Duration::from_millis(number())),
             "fill" => kept.push(vec![1; number() as usize]),
-            "say" => writeln!(std::io::stdout(), "{arg}").expect("somebody reads"),
-            "complain" => writeln!(std::io::stderr(), "{arg}").expect("somebody reads"),
+            "say" => writeln!(std::io::stdout(), "{arg}").expect("standard output can be written"),
+            "complain" => {
+                writeln!(std::io::stderr(), "{arg}").expect("standard output can be written")
+            }
             "touch" => std::fs::write(arg, "").expect("a file can be made"),
             "await" => {
                 while !std::path::Path::new(arg).exists() {
@@ -53,6 +55,6 @@ fn die(number: i32) -> ! {
 }
 
 fn fail(text: &str) -> ! {
-    writeln!(std::io::stderr(), "probe: {text}").expect("somebody reads");
+    writeln!(std::io::stderr(), "probe: {text}").expect("standard output can be written");
     std::process::exit(2)
 }

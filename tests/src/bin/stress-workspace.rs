@@ -44,7 +44,7 @@ fn run(words: &[String]) -> Result<String, String> {
                 numbers.push((word.as_str(), number(word, value()?)?))
             }
             _ if word.starts_with('-') || directory.is_some() => {
-                return Err(format!("what is `{word}`?"));
+                return Err(format!("unknown argument `{word}`"));
             }
             _ => directory = Some(Utf8Path::new(word)),
         }
@@ -68,7 +68,7 @@ fn run(words: &[String]) -> Result<String, String> {
 }
 
 fn number(name: &str, text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("`{name} {text}` is no number"))
+    text.parse().map_err(|_| format!("`{name} {text}` is not a number"))
 }
 
 fn size(name: &str, number: u64) -> Result<u32, String> {

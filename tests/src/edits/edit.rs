@@ -158,7 +158,7 @@ impl Display for Edit {
             Edit::SetTime { path, time } => write!(f, "time of {path}: {time:?}"),
             Edit::SetMode { path, mode } => write!(f, "chmod {mode:o} {path}"),
             Edit::Rename { from, to } => write!(f, "mv {from} {to}"),
-            Edit::Swap { a, b } => write!(f, "{a} and {b} change places"),
+            Edit::Swap { a, b } => write!(f, "exchange {a} and {b}"),
             Edit::Remove { path } => write!(f, "rm -r {path}"),
             Edit::HardLink { of, path } => write!(f, "ln {of} {path}"),
             Edit::Symlink { path, target } => write!(f, "ln -sfn {target} {path}"),

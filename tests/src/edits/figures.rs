@@ -88,7 +88,7 @@ impl Display for Figures {
         write!(
             f,
             "{compared} builds were compared with clean ones, in {outputs} outputs; {failing} failed, as the clean ones did. \
-             {clean} clean builds were made, {idle} builds had nothing to do, {between} came in between"
+             {clean} clean builds were run, {idle} builds had nothing to do, {between} builds were not compared"
         )
     }
 }

@@ -340,7 +340,7 @@ impl<'a> Round<'a> {
             differences(&expect.outcome, &made).is_err()
         };
         if !differs(&edits) {
-            return "These steps alone, on a workspace without a past, do no harm.".to_owned();
+            return "These steps alone, on a new workspace, cause no difference.".to_owned();
         }
         let mut needed = edits;
         let mut at = 0;
@@ -354,7 +354,7 @@ impl<'a> Round<'a> {
             }
         }
         let mut text =
-            "The same comes of these edits alone, on a workspace without a past:".to_owned();
+            "These edits alone, on a new workspace, cause the same difference:".to_owned();
         needed.iter().for_each(|edit| text += &format!("\n  {edit}"));
         text
     }

@@ -155,7 +155,7 @@ impl CommandLine {
             drop(finished);
             (run, watchdog.join().expect("the watchdog does not panic"))
         });
-        assert_eq!(hung, [], "it hung; these were left: {run}");
+        assert_eq!(hung, [], "the tree hung; these processes were left: {run}");
         run
     }
 

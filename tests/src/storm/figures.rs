@@ -48,7 +48,7 @@ impl Display for Figures {
         let Figures { rounds, strikes, succeeded, tokens, ledger, longest_rest } = self;
         writeln!(
             f,
-            "{rounds} rounds, {succeeded} of which succeeded all the same; {} strikes:",
+            "{rounds} rounds, {succeeded} of which succeeded anyway; {} strikes:",
             self.hits()
         )?;
         for (what, count) in strikes {

@@ -129,7 +129,7 @@ impl Round<'_> {
             self.story.figures.succeeded += 1;
             self.expect_artifacts(
                 reference,
-                "a build that was struck says that it succeeded, and is wrong",
+                "a build that got signals reports success, and its outputs are wrong",
             );
         }
 
@@ -174,8 +174,10 @@ impl Round<'_> {
         }
         let status = running.wait();
         let (rest, last) = running.wait_for_all();
-        self.story
-            .tell(format!("all of it is gone; {} ms after the command, {last}", rest.as_millis()));
+        self.story.tell(format!(
+            "all processes have ended, {} ms after the command; the last was {last}",
+            rest.as_millis()
+        ));
         self.story.figures.longest_rest = (rest, format!("seed {}, {last}", self.plan.seed));
         status
     }
@@ -196,13 +198,13 @@ impl Round<'_> {
             (None, Some(signal)) => to_outermost.iter().any(|sent| sent.as_raw() == signal),
             (None, None) => false,
         };
-        assert!(is_known, "this is no end of a build that was struck so: {status}");
+        assert!(is_known, "unexpected exit after these signals: {status}");
         assert!(
             !delivered.is_empty() || status.success(),
-            "nobody was hit, and it fails: {status}"
+            "no process got a signal, and the build failed: {status}"
         );
         for word in ["panicked at", "INTERNAL: Exiting with"] {
-            assert!(!said.contains(word), "somebody says {word:?}");
+            assert!(!said.contains(word), "the output has {word:?}");
         }
     }
 
@@ -213,7 +215,7 @@ impl Round<'_> {
         let (slots, unaccounted) = (self.plan.slots, self.story.unaccounted);
         assert!(
             most <= slots + unaccounted,
-            "{most} jobs at once in a pool of {slots}, {unaccounted} of which may have outlived whoever had their slot"
+            "{most} jobs at once in a pool of {slots}, {unaccounted} of which may have run after the holder of their slot had ended"
         );
     }
 
@@ -260,7 +262,7 @@ impl Round<'_> {
         let (extra, missing) = (names(&made, reference), names(reference, &made));
         assert!(
             extra.is_empty() && missing.is_empty(),
-            "{what}: there are {extra:?} instead of {missing:?}"
+            "{what}: found {extra:?} instead of {missing:?}"
         );
     }
 }

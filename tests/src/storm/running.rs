@@ -92,7 +92,9 @@ impl<'a> Running<'a> {
         if (kills_watchdog && story.tender_is_killed)
             || (is_tender && strike.kills() && story.watchdog_is_killed)
         {
-            story.tell(format!("{member} is spared: nobody would be left to put it right"));
+            story.tell(format!(
+                "{member} is spared, because a tender and its watchdog may not both be killed"
+            ));
             return;
         }
         story.watchdog_is_killed |= kills_watchdog;
@@ -153,7 +155,7 @@ impl<'a> Running<'a> {
         self.stopped.clear();
         let end = Instant::now();
         self.start = end;
-        let (mut rest, mut last) = (Duration::ZERO, "nobody was left".to_owned());
+        let (mut rest, mut last) = (Duration::ZERO, "no process was left".to_owned());
         let mut seen_gone = 0;
         // Twice, because a process in execve(2) has no environment for a moment.
         while seen_gone < 2 {

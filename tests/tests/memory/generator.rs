@@ -76,9 +76,9 @@ fn generator_refuses_unknown_words_and_writes_nothing() {
         "`small` is no kind of workspace: many, huge, templates, giant, lto, fat, generated",
     );
     check(&["--kind", "many"], "the directory is missing");
-    check(&["--kind", "many", "x", "y"], "what is `y`?");
+    check(&["--kind", "many", "x", "y"], "unknown argument `y`");
     check(&["--kind", "many", "--width", "0", "x"], "`--width` is from 1 to ");
-    check(&["--kind", "many", "--seed", "one", "x"], "`--seed one` is no number");
+    check(&["--kind", "many", "--seed", "one", "x"], "`--seed one` is not a number");
     check(&["--kind", "many", "x", "--weight"], "`--weight` needs a value");
     // Existing files are not changed.
     space.write("mine/Tender.toml", "[package]\nname = \"mine\"\n");
