@@ -291,7 +291,7 @@ impl LinkInputs {
         entry: &CommandInput,
     ) -> Result<(), LinkInputError> {
         let mut start = [0; 20];
-        // A file that is not there is lld's to complain about.
+        // lld reports a missing file.
         let Ok(mut file) = File::open(path) else { return Ok(()) };
         let read_in = fill(&mut file, &mut start).map_err(|why| unreadable(path, &why))?;
         match magic(&start[..read_in]) {

@@ -32,7 +32,7 @@
 //! | `tender-worker`                              | `tool`                         | build id, through its stamp           |
 //! | LLVM and clang: version, libraries           | `tool`                         | version, stamps of the libraries      |
 //! | libraries, startup files, scripts, thin archives' members that a link read | `inputs` | content, through the path's stamp |
-//! | where a linker and its driver looked in vain | `missing`               | still absent                          |
+//! | where a linker and its driver found no file | `missing`               | still absent                          |
 //! | link driver, linker, their own libraries; the program of `[[generate]]` | `inputs`, by a name of their own | build id or content, through the path's stamp |
 //! | PATH, as far as it leads to these            | `inputs`: the program's path   | where the name leads today            |
 //!

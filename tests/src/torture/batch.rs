@@ -1,5 +1,5 @@
-//! Programs of one setting, built by one `tender build` with cuts forced, run, and compared with
-//! what clang makes of them.
+//! Programs of one setting: built by one `tender build` with forced cuts, run, and compared with
+//! clang's builds.
 
 use super::corpus::Test;
 use super::draw::{Level, Mode, Setting};
@@ -14,18 +14,18 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-/// A program that clang accepts, and what it does.
+/// A program that clang compiles, and its behaviour.
 struct Accepted {
     program: Program,
-    /// Its crate and its program.
+    /// The name of its crate and its program.
     id: String,
     expected: Ended,
 }
 
-/// What `tender build` said of one program.
+/// The messages of `tender build` about one program.
 #[derive(Default)]
 struct Built {
-    /// The numbers of the pieces that were optimised, by unit.
+    /// The numbers of the optimised pieces, by unit.
     pieces: BTreeMap<String, BTreeSet<u64>>,
     errors: Vec<String>,
     is_done: bool,
@@ -37,8 +37,7 @@ impl Built {
     }
 }
 
-/// Tries all of them, which have one setting. With `keep` the directory stays, and says where it
-/// is.
+/// Tries programs of one setting. With `keep` the directory is kept, and its path printed.
 pub(super) fn run(tests: &[&Test], setting: Setting, keep: bool) -> Vec<Outcome> {
     let mut space = TestSpace::new();
     let mut outcomes = Vec::new();
@@ -140,7 +139,7 @@ fn messages(run: &Run) -> BTreeMap<String, Built> {
         let Some(name) = message["target"]["name"].as_str() else { continue };
         let one = built.entry(name.to_owned()).or_default();
         match message["reason"].as_str() {
-            // A back end of link-time optimisation has a `cgu` too: the number of its module.
+            // A backend of link-time optimisation also has a `cgu`: the number of its module.
             Some("phase") if message["phase"] == "optimise" && message["of"].is_null() => {
                 if let Some(cgu) = message["cgu"].as_u64() {
                     let unit = message["unit"].as_str().unwrap_or_default().to_owned();
@@ -181,14 +180,14 @@ fn judge(space: &TestSpace, one: &Accepted, built: Option<&Built>, run: &Run) ->
     }
 }
 
-/// The flag in tender's words where it takes none such.
+/// The flag that tender refuses, as its error names it.
 fn refused_flag(error: &str) -> Option<String> {
     let (_, flag) =
         error.split_once("the flag `").filter(|_| error.contains("is not supported"))?;
     Some(flag.split_once('`')?.0.to_owned())
 }
 
-/// How what a program does is not what it should.
+/// How the behaviour of a program differs from the expected one.
 fn difference(expected: &Ended, found: &Ended) -> Option<String> {
     let mut text = String::new();
     if found.how != expected.how {
@@ -227,7 +226,7 @@ fn whole(program: &Program, dir: &camino::Utf8Path) -> What {
     What::Whole { definitions, why: why.to_owned() }
 }
 
-/// A difference may have other reasons than the cut.
+/// A difference may have another reason than the cut.
 fn differs(space: &TestSpace, one: &Accepted, pieces: u32, difference: &str) -> What {
     let Accepted { program, expected, .. } = one;
     let dir = space.path("reference").join(&one.id);
@@ -237,7 +236,7 @@ fn differs(space: &TestSpace, one: &Accepted, pieces: u32, difference: &str) -> 
     if reference::run(program, &dir, &[]).as_ref() != Ok(expected) {
         return What::Rejected("clang's program does something else each time".to_owned());
     }
-    // Where the language leaves a result open, clang's own levels differ, and none of them is right.
+    // If the language leaves a result open, clang's own levels may differ.
     let level = Level::O0;
     if program.setting.level != level
         && reference::run(program, &dir, &[level.flag()]).as_ref() != Ok(expected)
@@ -266,7 +265,7 @@ fn differs(space: &TestSpace, one: &Accepted, pieces: u32, difference: &str) -> 
     What::Failed { pieces, text }
 }
 
-/// What the same build does without the cut.
+/// The behaviour of the same build without the cut.
 fn uncut(space: &TestSpace, one: &Accepted) -> String {
     let command = with_clang(space.command(&["build", "--profile", "whole", "-p", &one.id, "-j2"]));
     let run = space.run(command);

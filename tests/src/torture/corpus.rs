@@ -1,5 +1,4 @@
-//! The programs that are tried: where they are, and what each is called. Knows nothing of building
-//! them.
+//! Finds the programs, and names them. Does not build them.
 
 use super::draw::Setting;
 use super::program::Program;
@@ -7,11 +6,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::fs;
 use std::process::Command;
 
-/// One that was found; whether it can be run is another question.
+/// A program that was found. It may be impossible to run it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Test {
-    /// Such as `c-torture/930408-1`, `g++.dg/abi/covariant1`, `csmith/17`: the same everywhere, and
-    /// sorted by it.
+    /// Such as `c-torture/930408-1`, `g++.dg/abi/covariant1`, `csmith/17`: the same on every
+    /// machine. Programs are sorted by it.
     pub name: String,
     origin: Origin,
 }
@@ -26,24 +25,23 @@ enum Origin {
     Csmith {
         seed: u32,
     },
-    /// One of ours.
+    /// A program of this project.
     Own {
         source: &'static str,
     },
 }
 
-/// Of directories of GCC's tests, those that they need beyond the default.
+/// Additional flags for directories of GCC's tests.
 const IEEE: &[&str] = &["-fno-inline"];
 const BUILTINS: &[&str] = &["-fno-inline-functions"];
 
-/// Programs of ours, for kinds of code that the others do not have.
+/// Programs of this project, for kinds of code that the others lack.
 const OWN: [(&str, &str); 1] = [("exact-dynamic-cast", include_str!("exact_dynamic_cast.cc"))];
 
-/// Each of them comes with so many settings.
+/// Each is tried with this many settings.
 const TIMES_OWN: u32 = 40;
 
-/// All of GCC's tests below `testsuite` that are programs to run, Csmith's programs of `seeds`, and
-/// our own.
+/// All GCC tests below `testsuite` that are to be run, Csmith's programs of `seeds`, and our own.
 pub fn find(testsuite: &Utf8Path, seeds: std::ops::RangeInclusive<u32>) -> Vec<Test> {
     let mut tests = Vec::new();
     let execute = testsuite.join("gcc.c-torture/execute");
@@ -78,7 +76,7 @@ pub fn find(testsuite: &Utf8Path, seeds: std::ops::RangeInclusive<u32>) -> Vec<T
     tests
 }
 
-/// Most tests in these directories are only compiled; they do not count as found.
+/// Most tests in these directories are only compiled; they are not listed.
 fn find_cxx(testsuite: &Utf8Path, dir: &Utf8Path, tests: &mut Vec<Test>) {
     for source in files(dir, "C") {
         if text(&source).lines().any(|line| line.contains("dg-do run")) {
@@ -101,17 +99,17 @@ fn files(dir: &Utf8Path, extension: &str) -> Vec<Utf8PathBuf> {
     paths.filter(|path| path.is_file() && path.extension() == Some(extension)).collect()
 }
 
-/// Some sources are in older character sets.
+/// Some sources are not UTF-8.
 fn text(path: &Utf8Path) -> String {
     let bytes = fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}"));
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl Test {
-    /// The program, with what has to be generated written to `dir`.
+    /// The program. Writes generated sources to `dir`.
     ///
     /// # Errors
-    /// Why it is none that can be run here.
+    /// The reason why it cannot be run here.
     pub(super) fn program(&self, setting: Setting, dir: &Utf8Path) -> Result<Program, String> {
         match &self.origin {
             Origin::Gcc { sources, flags } => {

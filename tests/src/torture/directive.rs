@@ -1,11 +1,11 @@
-//! The directives of a test of GCC: what stands in `{ dg-NAME ... }` in its comments. Pure; what
-//! they ask for is not decided here.
+//! Parses the directives of a GCC test: `{ dg-NAME ... }` in its comments. Pure; does not interpret
+//! them.
 
 use super::tcl::{Word, list};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Directive {
-    /// Without `dg-`.
+    /// The name without `dg-`.
     pub name: String,
     pub words: Vec<Word>,
 }
@@ -15,7 +15,7 @@ pub(super) fn directives(source: &str) -> Vec<Directive> {
     source.lines().filter_map(directive).collect()
 }
 
-/// As DejaGnu looks for them: a brace, white space, the name; up to the last brace of the line.
+/// As DejaGnu finds them: a brace, white space, the name; up to the last brace of the line.
 fn directive(line: &str) -> Option<Directive> {
     let at = line.match_indices("dg-").map(|(at, _)| at).find(|at| {
         let before = line[..*at].trim_end();
@@ -27,7 +27,7 @@ fn directive(line: &str) -> Option<Directive> {
 }
 
 impl Directive {
-    /// The text of a word; empty where there is none.
+    /// The text of a word; empty if there is none.
     pub fn word(&self, at: usize) -> &str {
         self.words.get(at).map_or("", |word| &word.text)
     }

@@ -16,7 +16,7 @@ pub enum Level {
 impl Level {
     pub const ALL: [Level; 5] = [Level::O0, Level::O1, Level::O2, Level::O3, Level::Os];
 
-    /// As in a profile.
+    /// As in a profile of the manifest.
     pub fn key(self) -> &'static str {
         match self {
             Level::O0 => "0",
@@ -27,7 +27,7 @@ impl Level {
         }
     }
 
-    /// As the compiler has it.
+    /// As an option of the compiler.
     pub fn flag(self) -> &'static str {
         match self {
             Level::O0 => "-O0",
@@ -50,7 +50,7 @@ pub enum Mode {
 impl Mode {
     pub const ALL: [Mode; 4] = [Mode::Off, Mode::ThinLocal, Mode::Thin, Mode::Fat];
 
-    /// As in a profile.
+    /// As in a profile of the manifest.
     pub fn key(self) -> &'static str {
         match self {
             Mode::Off => "off",
@@ -61,7 +61,7 @@ impl Mode {
     }
 }
 
-/// The numbers that `TENDER_FORCE_PIECES` takes.
+/// The values of `TENDER_FORCE_PIECES`.
 const PIECES: std::ops::RangeInclusive<u32> = 2..=9;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +72,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// Of the program with this name, always the same.
+    /// The setting of the program with this name; always the same.
     pub fn of(name: &str) -> Setting {
         let number = hash(name) as usize;
         let counts = PIECES.clone().count();
@@ -83,7 +83,7 @@ impl Setting {
         }
     }
 
-    /// What two of the three are together.
+    /// A pair of two of the three values.
     pub fn pairs(self) -> [Pair; 3] {
         [
             Pair::LevelPieces(self.level, self.pieces),
@@ -141,7 +141,7 @@ impl Pair {
     }
 }
 
-/// Evenly spread over all names.
+/// A hash of the name, evenly distributed.
 fn hash(name: &str) -> u64 {
     let hash = blake3::hash(name.as_bytes());
     u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap())

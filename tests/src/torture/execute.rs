@@ -1,5 +1,4 @@
-//! Runs a command to its end within limits of time and memory. Knows nothing of programs under
-//! test.
+//! Runs a command with limits of time and memory. Knows no programs under test.
 
 use camino::Utf8Path;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
@@ -19,7 +18,8 @@ pub(super) struct Limits {
 /// Bytes that a command may write to one file.
 const MOST_OUTPUT: u64 = 16 << 20;
 
-/// Far beyond the limit of processor time on the busiest machine: for what sleeps.
+/// A limit of wall time for programs that sleep, far above the limit of processor time on the
+/// busiest machine.
 const HANGS: Duration = Duration::from_secs(600);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(super) struct Ended {
 pub(super) enum How {
     Code(i32),
     Signal(i32),
-    /// It took all the time that it was given.
+    /// It reached the time limit.
     OutOfTime,
 }
 
@@ -47,8 +47,8 @@ impl std::fmt::Display for How {
     }
 }
 
-/// Runs `command` in a group of its own, in an empty directory below `dir`, and ends whatever is
-/// left of the group.
+/// Runs `command` in a process group of its own, in an empty directory below `dir`, and kills the
+/// rest of the group.
 pub(super) fn execute(mut command: Command, dir: &Utf8Path, limits: Limits) -> Ended {
     let scratch = dir.join("scratch");
     fs::create_dir_all(&scratch).unwrap();
@@ -64,8 +64,8 @@ pub(super) fn execute(mut command: Command, dir: &Utf8Path, limits: Limits) -> E
         (Resource::Fsize, MOST_OUTPUT),
         (Resource::Core, 0),
     ] {
-        // It may have ended already. The signal that tells of too much time comes only below the
-        // utmost limit.
+        // It may have ended already. The kernel sends SIGXCPU only at a soft limit below the hard
+        // one.
         let limit = Rlimit {
             current: Some(most),
             maximum: Some(most + u64::from(resource == Resource::Cpu)),

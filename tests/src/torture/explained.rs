@@ -1,6 +1,7 @@
-//! Programs that differ when they are cut, and may: by name, with the reason.
+//! Programs that may behave differently when they are cut: names and reasons.
 
-/// Programs whose result the language leaves open, or that ask for what a cut changes by intent.
+/// Programs whose result the language leaves open, or that check something that a cut changes by
+/// design.
 const EXPLAINED: [(&str, &str); 0] = [];
 
 pub(super) fn reason(name: &str) -> Option<&'static str> {

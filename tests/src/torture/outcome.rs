@@ -1,4 +1,4 @@
-//! What came of a program, and how a file keeps it. Pure.
+//! The outcome of a program, and its form in a file. Pure.
 
 use super::draw::Setting;
 
@@ -11,23 +11,22 @@ pub struct Outcome {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// It was not tried: why.
+    /// It was not tried; the reason.
     Excluded(String),
-    /// clang does not compile it, or what it makes does not end with 0: why it is not counted.
+    /// It does not count: clang does not compile it, or clang's build does not exit with 0.
     Rejected(String),
-    /// It was not cut, with the number of definitions in its richest module: why.
+    /// It was not cut; the reason, and the number of definitions in its largest module.
     Whole { definitions: u32, why: String },
-    /// Cut, and does what clang's does.
+    /// It was cut, and behaves as clang's build.
     Same { pieces: u32 },
-    /// Cut, and does something else, for a reason that is known.
+    /// It was cut, and behaves differently for a known reason.
     Explained { pieces: u32, why: String },
-    /// What differs from clang's, in full.
+    /// The difference from clang's build, in full.
     Failed { pieces: u32, text: String },
 }
 
 impl What {
-    /// How many pieces its most often cut module came in; 0 where nothing was built, 1 where it was
-    /// not cut.
+    /// The largest number of pieces of a module; 0 if nothing was built, 1 if no module was cut.
     pub fn pieces(&self) -> u32 {
         match self {
             What::Excluded(_) | What::Rejected(_) => 0,
@@ -44,7 +43,7 @@ impl What {
 }
 
 impl Outcome {
-    /// One line, of fields between tabs.
+    /// A line of fields, separated by tabs.
     pub(super) fn line(&self) -> String {
         let (kind, number, text) = match &self.what {
             What::Excluded(why) => ("excluded", 0, why.as_str()),
@@ -57,7 +56,7 @@ impl Outcome {
         format!("{}\t{}\t{kind}\t{number}\t{}", self.name, self.setting, text.escape_debug())
     }
 
-    /// Of a line that `line` made; `None` of any other, such as one that was cut off.
+    /// Parses a line of `line`; `None` for any other text, such as an incomplete line.
     pub(super) fn from_line(line: &str) -> Option<Outcome> {
         let mut fields = line.splitn(5, '\t');
         let (name, setting, kind) =

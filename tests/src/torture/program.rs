@@ -1,4 +1,4 @@
-//! A program of others: its sources, and how they are to be compiled, as its directives say. Pure.
+//! A program of another project: its sources, and how its directives say to compile them. Pure.
 
 use super::directive::{Directive, directives};
 use super::draw::{Mode, Setting};
@@ -7,13 +7,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// What it is called wherever it is spoken of, such as `c-torture/930408-1`.
+    /// Its name, such as `c-torture/930408-1`.
     pub name: String,
     pub setting: Setting,
     pub sources: Vec<Utf8PathBuf>,
-    /// For the compiler, without the level.
+    /// Flags for the compiler, without the level.
     pub flags: Vec<String>,
-    /// For the link alone.
+    /// Flags for the link only.
     pub link_args: Vec<String>,
 }
 
@@ -23,7 +23,8 @@ pub(super) enum Language {
     Cxx,
 }
 
-/// What GCC takes without complaint and clang does not, though both mean the same by it.
+/// Flags for code that GCC accepts and clang refuses by default, although both compile it to the
+/// same.
 const LENIENT: [&str; 8] = [
     "-w",
     "-Wno-implicit-function-declaration",
@@ -35,8 +36,8 @@ const LENIENT: [&str; 8] = [
     "-Wno-reserved-user-defined-literal",
 ];
 
-/// The standards that a C++ test is compiled by: the first that it is for. GCC 12 begins with its
-/// own default.
+/// The order in which standards are tried for a C++ test; the first that it supports is used. GCC
+/// 12 begins with its own default.
 const STANDARDS: [(u32, &str); 6] = [
     (17, "-std=gnu++17"),
     (20, "-std=gnu++20"),
@@ -46,7 +47,7 @@ const STANDARDS: [(u32, &str); 6] = [
     (98, "-std=gnu++98"),
 ];
 
-/// Words of tests that choose GCC's passes or ask for its files: nothing of what the program means.
+/// Options that choose GCC's passes or dump files, and do not change the meaning of the program.
 const OF_GCC_ALONE: [&str; 14] = [
     "-fdump-",
     "-fopt-info",
@@ -69,7 +70,7 @@ impl Program {
     /// directory.
     ///
     /// # Errors
-    /// Why it is none that can be run here.
+    /// The reason why it cannot be run here.
     pub(super) fn from_test(
         name: &str,
         setting: Setting,
@@ -93,7 +94,7 @@ impl Program {
         for directive in &directives {
             program.follow(directive, std, &mut sources)?;
         }
-        // What is skipped may depend on all options.
+        // Skips may depend on all options.
         for directive in directives.iter().filter(|directive| directive.name == "skip-if") {
             if program.is_skipped(directive, std) {
                 return Err("dg-skip-if holds".to_owned());
@@ -144,12 +145,12 @@ impl Program {
                 return Err("asks for link-time optimisation itself".to_owned());
             }
             if word == "--param" || word == "-x" {
-                // The language follows from the file's name, for us and for the compiler.
+                // The language follows from the file's name, for tender and for the compiler.
                 words.next();
             } else if word.starts_with("-O")
                 || OF_GCC_ALONE.iter().any(|prefix| word.starts_with(prefix))
             {
-                // The level is ours to choose.
+                // The test harness chooses the level.
             } else if word.starts_with("-l")
                 || word.starts_with("-Wl,")
                 || word == "-static"
@@ -170,8 +171,8 @@ impl Program {
         Ok(())
     }
 
-    /// `{ dg-skip-if WHY { TARGETS } { OPTIONS } { OTHER OPTIONS } }`: for these targets, where one
-    /// of the options is given and none of the others.
+    /// `{ dg-skip-if WHY { TARGETS } { OPTIONS } { OTHER OPTIONS } }`: for these targets, if one of
+    /// the options is given and none of the others.
     fn is_skipped(&self, directive: &Directive, std: u32) -> bool {
         let given = |at: usize, default: bool| match directive.words.get(at) {
             None => default,
@@ -237,7 +238,7 @@ fn standard(directives: &[Directive], language: Language) -> Result<(u32, Option
         .ok_or_else(|| "is for other targets".to_owned())
 }
 
-/// Of `-std=c++11` and the like.
+/// The standard in options such as `-std=c++11`.
 fn year(option: &str) -> Option<u32> {
     let standard = option.strip_prefix("-std=")?;
     let year = standard.strip_prefix("c++").or(standard.strip_prefix("gnu++"))?;

@@ -1,4 +1,4 @@
-//! What clang makes of a program by the same flags, uncut.
+//! The reference: clang's build of a program with the same flags, without cuts.
 
 use super::execute::{Ended, How, Limits, execute};
 use super::program::{Language, Program, language};
@@ -6,26 +6,26 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Enough for the largest of the programs many times over. What needs more is not counted.
+/// Many times what the largest of the programs needs. A program that needs more does not count.
 const COMPILE: Limits = Limits { cpu: 60, memory: 4 << 30 };
 const RUN: Limits = Limits { cpu: 3, memory: 2 << 30 };
-/// A program that was cut may be slower, but not by so much.
+/// A program that was cut may be slower, but not by this factor.
 pub(super) const RUN_CUT: Limits = Limits { cpu: 60, memory: 2 << 30 };
 
-/// The libraries that all programs are linked with: those of GCC's tests name them only where other
-/// systems need them.
+/// The libraries of all links: GCC's tests name them only for other systems.
 pub(super) const LIBRARIES: [&str; 2] = ["m", "pthread"];
 
-/// Compiles, links and runs the program below `dir`, with more flags for each of the first two.
+/// Compiles, links and runs the program below `dir`, with additional flags for compiling and
+/// linking.
 ///
 /// # Errors
-/// What clang does not do.
+/// The step that fails.
 pub(super) fn run(program: &Program, dir: &Utf8Path, more: &[&str]) -> Result<Ended, String> {
     let built = build(program, dir, more)?;
     Ok(execute(started(&built), dir, RUN))
 }
 
-/// The command that runs a program, by the same name wherever it is.
+/// The command that runs a program, with the same argv[0] for each copy.
 pub(super) fn started(program: &Utf8Path) -> Command {
     let mut command = Command::new(program);
     command.arg0("program").env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C");
@@ -54,7 +54,7 @@ fn successful(command: Command, dir: &Utf8Path) -> Result<(), How> {
     if ended.how == How::Code(0) { Ok(()) } else { Err(ended.how) }
 }
 
-/// With the flags of a compile.
+/// The flags of a compile.
 fn compiler(program: &Program, language: Language) -> Command {
     let mut command = clang(language);
     command
@@ -70,8 +70,8 @@ pub(super) fn clang(language: Language) -> Command {
     command
 }
 
-/// What each of the program's modules defines before it is optimised, as far as it has a place of
-/// its own; and whether it has assembly outside of functions.
+/// The number of definitions with an address in each module before optimisation; and whether a
+/// module has assembly outside of functions.
 pub(super) fn definitions(program: &Program, dir: &Utf8Path) -> Vec<(u32, bool)> {
     let file = dir.join("definitions.ll");
     let one = |source: &Utf8PathBuf| {
@@ -89,8 +89,8 @@ fn count(module: &str) -> u32 {
     module.lines().filter(|line| is_placed(line)).count() as u32
 }
 
-/// Whether a line of a module defines a function, or a variable that has its own place: a constant
-/// whose address is not taken is dropped where it is inlined.
+/// Whether a line of a module defines a function or a variable with an address. A constant whose
+/// address is not taken is dropped when it is inlined.
 fn is_placed(line: &str) -> bool {
     let Some(variable) = line.strip_prefix('@') else { return line.starts_with("define ") };
     let is_declared = variable.contains(" external ") || variable.contains(" extern_weak ");

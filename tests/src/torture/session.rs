@@ -1,5 +1,5 @@
-//! Tries programs in batches of one setting, several batches at once, until all are tried or the
-//! time is up.
+//! Tries programs in batches of one setting, several batches at once, until all are done or the
+//! time is over.
 
 use super::batch;
 use super::corpus::Test;
@@ -11,30 +11,31 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// What is tried, and how.
+/// Which programs are tried, and how.
 pub struct Session<'a> {
     pub tests: &'a [Test],
-    /// In place of what is drawn.
+    /// Replaces the drawn setting.
     pub setting: Option<Setting>,
-    /// Where outcomes are kept, if they are.
+    /// The file of outcomes, if they are saved.
     pub state: Option<Utf8PathBuf>,
-    /// After so long no batch is begun any more.
+    /// After this time no new batch is started.
     pub time: Duration,
-    /// Whether directories of builds stay.
+    /// Whether the directories of builds are kept.
     pub keep: bool,
-    /// Is told each outcome as it is known.
+    /// Called with each outcome.
     pub show: &'a (dyn Fn(&Outcome) + Sync),
 }
 
-/// Batches at once. Programs that run and compilers leave one core to the others.
+/// How many batches run at once: a compiler or a running program of one batch uses one core only.
 const LANES: usize = 2;
 
-/// Programs in one batch: some share a start of `tender`, and not many are tried again after an
-/// end.
+/// Programs in one batch: enough to share the start of `tender`, and few enough to repeat after an
+/// interruption.
 const BATCH: usize = 24;
 
 impl Session<'_> {
-    /// The outcomes of all programs that were tried, now or earlier, in the order of the tests.
+    /// The outcomes of all tried programs, of this run and of earlier ones, in the order of the
+    /// tests.
     pub fn run(&self) -> Vec<Outcome> {
         let start = Instant::now();
         let state = self.state.as_deref().map(|path| State::open(path, &subject()));
@@ -82,7 +83,7 @@ impl Session<'_> {
     }
 }
 
-/// What outcomes are true of: the programs under test.
+/// Identifies the programs under test, for which outcomes are valid.
 fn subject() -> String {
     let identity = |name: &str| {
         let content = std::fs::read(crate::program(name)).unwrap();
@@ -91,7 +92,7 @@ fn subject() -> String {
     [identity("tender"), identity("tender-worker")].join(", ")
 }
 
-/// The directory of what is got and kept, below the target directory; GCC's tests are got where
+/// The directory of downloads and outcomes, below the target directory. Downloads GCC's tests if
 /// they are missing.
 pub fn directory() -> Utf8PathBuf {
     let directory = crate::programs::profile_directory().parent().unwrap().join("torture");

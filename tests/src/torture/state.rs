@@ -1,6 +1,5 @@
-//! What earlier runs of the whole have found, in a file that grows by a line for each program, so
-//! that a run which was ended continues where it was. Outcomes of other programs of ours do not
-//! count.
+//! The outcomes of earlier runs, in a file with a line for each program, so that an interrupted run
+//! is continued. Outcomes with other programs under test do not count.
 
 use super::outcome::Outcome;
 use camino::Utf8Path;
@@ -15,8 +14,8 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Opens the file or begins it. `subject` says what is being tried: with another one it begins
-    /// anew.
+    /// Opens or creates the file. `subject` identifies the programs under test: with another one
+    /// the file is emptied.
     pub(super) fn open(path: &Utf8Path, subject: &str) -> State {
         let text = fs::read_to_string(path).unwrap_or_default();
         let mut lines = text.lines();
@@ -28,7 +27,7 @@ impl State {
         } else {
             BTreeMap::new()
         };
-        // Written anew, so that nothing follows a line that was cut off.
+        // Written again, so that no line follows an incomplete one.
         let whole = path.with_extension("part");
         let mut file = File::create(&whole).unwrap_or_else(|error| panic!("{whole}: {error}"));
         writeln!(file, "{subject}").unwrap();

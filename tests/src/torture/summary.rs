@@ -1,4 +1,4 @@
-//! What all outcomes come to, by mode of link-time optimisation. Pure.
+//! The sums of all outcomes, by mode of link-time optimisation. Pure.
 
 use super::draw::{Mode, Pair};
 use super::outcome::{Outcome, What};
@@ -8,20 +8,20 @@ use std::fmt::{self, Display, Formatter};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub found: u32,
-    /// clang compiles it, and it ends with 0.
+    /// Programs that clang compiles and that exit with 0.
     pub accepted: u32,
-    /// Of those, what has two definitions or more.
+    /// Of these, programs with two definitions or more.
     pub parted: u32,
     pub cut: u32,
     pub same: u32,
     pub explained: u32,
     pub failed: u32,
-    /// By reason, those that do not count.
+    /// Programs that do not count, by reason.
     pub excluded: BTreeMap<String, u32>,
     pub rejected: BTreeMap<String, u32>,
-    /// By reason, those that were not cut.
+    /// Programs that were not cut, by reason.
     pub whole: BTreeMap<String, u32>,
-    /// By reason, those that differ and may.
+    /// Programs that differ for a known reason, by reason.
     pub reasons: BTreeMap<String, u32>,
 }
 
@@ -49,7 +49,7 @@ impl Counts {
         self.parted += u32::from(what.is_cut());
     }
 
-    /// How much was cut of what could be, in percent.
+    /// The share of programs that were cut, of those that can be, in percent.
     pub fn percent_cut(&self) -> u32 {
         (self.cut * 100).checked_div(self.parted).unwrap_or(100)
     }
@@ -59,10 +59,10 @@ impl Counts {
 pub struct Summary {
     pub by_mode: BTreeMap<Mode, Counts>,
     pub all: Counts,
-    /// What programs that were cut were built with.
+    /// The settings of programs that were cut.
     pub pairs: BTreeSet<Pair>,
     pub failures: Vec<Outcome>,
-    /// Those that differ and may.
+    /// Programs that differ for a known reason.
     pub explained: Vec<Outcome>,
 }
 

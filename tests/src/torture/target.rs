@@ -1,13 +1,13 @@
-//! Whether a target selector of a test of GCC means this target: x86_64 Linux, compiled by clang.
+//! Whether a target selector of a GCC test matches this target: x86_64 Linux, compiled by clang.
 //! Pure.
 
 use super::tcl::{Word, list};
 
-/// What GCC calls this target.
+/// GCC's name of this target.
 const TRIPLET: &str = "x86_64-pc-linux-gnu";
 
-/// Keywords that hold here, and that do not. About any other one clang is asked, by compiling and
-/// running the program.
+/// Keywords that are true here, and that are false. For any other one the program is compiled and
+/// run with clang.
 const HOLDS: [&str; 22] = [
     "native",
     "lp64",
@@ -52,22 +52,21 @@ const FAILS: [&str; 17] = [
     "arm_eabi",
 ];
 
-/// The year of a C++ standard as the keywords have it, such as 11 of `c++11_only`. 98 comes first.
+/// The year of a C++ standard in a keyword, such as 11 in `c++11_only`. 98 is the first.
 fn order(year: u32) -> u32 {
     if year == 98 { 3 } else { year }
 }
 
-/// Whether the selector holds where C++ is compiled by the standard of the year `std`. `None`: that
-/// is not known.
+/// Whether the selector is true with the C++ standard of the year `std`. `None`: unknown.
 ///
-/// A selector is a list of triplets with wildcards and of keywords, of which one has to hold, or an
-/// expression of such lists.
+/// A selector is a list of triplets with wildcards and of keywords, one of which has to be true, or
+/// an expression of such lists.
 pub(super) fn holds(selector: &str, std: u32) -> Option<bool> {
     all_of(&list(selector), std)
 }
 
-/// As `holds`, of what stands behind `target` in a word such as `target c++11 xfail arm*-*-*`.
-/// Without a target it holds.
+/// As `holds`, for the part after `target` of a word such as `target c++11 xfail arm*-*-*`. True
+/// without a target.
 pub(super) fn is_target(word: &str, std: u32) -> Option<bool> {
     let words = list(word);
     let behind = words.iter().skip_while(|word| word.text != "target").skip(1);
@@ -98,7 +97,7 @@ fn all_of(words: &[Word], std: u32) -> Option<bool> {
     }
 }
 
-/// True if one is, else unknown if one is.
+/// True if one of them is true, else unknown if one is unknown.
 fn any(parts: Vec<Option<bool>>) -> Option<bool> {
     if parts.contains(&Some(true)) {
         Some(true)

@@ -1,14 +1,14 @@
-//! Lists in the syntax of Tcl, as far as tests of GCC have them. Knows no directives.
+//! Parses lists in the syntax of Tcl, as far as GCC tests use it. Knows no directives.
 
-/// One word of a list, without its quotes or outer braces.
+/// A word of a list, without its quotes or outer braces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
     pub text: String,
-    /// It stood in braces, and may be a list itself.
+    /// It was in braces, and may be a list itself.
     pub braced: bool,
 }
 
-/// The words of a list. One that ends within a word is taken as if it were closed there.
+/// The words of a list. A word without its closing brace or quote ends with the text.
 pub(super) fn list(text: &str) -> Vec<Word> {
     let mut words = Vec::new();
     let mut rest = text.trim_start();
