@@ -244,7 +244,7 @@ fn exec_says_that_the_kernel_has_killed() {
         let Confined { run, kills, .. } = run_in(&group, &space, command);
         assert_eq!(kills, 1, "{run}");
         run.expect_stderr(&[
-            "warning: 1 process of `tail` was killed by the kernel for memory; most in use ",
+            "warning: 1 process of `tail` was killed by the kernel for memory; peak ",
         ]);
     }
 }
