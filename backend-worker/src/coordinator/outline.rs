@@ -162,10 +162,13 @@ mod tests {
     fn outline_refuses_duplicates_unknown_items_and_cycles() {
         check(&[(1, &[]), (1, &[])], Some("plan 7: two items have the id 1"));
         check(&[(1, &[4])], Some("plan 7: item 1 comes after item 4, which is not in the plan"));
-        check(&[(1, &[1])], Some("plan 7: item 1 comes after itself, perhaps through others"));
+        check(
+            &[(1, &[1])],
+            Some("plan 7: item 1 depends on itself, directly or through other items"),
+        );
         check(
             &[(9, &[2]), (1, &[]), (2, &[1, 3]), (3, &[2])],
-            Some("plan 7: item 2 comes after itself, perhaps through others"),
+            Some("plan 7: item 2 depends on itself, directly or through other items"),
         );
     }
 }

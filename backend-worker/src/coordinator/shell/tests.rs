@@ -521,8 +521,8 @@ fn shell_limits_memory_of_a_plan_by_hand() {
 #[test]
 fn shell_refuses_another_version() {
     for (first, expect) in [
-        (hello(PROTOCOL + 1, "22"), "the orchestrator speaks protocol"),
-        (hello(PROTOCOL, "21.1.0"), "the orchestrator speaks protocol"),
+        (hello(PROTOCOL + 1, "22"), "the orchestrator has version"),
+        (hello(PROTOCOL, "21.1.0"), "the orchestrator has version"),
         (ToWorker::Slot, "the first message from the orchestrator is not `hello`"),
     ] {
         let mut peer = Peer::start(1, ScriptedWork);
@@ -542,7 +542,7 @@ fn shell_ends_at_a_bad_message_or_plan() {
             b"\xff\n".to_vec(),
             "cannot read from the orchestrator: stream did not contain valid UTF-8",
         ),
-        (twice.concat(), "plan 1: item 0 comes after itself, perhaps through others"),
+        (twice.concat(), "plan 1: item 0 depends on itself, directly or through other items"),
     ] {
         let mut peer = Peer::start(1, ScriptedWork);
         peer.to_worker.write_all(&lines).unwrap();
