@@ -326,7 +326,7 @@ fn flags_without_effect_are_refused_by_name() {
         (&["-ftime-trace"], "-ftime-trace"),
         (&["-fsave-optimization-record"], "-fsave-optimization-record"),
         (&["-fstack-usage"], "-fstack-usage"),
-        (&["-Xclang", "-emit-llvm-bc"], "another action"),
+        (&["-Xclang", "-emit-llvm-bc"], "an action other"),
         (&["-no-such-flag-at-all"], "-no-such-flag-at-all"),
         (
             &["-fprofile-sample-use=unit.prof", "-fno-sample-profile-use-profi"],

@@ -211,7 +211,7 @@ fn isolation_refuses_options_for_the_whole_process() {
                 "working directory",
                 "supported",
                 "of LLVM itself",
-                "steps where one compile is expected",
+                "steps, but a unit is compiled in one",
             ]
             .iter()
             .any(|expect| text.contains(expect));
