@@ -1,10 +1,6 @@
 //! `tender`: the orchestrator. Layers point one way: cli -> engine, exec -> host, report -> schedule,
 //! graph, fingerprint, tokens, memory -> sys.
 
-// Says which functions and traits that are visible outside of this crate lack `# Errors`; those
-// that are `pub(crate)` or `pub(super)` have it too.
-#![warn(clippy::missing_errors_doc)]
-
 pub mod cli;
 pub mod engine;
 pub mod environment;
