@@ -58,6 +58,7 @@ run() {
 run tender --lib
 run tender-jobclient --lib
 run tender-protocol --lib
+run tender-units --lib
 run tender-tests --lib
-run tender-worker --lib --bin tender-worker
+run tender-worker --lib
 exit $failed

@@ -4,7 +4,6 @@
 #[cfg(feature = "jemalloc")]
 mod allocator;
 mod interrupts;
-mod memory_size;
 
 use clap::Parser;
 use std::io::{BufReader, Write};
@@ -14,6 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tender_jobclient::{FromEnv, Pool};
 use tender_protocol::{FromWorker, Level, PROTOCOL, Plan};
+use tender_units::Bytes;
 use tender_worker::coordinator::{self, Notice, ServeError};
 use tender_worker::{emit, execute::Executor, llvm};
 
@@ -29,8 +29,8 @@ struct Options {
     jobs: Option<NonZeroU32>,
     /// With --plan: start no more than what is likely to fit, but always one job; bytes, or a number
     /// with K M G (1000) or Ki Mi Gi (1024) [default: no limit]
-    #[arg(long, value_name = "SIZE", value_parser = size, requires = "plan")]
-    memory: Option<u64>,
+    #[arg(long, value_name = "SIZE", requires = "plan")]
+    memory: Option<Bytes>,
     /// Print the versions of the worker and of its LLVM
     #[arg(long, short = 'V')]
     version: bool,
@@ -72,10 +72,6 @@ fn raise_oom_score() {
     }
 }
 
-fn size(text: &str) -> Result<u64, String> {
-    memory_size::parse(text).ok_or_else(|| "write a size above 0, such as 800M or 8Gi".to_owned())
-}
-
 fn serve() -> u8 {
     let pool = match pool(None, None) {
         Ok(pool) => pool,
@@ -109,7 +105,7 @@ fn exit_code(ended: &Result<coordinator::Ended, coordinator::ServeError>) -> u8 
     }
 }
 
-fn run_plan(file: &Path, jobs: Option<u32>, memory: Option<u64>) -> u8 {
+fn run_plan(file: &Path, jobs: Option<u32>, memory: Option<Bytes>) -> u8 {
     if tender_jobclient::is_dry_run(&|name| std::env::var_os(name)) {
         print_error(
             "tender-worker: note: `make -n` only prints what it would do, so this command does nothing\n",

@@ -7,13 +7,14 @@ use crate::keys::{ItemId, WorkerId};
 use crate::memory::{Chosen, Killer, MemorySummary};
 use std::time::Duration;
 use tender_protocol::{Diagnostic, Outcome, PhaseName};
+use tender_units::{Bytes, Micros};
 
 /// Times `at_us`, `start_us` are CLOCK_MONOTONIC in microseconds.
 #[derive(Clone, Debug)]
 pub enum Event {
     BuildStarted {
         jobs: u32,
-        at_us: u64,
+        at_us: Micros,
     },
     /// The item is up to date.
     Fresh {
@@ -28,16 +29,16 @@ pub enum Event {
     /// `Dirty`.
     Expected {
         item: ItemId,
-        wall_us: u64,
+        wall_us: Micros,
     },
     WorkerStarted {
         worker: WorkerId,
         pid: u32,
-        at_us: u64,
+        at_us: Micros,
     },
     WorkerEnded {
         worker: WorkerId,
-        at_us: u64,
+        at_us: Micros,
     },
     /// The program that a link runs, with its first arguments. Determined when the link is sent to
     /// a worker, and reported before it starts.
@@ -52,7 +53,7 @@ pub enum Event {
         item: ItemId,
         worker: Option<WorkerId>,
         slot: u32,
-        at_us: u64,
+        at_us: Micros,
     },
     Phase {
         item: ItemId,
@@ -64,14 +65,14 @@ pub enum Event {
         /// The unit that the code is from, if that is not the item itself: for a backend of
         /// link-time optimisation.
         of: Option<String>,
-        start_us: u64,
-        dur_us: u64,
+        start_us: Micros,
+        dur_us: Micros,
     },
     /// The program that ran the item was killed, and the item may be retried. (Not reported for
     /// items of a worker that ends: they are all lost.)
     ItemLost {
         item: ItemId,
-        at_us: u64,
+        at_us: Micros,
     },
     /// The leases and measured peaks of an item that ran to its end. Comes before `ItemFinished`.
     Needed {
@@ -83,9 +84,9 @@ pub enum Event {
     ItemFinished {
         item: ItemId,
         outcome: Outcome,
-        at_us: u64,
-        wall_us: u64,
-        peak_bytes: u64,
+        at_us: Micros,
+        wall_us: Micros,
+        peak_bytes: Bytes,
     },
     /// `replayed`: kept from an earlier build of a fresh unit.
     Diagnostic {
@@ -107,57 +108,57 @@ pub enum Event {
     Wait {
         item: ItemId,
         reason: WaitReason,
-        at_us: u64,
+        at_us: Micros,
     },
     /// The item has the memory that it waited for. It may still wait for a slot; a wait for that
     /// ends when it starts.
     WaitEnded {
         item: ItemId,
-        at_us: u64,
+        at_us: Micros,
     },
     /// This many slots are free from now on only because memory is short.
     ShortOfMemory {
         slots: u32,
-        at_us: u64,
+        at_us: Micros,
     },
     Tokens {
         used: u32,
         n: u32,
-        at_us: u64,
+        at_us: Micros,
     },
     LiveModules {
         worker: WorkerId,
         n: u32,
-        at_us: u64,
+        at_us: Micros,
     },
     /// Anonymous memory of a worker. Sampled if the request asks for it; so is `Cpu`.
     Rss {
         worker: WorkerId,
-        bytes: u64,
-        at_us: u64,
+        bytes: Bytes,
+        at_us: Micros,
     },
     /// Processor time that a worker has used since it started, the children that it waited for
     /// included. Without a worker: that of the whole build, reported once, when all its processes
     /// have ended.
     Cpu {
         worker: Option<WorkerId>,
-        used_us: u64,
-        at_us: u64,
+        used_us: Micros,
+        at_us: Micros,
     },
     /// The sum of all leases, the sum of all baselines, and the limit of both together; bytes.
     /// Reported, as the next ones, if `Rss` is.
     Leases {
-        bytes: u64,
-        baselines: u64,
-        budget: Option<u64>,
-        at_us: u64,
+        bytes: Bytes,
+        baselines: Bytes,
+        budget: Option<Bytes>,
+        at_us: Micros,
     },
     /// What all processes of the build use together, including commands with their descendants, and
     /// how much is free, without a reserve; bytes. Sampled.
     Memory {
-        used: u64,
-        free: Option<u64>,
-        at_us: u64,
+        used: Bytes,
+        free: Option<Bytes>,
+        at_us: Micros,
     },
     /// The share of the time since the last reading in which some task stalled for memory, and in
     /// which all did: whole percent, rounded up, so that 0 means never. Of our control group if it
@@ -165,30 +166,30 @@ pub enum Event {
     Pressure {
         some: u32,
         full: u32,
-        at_us: u64,
+        at_us: Micros,
     },
     /// This many processes of external commands are stopped from now on for memory.
     Stopped {
         jobs: u32,
-        at_us: u64,
+        at_us: Micros,
     },
     /// How much memory the build may use, and why. Reported first, and when it changes.
     Budget {
         chosen: Chosen,
-        at_us: u64,
+        at_us: Micros,
     },
     /// A process of the build was killed because memory was short.
     Killed {
         who: Victim,
         by: Killer,
         /// The most that it was measured to use, bytes; 0 if it was not measured.
-        peak: u64,
-        at_us: u64,
+        peak: Bytes,
+        at_us: Micros,
     },
     /// The figures of the build's memory. Reported once, before its end, if anything ran.
     MemorySummary {
         summary: MemorySummary,
-        at_us: u64,
+        at_us: Micros,
     },
     /// A message of the orchestrator. The build fails after an error.
     Message {
@@ -206,7 +207,7 @@ pub enum Event {
     BuildFinished {
         success: bool,
         elapsed: Duration,
-        at_us: u64,
+        at_us: Micros,
     },
 }
 
@@ -231,10 +232,10 @@ pub enum WaitReason {
 /// Why a lease was denied; bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shortage {
-    pub need: u64,
+    pub need: Bytes,
     /// The most that could be granted. `None`: no limit, but see `kept_for`.
-    pub free: Option<u64>,
-    pub budget: Option<u64>,
+    pub free: Option<Bytes>,
+    pub budget: Option<Bytes>,
     /// The free memory is kept for this larger item, which has waited for too many others.
     pub kept_for: Option<ItemId>,
 }
@@ -243,9 +244,9 @@ pub struct Shortage {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needed {
     /// Its lease.
-    pub lease: u64,
+    pub lease: Bytes,
     /// Its measured peak; 0 if it was not measured, or there is no such part.
-    pub peak: u64,
+    pub peak: Bytes,
 }
 
 /// A process that was killed.

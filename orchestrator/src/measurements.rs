@@ -10,6 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use tender_units::{Bytes, Micros};
 
 /// The number is the version of the records' format. A file of another version is not read.
 const HEADER: &[u8; 23] = b"tender-measurements 01\n";
@@ -45,15 +46,15 @@ pub enum Stage {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Peaks {
     /// Bytes, the newest last.
-    measured: Vec<u64>,
+    measured: Vec<Bytes>,
     /// The estimate after a kill, bytes. The next measurement removes it.
-    doubled: Option<u64>,
+    doubled: Option<Bytes>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct ItemMeasurements {
-    /// How long its last success took, microseconds.
-    wall_us: Option<u64>,
+    /// How long its last success took.
+    wall_us: Option<Micros>,
     front_end: Peaks,
     back_end: Peaks,
     join: Peaks,
@@ -82,22 +83,22 @@ impl Measurements {
     }
 
     /// The expected peak of the stage, bytes. `None` if it was neither measured nor killed.
-    pub fn estimate(&self, item: &str, stage: Stage) -> Option<u64> {
+    pub fn estimate(&self, item: &str, stage: Stage) -> Option<Bytes> {
         self.items.get(item)?.of(stage).estimate()
     }
 
     /// How long the last success of the item took, microseconds.
-    pub fn wall_us(&self, item: &str) -> Option<u64> {
+    pub fn wall_us(&self, item: &str) -> Option<Micros> {
         self.items.get(item)?.wall_us
     }
 
     /// Records that the item succeeded, and how long it took, microseconds.
-    pub fn succeeded(&mut self, item: &str, wall_us: u64) {
+    pub fn succeeded(&mut self, item: &str, wall_us: Micros) {
         self.item(item).wall_us = Some(wall_us);
     }
 
     /// Records the peak of a stage that has ended, bytes.
-    pub fn measured(&mut self, item: &str, stage: Stage, bytes: u64) {
+    pub fn measured(&mut self, item: &str, stage: Stage, bytes: Bytes) {
         let peaks = self.peaks(item, stage);
         if peaks.measured.len() == MOST_PEAKS {
             peaks.measured.remove(0);
@@ -108,9 +109,9 @@ impl Measurements {
 
     /// Records that the item was killed for memory while it held `bytes`. Until it is measured, its
     /// estimate is twice that, or twice the old estimate if that is more. Returns the new estimate.
-    pub fn killed(&mut self, item: &str, stage: Stage, bytes: u64) -> u64 {
+    pub fn killed(&mut self, item: &str, stage: Stage, bytes: Bytes) -> Bytes {
         let peaks = self.peaks(item, stage);
-        let doubled = bytes.max(peaks.estimate().unwrap_or(0)).saturating_mul(2);
+        let doubled = bytes.max(peaks.estimate().unwrap_or_default()).saturating_mul(2);
         peaks.doubled = Some(doubled);
         doubled
     }
@@ -186,8 +187,9 @@ impl Peaks {
     /// The largest of the recent peaks, of which each later build takes off an eighth, and a
     /// sixteenth more. The peaks of one source vary by a few percent, and too small an estimate
     /// costs a kill, while one that is too large costs a short wait.
-    fn estimate(&self) -> Option<u64> {
-        let decayed = |(age, peak): (usize, &u64)| (0..age).fold(*peak, |peak, _| peak - peak / 8);
+    fn estimate(&self) -> Option<Bytes> {
+        let decayed =
+            |(age, peak): (usize, &Bytes)| (0..age).fold(*peak, |peak, _| peak - peak / 8);
         let measured = self.measured.iter().rev().enumerate().map(decayed).max();
         let with_margin = measured.map(|peak| peak.saturating_add(peak / 16));
         with_margin.max(self.doubled)
@@ -239,8 +241,8 @@ mod tests {
     fn estimate_is_the_largest_of_the_recent_peaks() {
         let check = |peaks: &[u64], expect: Option<u64>| {
             let (_dir, mut measurements) = empty();
-            peaks.iter().for_each(|peak| measurements.measured("a", Stage::FrontEnd, *peak));
-            assert_eq!(measurements.estimate("a", Stage::FrontEnd), expect, "{peaks:?}");
+            peaks.iter().for_each(|peak| measurements.measured("a", Stage::FrontEnd, Bytes(*peak)));
+            assert_eq!(measurements.estimate("a", Stage::FrontEnd), expect.map(Bytes), "{peaks:?}");
         };
         check(&[], None);
         check(&[0], Some(0));
@@ -259,47 +261,47 @@ mod tests {
     fn wall_time_is_that_of_the_last_success() {
         let (_dir, mut measurements) = empty();
         assert_eq!(measurements.wall_us("a"), None);
-        measurements.succeeded("a", 50);
-        measurements.succeeded("a", 40);
-        measurements.measured("a", Stage::Join, 1600);
+        measurements.succeeded("a", Micros(50));
+        measurements.succeeded("a", Micros(40));
+        measurements.measured("a", Stage::Join, Bytes(1600));
         measurements.write(|_| true).unwrap();
         let (again, _) = Measurements::read(&measurements.path);
-        assert_eq!((again.wall_us("a"), again.wall_us("b")), (Some(40), None));
+        assert_eq!((again.wall_us("a"), again.wall_us("b")), (Some(Micros(40)), None));
     }
 
     #[test]
     fn stages_and_items_are_separate() {
         let (_dir, mut measurements) = empty();
-        measurements.measured("a", Stage::FrontEnd, 1600);
-        measurements.measured("a", Stage::BackEnd, 160);
-        assert_eq!(measurements.estimate("a", Stage::FrontEnd), Some(1700));
-        assert_eq!(measurements.estimate("a", Stage::BackEnd), Some(170));
+        measurements.measured("a", Stage::FrontEnd, Bytes(1600));
+        measurements.measured("a", Stage::BackEnd, Bytes(160));
+        assert_eq!(measurements.estimate("a", Stage::FrontEnd), Some(Bytes(1700)));
+        assert_eq!(measurements.estimate("a", Stage::BackEnd), Some(Bytes(170)));
         assert_eq!(measurements.estimate("b", Stage::BackEnd), None);
     }
 
     #[test]
     fn kill_doubles_the_estimate_until_it_is_measured() {
         let (_dir, mut measurements) = empty();
-        measurements.measured("a", Stage::FrontEnd, 1600);
-        assert_eq!(measurements.killed("a", Stage::FrontEnd, 5000), 10_000);
-        assert_eq!(measurements.estimate("a", Stage::FrontEnd), Some(10_000));
-        assert_eq!(measurements.killed("a", Stage::FrontEnd, 1), 20_000);
-        measurements.measured("a", Stage::FrontEnd, 3200);
-        assert_eq!(measurements.estimate("a", Stage::FrontEnd), Some(3400));
-        assert_eq!(measurements.killed("new", Stage::BackEnd, 7), 14);
+        measurements.measured("a", Stage::FrontEnd, Bytes(1600));
+        assert_eq!(measurements.killed("a", Stage::FrontEnd, Bytes(5000)), Bytes(10_000));
+        assert_eq!(measurements.estimate("a", Stage::FrontEnd), Some(Bytes(10_000)));
+        assert_eq!(measurements.killed("a", Stage::FrontEnd, Bytes(1)), Bytes(20_000));
+        measurements.measured("a", Stage::FrontEnd, Bytes(3200));
+        assert_eq!(measurements.estimate("a", Stage::FrontEnd), Some(Bytes(3400)));
+        assert_eq!(measurements.killed("new", Stage::BackEnd, Bytes(7)), Bytes(14));
     }
 
     #[test]
     fn measurements_are_read_again_without_dropped_items() {
         let (dir, mut measurements) = empty();
-        measurements.measured("a", Stage::FrontEnd, 1600);
-        measurements.killed("b", Stage::BackEnd, 50);
-        measurements.measured("gone", Stage::BackEnd, 7);
+        measurements.measured("a", Stage::FrontEnd, Bytes(1600));
+        measurements.killed("b", Stage::BackEnd, Bytes(50));
+        measurements.measured("gone", Stage::BackEnd, Bytes(7));
         measurements.write(|name| name != "gone").unwrap();
         let (again, note) = Measurements::read(&measurements.path);
         assert_eq!((&again.items, note), (&measurements.items, None));
         assert_eq!(again.items.len(), 2);
-        assert_eq!(again.estimate("b", Stage::BackEnd), Some(100));
+        assert_eq!(again.estimate("b", Stage::BackEnd), Some(Bytes(100)));
         let state = measurements.path.parent().unwrap();
         assert_eq!(state.read_dir_utf8().unwrap().count(), 1, "no temporary file is left");
         drop(dir);
@@ -313,9 +315,9 @@ mod tests {
     fn measurements_that_are_equal_give_equal_files() {
         let write = |names: [&str; 3]| {
             let (_dir, mut measurements) = empty();
-            names
-                .iter()
-                .for_each(|name| measurements.measured(name, Stage::BackEnd, name.len() as u64));
+            names.iter().for_each(|name| {
+                measurements.measured(name, Stage::BackEnd, Bytes(name.len() as u64))
+            });
             measurements.write(|_| true).unwrap();
             std::fs::read(&measurements.path).unwrap()
         };
@@ -326,7 +328,7 @@ mod tests {
     fn smallest_items_are_dropped_first_when_there_are_too_many() {
         let (_dir, mut measurements) = empty();
         for (name, bytes) in [("a", 5), ("b", 9000), ("c", 5), ("d", 7000)] {
-            measurements.measured(name, Stage::BackEnd, bytes);
+            measurements.measured(name, Stage::BackEnd, Bytes(bytes));
         }
         measurements.drop_smallest(3);
         assert_eq!(measurements.items.keys().collect::<Vec<_>>(), ["b", "c", "d"]);
@@ -337,7 +339,7 @@ mod tests {
     #[test]
     fn damaged_file_is_reported_and_replaced() {
         let (_dir, mut measurements) = empty();
-        measurements.measured("a", Stage::FrontEnd, 1);
+        measurements.measured("a", Stage::FrontEnd, Bytes(1));
         measurements.write(|_| true).unwrap();
         let good = std::fs::read(&measurements.path).unwrap();
         let check = |bytes: &[u8], why: &str| {
@@ -345,7 +347,7 @@ mod tests {
             let (mut read, note) = Measurements::read(&measurements.path);
             assert!(read.items.is_empty());
             assert_eq!(note, Some(Unreadable { path: measurements.path.clone(), why: why.into() }));
-            read.measured("b", Stage::FrontEnd, 1);
+            read.measured("b", Stage::FrontEnd, Bytes(1));
             read.write(|_| true).unwrap();
             assert_eq!(Measurements::read(&measurements.path).1, None);
         };
@@ -365,7 +367,7 @@ mod tests {
         let path = Utf8Path::from_path(dir.path()).unwrap();
         let (mut measurements, note) = Measurements::read(path);
         assert!(note.is_some());
-        measurements.measured("a", Stage::FrontEnd, 1);
+        measurements.measured("a", Stage::FrontEnd, Bytes(1));
         assert!(measurements.write(|_| true).is_err());
     }
 
@@ -380,7 +382,7 @@ mod tests {
         ) {
             let (_dir, mut measurements) = empty();
             for (name, front, bytes) in &items {
-                measurements.measured(name, if *front { Stage::FrontEnd } else { Stage::BackEnd }, *bytes);
+                measurements.measured(name, if *front { Stage::FrontEnd } else { Stage::BackEnd }, Bytes(*bytes));
             }
             measurements.write(|_| true).unwrap();
             let whole = std::fs::read(&measurements.path).unwrap();
@@ -397,10 +399,10 @@ mod tests {
         #[test]
         fn estimate_covers_the_last_peak(peaks in proptest::collection::vec(0u64..1 << 50, 1..20)) {
             let (_dir, mut measurements) = empty();
-            peaks.iter().for_each(|peak| measurements.measured("a", Stage::FrontEnd, *peak));
+            peaks.iter().for_each(|peak| measurements.measured("a", Stage::FrontEnd, Bytes(*peak)));
             let estimate = measurements.estimate("a", Stage::FrontEnd).unwrap();
             let largest = *peaks.iter().max().unwrap();
-            prop_assert!(estimate >= *peaks.last().unwrap() && estimate <= largest + largest / 16);
+            prop_assert!(estimate >= Bytes(*peaks.last().unwrap()) && estimate <= Bytes(largest + largest / 16));
         }
     }
 
@@ -415,8 +417,8 @@ mod tests {
             for name in measurements.items.keys().cloned().collect::<Vec<_>>() {
                 for stage in [Stage::FrontEnd, Stage::BackEnd, Stage::Join] {
                     measurements.estimate(&name, stage);
-                    measurements.killed(&name, stage, 1);
-                    measurements.measured(&name, stage, u64::MAX);
+                    measurements.killed(&name, stage, Bytes(1));
+                    measurements.measured(&name, stage, Bytes(u64::MAX));
                     assert!(measurements.peaks(&name, stage).measured.len() <= MOST_PEAKS);
                 }
             }

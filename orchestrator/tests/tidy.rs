@@ -335,10 +335,18 @@ fn root() -> PathBuf {
 /// The packages' Rust files, relative to the root with their contents.
 fn sources() -> Vec<(String, String)> {
     let root = root();
-    let mut left: Vec<PathBuf> =
-        ["orchestrator", "backend-worker", "jobclient", "protocol", "tests", "bench", "fuzz"]
-            .map(|dir| root.join(dir))
-            .into();
+    let mut left: Vec<PathBuf> = [
+        "orchestrator",
+        "backend-worker",
+        "jobclient",
+        "protocol",
+        "units",
+        "tests",
+        "bench",
+        "fuzz",
+    ]
+    .map(|dir| root.join(dir))
+    .into();
     let mut found = Vec::new();
     while let Some(path) = left.pop() {
         if path.is_dir() {

@@ -1,6 +1,7 @@
 //! Plans and items: what the orchestrator asks a worker to do.
 
 use serde::{Deserialize, Serialize};
+use tender_units::{Bytes, Micros};
 
 /// Identifies a plan during the life of one worker. The orchestrator chooses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,7 +65,7 @@ pub struct Item {
     /// Expected cost in microseconds, from earlier builds or estimated from the size. Only the
     /// order matters.
     #[serde(default)]
-    pub cost: u64,
+    pub cost: Micros,
     /// Items of this plan that must succeed before this one starts. If one fails, this one is
     /// skipped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -84,13 +85,13 @@ pub struct Item {
 pub struct ItemMemory {
     /// The beginning of the item: its first part, which for most items is the whole item.
     #[serde(default)]
-    pub begin: u64,
+    pub begin: Bytes,
     /// Each codegen unit, if the item is split into pieces.
     #[serde(default)]
-    pub piece: u64,
+    pub piece: Bytes,
     /// The join of the pieces. Also 0 if the join needs too little memory for a lease of its own.
     #[serde(default)]
-    pub join: u64,
+    pub join: Bytes,
 }
 
 impl ItemMemory {

@@ -13,6 +13,7 @@
 
 use crate::{Diagnostic, ItemId, ItemReport, Phase, Plan, PlanId};
 use serde::{Deserialize, Serialize};
+use tender_units::{Bytes, Micros};
 
 /// From the orchestrator to a worker. At the end of input the worker cancels everything and exits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,7 +28,7 @@ pub enum ToWorker {
     /// waits for it yet, the worker keeps it. A beginning needs one grant only: if a request and a
     /// grant cross on the channel, the grant answers the request. The worker ignores a grant for an
     /// item that is unknown or finished.
-    Lease { plan: PlanId, item: ItemId, bytes: u64 },
+    Lease { plan: PlanId, item: ItemId, bytes: Bytes },
     /// Gives the worker its parked implicit slot back.
     Slot,
     /// Tells the worker to return free memory to the system.
@@ -66,7 +67,7 @@ pub enum FromWorker {
         plan: PlanId,
         item: ItemId,
         /// The estimate for the part in the item's `memory`; 0 if unknown.
-        bytes: u64,
+        bytes: Bytes,
     },
     /// A part of the item ended and the item is not finished; or the running beginning needs less
     /// memory from now on.
@@ -75,7 +76,7 @@ pub enum FromWorker {
         item: ItemId,
         /// What the item holds from now on: memory that it keeps for later parts, and the grants of
         /// parts that run or could run.
-        bytes: u64,
+        bytes: Bytes,
         /// How many grants for the item the worker has received. A grant in flight is not in
         /// `bytes`.
         #[serde(default)]
@@ -93,7 +94,7 @@ pub enum FromWorker {
         plan: PlanId,
         item: ItemId,
         slot: u32,
-        at_us: u64,
+        at_us: Micros,
     },
     Phase(Phase),
     Diagnostic {
@@ -105,7 +106,7 @@ pub enum FromWorker {
     /// The number of LLVM modules in this worker's memory. Sent at each change.
     LiveModules {
         n: u32,
-        at_us: u64,
+        at_us: Micros,
     },
     /// Every item of the plan was reported. `ok`: all of them succeeded.
     Done {

@@ -2,6 +2,7 @@
 
 use crate::{ItemId, PlanId};
 use serde::{Deserialize, Serialize};
+use tender_units::{Bytes, Micros};
 
 /// How an item ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,19 +87,19 @@ pub struct ItemReport {
     pub item: ItemId,
     pub outcome: Outcome,
     /// Time of the end: CLOCK_MONOTONIC, microseconds.
-    pub at_us: u64,
+    pub at_us: Micros,
     /// Wall time from start to finish, microseconds.
-    pub wall_us: u64,
+    pub wall_us: Micros,
     /// Time on job slots, summed over all parts, microseconds; 0 if it equals `wall_us`.
     #[serde(default)]
-    pub busy_us: u64,
+    pub busy_us: Micros,
     /// Peak of live allocations, bytes: of the item's beginning or of the join of its pieces,
     /// whichever is larger. 0 if unknown.
     #[serde(default)]
-    pub peak_bytes: u64,
+    pub peak_bytes: Bytes,
     /// Peak of live allocations of the piece with the highest peak, bytes; 0 if there was no piece.
     #[serde(default)]
-    pub piece_peak_bytes: u64,
+    pub piece_peak_bytes: Bytes,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<InputFile>,
     /// Paths that were looked up and not found. A file that appears at one of them may be used
@@ -152,8 +153,8 @@ pub struct Phase {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<String>,
     /// CLOCK_MONOTONIC, microseconds.
-    pub start_us: u64,
-    pub dur_us: u64,
+    pub start_us: Micros,
+    pub dur_us: Micros,
 }
 
 /// Severity of a diagnostic.

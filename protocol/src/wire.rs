@@ -44,6 +44,7 @@ pub fn decode<T: DeserializeOwned>(line: &str) -> Result<T, WireError> {
 mod tests {
     use super::*;
     use crate::{FromWorker, Item, ItemId, ItemMemory, Language, Plan, PlanId, ToWorker, Work};
+    use tender_units::{Bytes, Micros};
 
     #[test]
     fn wire_encodes_a_message_as_one_line() {
@@ -55,9 +56,9 @@ mod tests {
             items: vec![Item {
                 id: ItemId(0),
                 unit: "src/with\nnewline.c".into(),
-                cost: 3,
+                cost: Micros(3),
                 after: vec![],
-                memory: ItemMemory { begin: 1 << 30, ..ItemMemory::default() },
+                memory: ItemMemory { begin: Bytes(1 << 30), ..ItemMemory::default() },
                 settled: vec!["a.pch".into()],
                 work: Work::Compile {
                     source: "src/with\nnewline.c".into(),

@@ -45,7 +45,7 @@ fn verbose_output_tells_budget_waits_and_cost() {
     let cost = run.stderr.lines().find(|line| line.trim_start().starts_with("Memory peak "));
     let cost = cost.unwrap_or_else(|| panic!("no cost: {run}"));
     assert!(
-        cost.contains(&format!(", budget {}.0 MiB; ", BUDGET / MIB))
+        cost.contains(&format!(", budget {} MiB; ", BUDGET / MIB))
             && cost.contains("slots idle for"),
         "{cost}"
     );

@@ -3,6 +3,7 @@
 use super::leases::Held;
 use super::outline::Outline;
 use tender_protocol::{FromWorker, ItemId, Outcome, PlanId};
+use tender_units::Bytes;
 
 /// What happened.
 #[derive(Clone, Debug)]
@@ -10,7 +11,7 @@ pub(super) enum Event {
     /// A plan arrived. Its id is not that of a running plan.
     Plan(Outline),
     /// Memory was granted for one part of an item, bytes. The item may be unknown or finished.
-    Lease { plan: PlanId, item: ItemId, bytes: u64 },
+    Lease { plan: PlanId, item: ItemId, bytes: Bytes },
     /// The parked implicit slot was given back to this worker.
     Slot,
     /// A token arrived from the pool.
@@ -21,7 +22,7 @@ pub(super) enum Event {
     /// least one piece.
     InPieces { plan: PlanId, item: ItemId, costs: Vec<u64> },
     /// The running beginning of an item needs at most `bytes` from now on.
-    Shrunk { plan: PlanId, item: ItemId, bytes: u64 },
+    Shrunk { plan: PlanId, item: ItemId, bytes: Bytes },
     /// A running piece ended.
     PieceEnded { plan: PlanId, item: ItemId, piece: u32, ok: bool },
     /// An item ended: its beginning without pieces, or its join.

@@ -5,6 +5,7 @@ use tender_protocol::{
     Diagnostic, FileTime, FromWorker, InputFile, Item, Outcome, OutputFile, Phase, PhaseName,
     PlanId, Precompiled,
 };
+use tender_units::{Bytes, Micros};
 
 /// Does the work of items. Its methods are called on several threads at once. A panic is caught and
 /// reported as an internal error.
@@ -20,9 +21,9 @@ pub trait Execute: Send + Sync + 'static {
     fn abandon(&self) {}
     /// Starts to measure the peak of live allocations of the calling thread.
     fn reset_peak(&self) {}
-    /// That peak, bytes; 0 if unknown.
-    fn peak(&self) -> u64 {
-        0
+    /// That peak; 0 if unknown.
+    fn peak(&self) -> Bytes {
+        Bytes::ZERO
     }
 }
 
@@ -48,8 +49,8 @@ pub trait Pieces: Send + Sync {
     /// Expected costs of the pieces, relative to each other. There is at least one piece.
     fn costs(&self) -> Vec<u64>;
     /// How much memory is kept for later pieces and for the join, bytes.
-    fn held_bytes(&self) -> u64 {
-        0
+    fn held_bytes(&self) -> Bytes {
+        Bytes::ZERO
     }
     /// Runs one piece.
     ///
@@ -78,7 +79,7 @@ pub struct Job<'a> {
     pub slot: u32,
     cancelled: &'a AtomicBool,
     sink: &'a dyn Fn(FromWorker),
-    shrink: &'a dyn Fn(u64),
+    shrink: &'a dyn Fn(Bytes),
 }
 
 /// The code that a phase worked on, if it is not the whole unit of the item.
@@ -141,13 +142,13 @@ impl<'a> Job<'a> {
         slot: u32,
         cancelled: &'a AtomicBool,
         sink: &'a dyn Fn(FromWorker),
-        shrink: &'a dyn Fn(u64),
+        shrink: &'a dyn Fn(Bytes),
     ) -> Job<'a> {
         Job { plan, krate, item, slot, cancelled, sink, shrink }
     }
 
     /// Reports a finished interval of this item's work. `start_us` is a reading of [`now_us`].
-    pub fn phase(&self, phase: PhaseName, code: CodeOrigin, start_us: u64, dur_us: u64) {
+    pub fn phase(&self, phase: PhaseName, code: CodeOrigin, start_us: Micros, dur_us: Micros) {
         let (plan, item, slot) = (self.plan, self.item.id, self.slot);
         let CodeOrigin { cgu, unit: of } = code;
         (self.sink)(FromWorker::Phase(Phase {
@@ -174,7 +175,7 @@ impl<'a> Job<'a> {
 
     /// Reports, during the beginning of an item, that the rest of it needs at most `bytes`. This
     /// wakes the coordinator, so it costs as much as the end of a part.
-    pub fn shrink(&self, bytes: u64) {
+    pub fn shrink(&self, bytes: Bytes) {
         (self.shrink)(bytes);
     }
 
@@ -185,8 +186,8 @@ impl<'a> Job<'a> {
     }
 }
 
-/// CLOCK_MONOTONIC, microseconds: the clock of all timestamps on the channel.
-pub fn now_us() -> u64 {
+/// CLOCK_MONOTONIC: the clock of all timestamps on the channel.
+pub fn now_us() -> Micros {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    now.tv_sec.unsigned_abs() * 1_000_000 + now.tv_nsec.unsigned_abs() / 1_000
+    Micros::from_secs(now.tv_sec.unsigned_abs()) + Micros(now.tv_nsec.unsigned_abs() / 1_000)
 }

@@ -16,6 +16,7 @@
 use super::events::Part;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
+use tender_units::{Bytes, Micros};
 
 /// Identifies an item: the number of its plan in order of arrival, and its position in the plan.
 pub(super) type ItemKey = (u64, usize);
@@ -25,7 +26,7 @@ pub(super) type ItemKey = (u64, usize);
 /// its plan; then by the cost of the piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Candidate {
-    pub cost: Reverse<u64>,
+    pub cost: Reverse<Micros>,
     pub age: u64,
     pub position: usize,
     pub piece_cost: Reverse<u64>,
@@ -56,9 +57,9 @@ struct Account {
     grants: u32,
     waiting: Waiting,
     /// Parts that run or may run, each with its lease in bytes.
-    granted: Vec<(Part, u64)>,
+    granted: Vec<(Part, Bytes)>,
     /// Grants that no part has used yet, oldest first.
-    spare: Vec<u64>,
+    spare: Vec<Bytes>,
 }
 
 #[derive(Debug, Default)]
@@ -80,7 +81,7 @@ enum Waiting {
 /// What an item holds by its grants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Held {
-    pub bytes: u64,
+    pub bytes: Bytes,
     /// How many grants have arrived.
     pub grants: u32,
     /// How many parts have a grant and have not ended.
@@ -119,7 +120,7 @@ impl Leases {
 
     /// Handles a grant of `bytes` for an unfinished item. Returns the part that may run with it, or
     /// `None` if no part waits.
-    pub fn grant(&mut self, key: ItemKey, bytes: u64) -> Option<Candidate> {
+    pub fn grant(&mut self, key: ItemKey, bytes: Bytes) -> Option<Candidate> {
         let account = self.accounts.entry(key).or_default();
         account.grants += 1;
         let candidate = match &mut account.waiting {
@@ -186,7 +187,7 @@ impl Leases {
 
     /// Lowers the lease of the item's running beginning to `bytes`. Returns whether that is less
     /// than it was.
-    pub fn shrink_beginning(&mut self, key: ItemKey, bytes: u64) -> bool {
+    pub fn shrink_beginning(&mut self, key: ItemKey, bytes: Bytes) -> bool {
         let granted =
             self.accounts.get_mut(&key).into_iter().flat_map(|account| &mut account.granted);
         let mut beginning =
@@ -219,8 +220,9 @@ impl Leases {
         let Some(account) = self.accounts.get(&key) else { return Held::default() };
         let granted = account.granted.iter().map(|(_, bytes)| bytes);
         // A plan written by hand may contain any numbers, so the sum saturates.
-        let bytes =
-            granted.chain(&account.spare).fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
+        let bytes = granted
+            .chain(&account.spare)
+            .fold(Bytes::ZERO, |sum, bytes| sum.saturating_add(*bytes));
         Held { bytes, grants: account.grants, parts: account.granted.len() as u32 }
     }
 
@@ -248,7 +250,7 @@ mod tests {
     use super::*;
 
     fn candidate(position: usize, cost: u64, part: Part) -> Candidate {
-        Candidate { cost: Reverse(cost), age: 0, position, piece_cost: Reverse(0), part }
+        Candidate { cost: Reverse(Micros(cost)), age: 0, position, piece_cost: Reverse(0), part }
     }
 
     fn piece(piece: u32, cost: u64) -> Candidate {
@@ -274,11 +276,11 @@ mod tests {
         assert!(leases.ask_for_beginnings(0, true).is_empty());
         assert_eq!(leases.ask_for_beginnings(2, true), [(0, 1), (0, 2)]);
         assert!(leases.ask_for_beginnings(2, true).is_empty(), "two are asked for");
-        assert_eq!(leases.grant((0, 1), 10), Some(candidate(1, 5, Part::Begin)));
+        assert_eq!(leases.grant((0, 1), Bytes(10)), Some(candidate(1, 5, Part::Begin)));
         assert_eq!(leases.ask_for_beginnings(2, true), [(0, 0)]);
         leases.forget((0, 0));
         assert!(leases.ask_for_beginnings(9, true).is_empty());
-        assert_eq!(leases.grant((0, 2), 10), Some(candidate(2, 3, Part::Begin)));
+        assert_eq!(leases.grant((0, 2), Bytes(10)), Some(candidate(2, 3, Part::Begin)));
         assert_eq!((leases.asked, leases.unasked.len()), (0, 0));
     }
 
@@ -289,7 +291,7 @@ mod tests {
         assert_eq!(leases.ask_for_beginnings(1, false), [(0, 2)]);
         assert_eq!(leases.ask_for_beginnings(9, true), [(0, 1)]);
         assert!(leases.ask_for_beginnings(9, true).is_empty());
-        assert!(leases.grant((0, 0), 1).is_some(), "unasked");
+        assert!(leases.grant((0, 0), Bytes(1)).is_some(), "unasked");
         leases.drop_waiting((0, 1));
         assert_eq!((leases.asked, leases.asked_main, leases.unasked_main.len()), (1, 0, 0));
     }
@@ -298,17 +300,17 @@ mod tests {
     fn leases_keep_a_grant_that_no_part_waits_for() {
         let mut leases = Leases::default();
         for bytes in [4, 5, 6] {
-            assert_eq!(leases.grant((0, 0), bytes), None);
+            assert_eq!(leases.grant((0, 0), Bytes(bytes)), None);
         }
-        assert_eq!(leases.held((0, 0)), Held { bytes: 15, grants: 3, parts: 0 });
+        assert_eq!(leases.held((0, 0)), Held { bytes: Bytes(15), grants: 3, parts: 0 });
         assert!(leases.add_beginning(candidate(0, 0, Part::Begin)).is_some());
         leases.ended((0, 0), Part::Begin);
-        assert_eq!(leases.held((0, 0)), Held { bytes: 11, grants: 3, parts: 0 });
+        assert_eq!(leases.held((0, 0)), Held { bytes: Bytes(11), grants: 3, parts: 0 });
         // The two largest pieces get the spare grants, the larger piece the older grant.
         let granted = leases.add_pieces((0, 0), vec![piece(0, 1), piece(1, 3), piece(2, 2)]);
         assert_eq!(parts(&granted), [Part::Piece(2), Part::Piece(1)]);
         leases.ended((0, 0), Part::Piece(1));
-        assert_eq!(leases.held((0, 0)), Held { bytes: 6, grants: 3, parts: 1 });
+        assert_eq!(leases.held((0, 0)), Held { bytes: Bytes(6), grants: 3, parts: 1 });
         leases.forget((0, 0));
         assert_eq!(leases.held((0, 0)), Held::default());
         assert!(leases.accounts.is_empty());
@@ -322,15 +324,15 @@ mod tests {
         );
         assert_eq!(leases.ask_for_pieces((0, 0), 3), 3);
         assert_eq!(leases.ask_for_pieces((0, 0), 3), 0);
-        assert_eq!(leases.grant((0, 0), 8), Some(piece(3, 3)));
+        assert_eq!(leases.grant((0, 0), Bytes(8)), Some(piece(3, 3)));
         assert_eq!(leases.ask_for_pieces((0, 0), 3), 1);
-        assert_eq!(leases.grant((0, 0), 8), Some(piece(2, 2)));
+        assert_eq!(leases.grant((0, 0), Bytes(8)), Some(piece(2, 2)));
         assert_eq!(leases.ask_for_pieces((0, 0), 3), 0, "no other piece waits");
-        assert_eq!(leases.grant((0, 0), 8), Some(piece(1, 1)));
-        assert_eq!(leases.grant((0, 0), 8), Some(piece(0, 0)));
-        assert_eq!(leases.grant((0, 0), 8), None);
+        assert_eq!(leases.grant((0, 0), Bytes(8)), Some(piece(1, 1)));
+        assert_eq!(leases.grant((0, 0), Bytes(8)), Some(piece(0, 0)));
+        assert_eq!(leases.grant((0, 0), Bytes(8)), None);
         assert_eq!(leases.ask_for_pieces((0, 0), 3), 0);
-        assert_eq!(leases.held((0, 0)), Held { bytes: 40, grants: 5, parts: 4 });
+        assert_eq!(leases.held((0, 0)), Held { bytes: Bytes(40), grants: 5, parts: 4 });
     }
 
     #[test]
@@ -339,6 +341,6 @@ mod tests {
         assert!(leases.add_pieces((0, 0), vec![piece(0, 0), piece(1, 0)]).is_empty());
         leases.drop_waiting((0, 0));
         assert_eq!(leases.ask_for_pieces((0, 0), 3), 0);
-        assert_eq!(leases.grant((0, 0), 8), None);
+        assert_eq!(leases.grant((0, 0), Bytes(8)), None);
     }
 }

@@ -74,6 +74,7 @@ use super::plan_state::{ItemState, Next, PlanState};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tender_protocol::{FromWorker, ItemId, Outcome, PlanId};
+use tender_units::Bytes;
 
 #[derive(Debug)]
 pub(super) struct Machine {
@@ -194,7 +195,7 @@ impl Machine {
         }
     }
 
-    fn granted(&mut self, plan: PlanId, item: ItemId, bytes: u64) {
+    fn granted(&mut self, plan: PlanId, item: ItemId, bytes: Bytes) {
         self.expects_work = false;
         let Some(age) = self.ages.get(&plan).copied() else { return };
         let state = &self.plans[&age];
@@ -264,7 +265,7 @@ impl Machine {
     }
 
     /// Other parts can use the memory that the front end needed while the rest of the item runs.
-    fn shrunk(&mut self, plan: PlanId, item: ItemId, bytes: u64) {
+    fn shrunk(&mut self, plan: PlanId, item: ItemId, bytes: Bytes) {
         let place = self.find(plan, item);
         if self.leases.shrink_beginning(place, bytes) {
             let held = self.leases.held(place);

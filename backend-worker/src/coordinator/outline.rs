@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use tender_protocol::{ItemId, Plan, PlanId, Translate, Work};
+use tender_units::{Bytes, Micros};
 
 /// Why a plan cannot be run. Only plans written by hand have these errors.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +31,7 @@ pub(super) struct Outline {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OutlineItem {
     pub id: ItemId,
-    pub cost: u64,
+    pub cost: Micros,
     /// Only the main thread may run its beginning.
     pub serial: bool,
     /// The join of its pieces needs a lease.
@@ -64,7 +65,7 @@ impl Outline {
             cost: item.cost,
             serial: plan.translate == Translate::Serial
                 && matches!(item.work, Work::Compile { .. }),
-            leased_join: item.memory.join > 0,
+            leased_join: item.memory.join > Bytes::ZERO,
             waits_for: 0,
             dependents: Vec::new(),
         };
@@ -130,7 +131,7 @@ mod tests {
         let item = |(id, after): &(u32, &[u32])| Item {
             id: ItemId(*id),
             unit: format!("{id}.c"),
-            cost: 0,
+            cost: Micros(0),
             after: after.iter().copied().map(ItemId).collect(),
             memory: Default::default(),
             settled: Vec::new(),

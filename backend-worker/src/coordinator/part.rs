@@ -11,6 +11,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Sender;
 use tender_protocol::{Diagnostic, FromWorker, ItemId, Level, PlanId};
+use tender_units::{Bytes, Micros};
 
 pub(super) enum PartResult {
     InPieces(Box<dyn Pieces>),
@@ -21,9 +22,9 @@ pub(super) enum PartResult {
 /// The time and memory that a part used.
 #[derive(Clone, Copy)]
 pub(super) struct Spent {
-    pub busy_us: u64,
+    pub busy_us: Micros,
     /// Bytes.
-    pub peak: u64,
+    pub peak: Bytes,
 }
 
 /// A part on its thread.
@@ -55,7 +56,7 @@ impl<'a> PartOutbox<'a> {
     }
 
     /// Sent at once, because other parts may wait for that memory.
-    fn shrink(&self, plan: PlanId, item: ItemId, bytes: u64) {
+    fn shrink(&self, plan: PlanId, item: ItemId, bytes: Bytes) {
         drop(self.inbox.send(Message::Shrunk { plan, item, bytes }));
     }
 

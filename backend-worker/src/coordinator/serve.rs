@@ -19,6 +19,7 @@ use tender_jobclient::Pool;
 use tender_protocol::{
     FromWorker, LLVM_MAJOR, Outcome, PROTOCOL, Plan, ToWorker, WireError, decode, encode,
 };
+use tender_units::Bytes;
 
 /// LLVM and clang recurse deeply. This is the usual stack size of a process's main thread.
 pub(super) const STACK_BYTES: usize = 8 << 20;
@@ -138,7 +139,7 @@ pub enum Notice {
 pub fn run_plan(
     plan: Plan,
     pool: Pool,
-    memory: Option<u64>,
+    memory: Option<Bytes>,
     exec: Arc<dyn Execute>,
     interruptions: impl Iterator<Item = i32> + Send + 'static,
     notify: impl FnMut(Notice) + Send,
@@ -339,12 +340,14 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), ServeEr
 mod tests {
     use super::*;
     use tender_protocol::{Diagnostic, ItemId, ItemReport, Level, PlanId};
+    use tender_units::Micros;
 
     const PLAN: PlanId = PlanId(0);
     const ITEM: ItemId = ItemId(0);
 
     fn finished(outcome: Outcome) -> FromWorker {
-        let (at_us, wall_us, busy_us, peak_bytes, piece_peak_bytes) = (0, 0, 0, 0, 0);
+        let (at_us, wall_us, busy_us) = (Micros(0), Micros(0), Micros(0));
+        let (peak_bytes, piece_peak_bytes) = (Bytes(0), Bytes(0));
         let (inputs, missing, outputs) = (Vec::new(), Vec::new(), Vec::new());
         let (dated, variables) = (Vec::new(), Vec::new());
         let report = ItemReport {
@@ -372,20 +375,26 @@ mod tests {
         let check = |message: FromWorker, may_delay: bool| {
             let mut outbox = ChannelOutbox::new(Vec::new());
             assert_eq!(outbox.may_delay(), None, "there is no message");
-            outbox.send(FromWorker::LiveModules { n: 1, at_us: 0 }).unwrap();
+            outbox.send(FromWorker::LiveModules { n: 1, at_us: Micros(0) }).unwrap();
             outbox.send(message.clone()).unwrap();
             assert_eq!(outbox.may_delay().is_some(), may_delay, "{message:?}");
             outbox.flush().unwrap();
             assert_eq!(outbox.may_delay(), None);
         };
-        check(FromWorker::ItemStarted { plan: PLAN, item: ITEM, slot: 0, at_us: 0 }, true);
+        check(FromWorker::ItemStarted { plan: PLAN, item: ITEM, slot: 0, at_us: Micros(0) }, true);
         check(finished(Outcome::Ok), true);
         check(finished(Outcome::Failed), false);
         check(
-            FromWorker::LeaseResized { plan: PLAN, item: ITEM, bytes: 1, grants: 1, parts: 1 },
+            FromWorker::LeaseResized {
+                plan: PLAN,
+                item: ITEM,
+                bytes: Bytes(1),
+                grants: 1,
+                parts: 1,
+            },
             true,
         );
-        check(FromWorker::LeaseWanted { plan: PLAN, item: ITEM, bytes: 1 }, false);
+        check(FromWorker::LeaseWanted { plan: PLAN, item: ITEM, bytes: Bytes(1) }, false);
         check(FromWorker::Want { tokens: 1 }, false);
         check(FromWorker::SlotParked, false);
         let diagnostic = Diagnostic {

@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use tender_jobclient::{Client, ImplicitSlot, Pool, Token};
 use tender_protocol::{FromWorker, ItemId, ItemReport, Outcome, Plan, PlanId, ToWorker};
+use tender_units::{Bytes, Micros};
 
 /// What the coordinator's thread receives.
 pub(super) enum Message {
@@ -41,7 +42,7 @@ pub(super) enum Message {
     Shrunk {
         plan: PlanId,
         item: ItemId,
-        bytes: u64,
+        bytes: Bytes,
     },
     PartEnded {
         plan: PlanId,
@@ -58,11 +59,11 @@ pub(super) enum Message {
 /// The time and memory that all parts of an item used.
 #[derive(Clone, Copy, Default)]
 struct SpentByItem {
-    busy_us: u64,
+    busy_us: Micros,
     /// Of its beginning and its join, bytes.
-    peak: u64,
+    peak: Bytes,
     /// Of the piece with the highest peak, bytes.
-    piece_peak: u64,
+    piece_peak: Bytes,
 }
 
 impl SpentByItem {
@@ -114,7 +115,7 @@ pub(super) struct LivePlan {
 
 /// An item that has begun and is not reported yet.
 struct BegunItem {
-    at_us: u64,
+    at_us: Micros,
     spent: SpentByItem,
     pieces: Option<Arc<dyn Pieces>>,
 }
@@ -372,14 +373,15 @@ impl<'a> Shell<'a> {
             return self.outbox.send(FromWorker::LeaseWanted { plan, item, bytes });
         };
         let pieces = self.begun.get(&(plan, item)).and_then(|begun| begun.pieces.as_deref());
-        let bytes = if bytes == 0 { estimate(item_work, pieces) } else { bytes };
+        let bytes = if bytes == Bytes::ZERO { estimate(item_work, pieces) } else { bytes };
         ledger.ask(Lease { plan, item, bytes });
         Ok(())
     }
 
     fn resize(&mut self, plan: PlanId, item: ItemId, held: Held) -> Result<(), ServeError> {
         let pieces = self.begun.get(&(plan, item)).and_then(|begun| begun.pieces.as_ref());
-        let bytes = held.bytes.saturating_add(pieces.map_or(0, |pieces| pieces.held_bytes()));
+        let bytes =
+            held.bytes.saturating_add(pieces.map_or(Bytes::ZERO, |pieces| pieces.held_bytes()));
         let Held { grants, parts, .. } = held;
         match &mut self.by_hand {
             Some(ledger) => ledger.resized(plan, item, bytes),
@@ -397,7 +399,7 @@ impl<'a> Shell<'a> {
         let at_us = now_us();
         let (wall_us, spent) = match self.begun.remove(&(plan, item)) {
             Some(begun) => (at_us.saturating_sub(begun.at_us), begun.spent),
-            None => (0, SpentByItem::default()),
+            None => (Micros::ZERO, SpentByItem::default()),
         };
         let Finished { outcome, inputs, missing, dated, precompiled, variables, programs, outputs } =
             finished;

@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use tender_units::Bytes;
 
 /// The cached answers of drivers.
 #[derive(Default)]
@@ -186,8 +187,8 @@ fn run(driver: &[String], question: &[String], more: &[&str]) -> Result<(bool, S
         .map_err(|why| format!("cannot start the link driver `{program}`: {why}"))?;
     if done.cut {
         return Err(format!(
-            "the link driver `{program}` printed more than {} MiB when called with {}",
-            LONGEST_ANSWER >> 20,
+            "the link driver `{program}` printed more than {} when called with {}",
+            Bytes(LONGEST_ANSWER as u64),
             more.join(" ")
         ));
     }

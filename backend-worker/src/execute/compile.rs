@@ -11,6 +11,7 @@ use crate::llvm::{ArchiveMember, CutModule, Emitted, Join, Reported, archive};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tender_protocol::{Cut, Diagnostic, Language, Lto, Outcome, OutputFile, PhaseName, Work};
+use tender_units::Bytes;
 
 impl Executor {
     /// Runs the beginning of a `Work::Compile`.
@@ -72,8 +73,9 @@ impl Pieces for UnitPieces {
 
     /// The modules stay in memory until the join has ended, because any piece may be the last to
     /// read them.
-    fn held_bytes(&self) -> u64 {
-        self.modules.held_bytes() + lock(&self.codes).iter().flatten().map(Code::size).sum::<u64>()
+    fn held_bytes(&self) -> Bytes {
+        let codes: u64 = lock(&self.codes).iter().flatten().map(Code::size).sum();
+        Bytes(self.modules.held_bytes() + codes)
     }
 
     fn run(&self, job: &Job<'_>, piece: u32) -> Result<(), PieceFailed> {

@@ -9,6 +9,7 @@ use crate::lto::{ArchiveJob, BackendJob, LinkJob, LtoRequest};
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tender_protocol::{Diagnostic, FileStamp, LtoArchive, LtoLink, Member, Outcome, PhaseName};
+use tender_units::Bytes;
 
 impl Executor {
     /// Runs the beginning of a `Work::Link` with `lto`.
@@ -168,8 +169,8 @@ impl Pieces for LtoPieces {
 
     /// LLVM keeps the bitcode of all modules, because a backend imports functions from other
     /// modules.
-    fn held_bytes(&self) -> u64 {
-        self.jobs().iter().map(|job| job.cost).sum()
+    fn held_bytes(&self) -> Bytes {
+        Bytes(self.jobs().iter().map(|job| job.cost).sum())
     }
 
     fn run(&self, job: &Job<'_>, piece: u32) -> Result<(), PieceFailed> {

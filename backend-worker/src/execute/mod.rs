@@ -13,6 +13,7 @@ use reporter::Reporter;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use tender_protocol::{Diagnostic, Level, Lto, PhaseName, Work};
+use tender_units::Bytes;
 
 /// Does the work of items; see [`Execute`].
 #[derive(Default)]
@@ -104,8 +105,8 @@ impl Execute for Executor {
         llvm::reset_thread_peak();
     }
 
-    fn peak(&self) -> u64 {
-        llvm::thread_peak()
+    fn peak(&self) -> Bytes {
+        Bytes(llvm::thread_peak())
     }
 }
 

@@ -7,13 +7,14 @@ use crate::llvm;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tender_protocol::{Diagnostic, OutputFile, PhaseName};
+use tender_units::{Bytes, Micros};
 
 /// Reports one part to its job.
 pub struct Reporter<'a> {
     pub job: &'a Job<'a>,
     live: &'a AtomicU32,
     code: CodeOrigin,
-    phase: Cell<Option<(PhaseName, u64)>>,
+    phase: Cell<Option<(PhaseName, Micros)>>,
     /// Live allocations of the thread at the start of the part, bytes.
     before: i64,
 }
@@ -24,7 +25,7 @@ pub struct Reporter<'a> {
 const BACK_END_FACTOR: u64 = 2;
 
 /// A part reports that it needs less memory only if the difference is larger than this, in bytes.
-const LEAST_SHRINK: u64 = 32 << 20;
+const LEAST_SHRINK: Bytes = Bytes(32 << 20);
 
 impl<'a> Reporter<'a> {
     /// `live` counts the modules of the process.
@@ -86,8 +87,8 @@ impl Observer for Reporter<'_> {
 
     fn translated(&self) {
         let module = u64::try_from(llvm::thread_live() - self.before).unwrap_or(0);
-        let need = module.saturating_mul(BACK_END_FACTOR);
-        if llvm::thread_peak() > need.saturating_add(LEAST_SHRINK) {
+        let need = Bytes(module).saturating_mul(BACK_END_FACTOR);
+        if Bytes(llvm::thread_peak()) > need.saturating_add(LEAST_SHRINK) {
             self.job.shrink(need);
         }
     }

@@ -14,6 +14,7 @@ use crate::report::{style, words};
 use crate::toolchain::Machine;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::io;
+use tender_units::Bytes;
 
 /// `tender clean`: removes the target directory, or the chosen parts of it.
 ///
@@ -148,7 +149,7 @@ fn parts(
 #[derive(Debug, Default)]
 struct Removed {
     files: usize,
-    bytes: u64,
+    bytes: Bytes,
 }
 
 impl Removed {
@@ -167,7 +168,7 @@ impl Removed {
 
     fn file(&mut self, path: &Utf8Path) -> io::Result<()> {
         let bytes = match path.symlink_metadata() {
-            Ok(meta) => meta.len(),
+            Ok(meta) => Bytes(meta.len()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
@@ -180,11 +181,7 @@ impl Removed {
     fn text(&self, dir: &Utf8Path) -> String {
         match self.files {
             0 => format!("nothing: no output to remove is in `{dir}`"),
-            files => format!(
-                "{}, {}, from `{dir}`",
-                words::count(files, "file"),
-                words::bytes(self.bytes)
-            ),
+            files => format!("{}, {}, from `{dir}`", words::count(files, "file"), self.bytes),
         }
     }
 }

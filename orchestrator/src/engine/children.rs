@@ -22,6 +22,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 use tender_protocol::{FromWorker, Plan, ToWorker};
+use tender_units::{Bytes, Micros};
 
 /// What has happened.
 #[derive(Debug)]
@@ -181,7 +182,7 @@ impl<'a> Children<'a> {
         let deadlines = self.probes.values().filter_map(|probe| probe.child.deadline_us());
         let searches = self.survivors.values().filter_map(|one| one.search.as_ref());
         let next_us = deadlines.chain(searches.map(Search::next_us)).min();
-        let until_next = |at_us: u64| Duration::from_micros(at_us.saturating_sub(now_us()));
+        let until_next = |at_us: Micros| at_us.saturating_sub(now_us()).duration();
         let timeout = next_us.map_or(timeout, |at_us| until_next(at_us).min(timeout));
         let mut sources = self.watch.wait(timeout).map_err(system("wait for events"))?;
         sources.append(&mut self.partly_read);
@@ -351,7 +352,7 @@ impl<'a> Children<'a> {
         command: &Command,
         jobs: &Jobs<'_>,
         port: Option<impl AsFd>,
-    ) -> Result<io::Result<u64>, EngineError> {
+    ) -> Result<io::Result<Micros>, EngineError> {
         let entry = self.guard.entry()?;
         let child = match CommandProcess::start(self.graph, item, command, jobs, entry) {
             Ok(child) => child,
@@ -599,7 +600,7 @@ impl<'a> Children<'a> {
     }
 
     /// Grants memory for one part of an item, bytes.
-    pub(super) fn lease(&mut self, worker: WorkerId, item: ItemId, bytes: u64) {
+    pub(super) fn lease(&mut self, worker: WorkerId, item: ItemId, bytes: Bytes) {
         if let Some(child) = self.worker_mut(worker) {
             child.lease(item, bytes);
         }
@@ -692,7 +693,7 @@ impl<'a> Children<'a> {
     }
 
     /// The processor time of each worker, microseconds, if it can be read.
-    pub(super) fn used_us(&self) -> Vec<(WorkerId, u64)> {
+    pub(super) fn used_us(&self) -> Vec<(WorkerId, Micros)> {
         let used = |(ix, child): (WorkerId, &WorkerProcess)| {
             Some((ix, child.gauge.as_ref().and_then(usage::Gauge::used_us)?))
         };

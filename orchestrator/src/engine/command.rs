@@ -9,6 +9,7 @@ use camino::Utf8Path;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
+use tender_units::Micros;
 
 /// How much of its output is kept, bytes. The rest is read and dropped, so that the command does
 /// not block, and an endless output does not fill our memory.
@@ -20,7 +21,7 @@ pub(super) struct CommandProcess {
     text: Vec<u8>,
     /// A part of its output was dropped.
     cut: bool,
-    pub(super) started_us: u64,
+    pub(super) started_us: Micros,
     /// As `family::started` returns.
     pub(super) started: u64,
     /// A signal that stops the build was passed on to it.

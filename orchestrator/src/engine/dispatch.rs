@@ -15,6 +15,7 @@ use crate::measurements::Stage;
 use crate::memory::Killer;
 use crate::schedule::{self, Scheduler, SchedulerEvent};
 use tender_protocol::{FromWorker, ItemReport, Outcome};
+use tender_units::{Bytes, Micros};
 
 /// What an event may change.
 pub(super) struct Dispatch<'e, 'a> {
@@ -27,7 +28,7 @@ pub(super) struct Dispatch<'e, 'a> {
     pub(super) crashes: &'e mut Crashes,
     /// A signal has ended the build.
     pub(super) is_interrupted: bool,
-    pub(super) now_us: u64,
+    pub(super) now_us: Micros,
 }
 
 impl Dispatch<'_, '_> {
@@ -250,7 +251,7 @@ impl Dispatch<'_, '_> {
         {
             self.record.measured(ix, Stage::FrontEnd, bytes);
         }
-        self.report_needed(ix, peak_bytes, 0);
+        self.report_needed(ix, peak_bytes, Bytes::ZERO);
         self.progress.ended(ix, outcome, self.now_us, wall_us, peak_bytes);
         self.scheduler.handle(SchedulerEvent::Finished { item: ix, outcome });
     }
@@ -268,10 +269,13 @@ impl Dispatch<'_, '_> {
         }
     }
 
-    fn report_needed(&mut self, item: ItemId, begin_peak: u64, piece_peak: u64) {
+    fn report_needed(&mut self, item: ItemId, begin_peak: Bytes, piece_peak: Bytes) {
         let need = self.scheduler.need(item);
         let begin = Needed { lease: need.begin, peak: begin_peak };
-        let piece = Needed { lease: if piece_peak > 0 { need.piece } else { 0 }, peak: piece_peak };
+        let piece = Needed {
+            lease: if piece_peak > Bytes::ZERO { need.piece } else { Bytes::ZERO },
+            peak: piece_peak,
+        };
         self.progress.needed(item, begin, piece);
     }
 

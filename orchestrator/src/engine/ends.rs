@@ -3,6 +3,7 @@
 use crate::host::EngineError;
 use crate::keys::{ItemId, WorkerId};
 use crate::sys::process::Exit;
+use tender_units::Micros;
 
 #[derive(Debug)]
 pub(super) struct WorkerEnd {
@@ -38,7 +39,7 @@ pub(super) struct CommandEnd {
     /// What it wrote.
     pub(super) text: String,
     /// How long it ran, microseconds.
-    pub(super) wall_us: u64,
+    pub(super) wall_us: Micros,
 }
 
 /// Whether a worker ended because an allocation failed: without overcommit, or at a limit of

@@ -123,7 +123,7 @@ impl CommandStart<'_, '_> {
         }
         let kind = ChildKind::External(tools.dialect(program, &words.dir));
         let admission = slots.admit(id, kind)?;
-        slots.set_priority(id, scheduler.priority(ix));
+        slots.set_priority(id, scheduler.priority(ix).0);
         // Free slots are offered before it starts: ninja reads its port when it starts, and then
         // only when one of its jobs ends.
         let reserve = scheduler.wanted(slots.max_additional());

@@ -86,6 +86,7 @@ use signal_hook::consts::{SIGCONT, SIGTSTP};
 use slots::JobSlots;
 use std::time::{Duration, Instant};
 use tender_protocol::{Outcome, ToWorker};
+use tender_units::{Bytes, Micros};
 
 /// How often the sink may draw, and orphans are reaped.
 const TICK: Duration = Duration::from_millis(100);
@@ -94,7 +95,7 @@ const TICK: Duration = Duration::from_millis(100);
 const JUDGING_SLICE: Duration = Duration::from_millis(10);
 
 /// The pause before the lock on granting memory is tried again, microseconds.
-const LOCK_PAUSE_US: u64 = 2_000;
+const LOCK_PAUSE_US: Micros = Micros::from_millis(2);
 
 /// What to build, and how.
 pub struct Request<'a> {
@@ -227,7 +228,7 @@ impl<'a> Engine<'a> {
     /// How long to wait for events at most.
     fn timeout(&self, until_tick: Duration) -> Duration {
         let now_us = now_us();
-        let until = |at_us: u64| Duration::from_micros(at_us.saturating_sub(now_us));
+        let until = |at_us: Micros| at_us.saturating_sub(now_us).duration();
         if let Some(until_us) = self.memory.awaits_victim_until(now_us) {
             return until_tick.min(until(until_us));
         }
@@ -468,7 +469,7 @@ impl<'a> Engine<'a> {
             Action::Blame { item, verdict } => {
                 self.progress.wait_ended(item);
                 self.progress.error(self.crashes.blame(self.graph, item, verdict));
-                self.progress.ended(item, Outcome::Failed, now_us(), 0, 0);
+                self.progress.ended(item, Outcome::Failed, now_us(), Micros::ZERO, Bytes::ZERO);
             }
             Action::Retry(item) => {
                 self.progress.retried(item);
@@ -535,7 +536,7 @@ impl<'a> Engine<'a> {
         self.dispatcher().stop_without_record();
         if !runs {
             let outcome = Outcome::Failed;
-            self.progress.ended(ix, outcome, now_us(), 0, 0);
+            self.progress.ended(ix, outcome, now_us(), Micros::ZERO, Bytes::ZERO);
             self.scheduler.handle(SchedulerEvent::Finished { item: ix, outcome });
         }
         Ok(())
@@ -581,7 +582,7 @@ impl<'a> Engine<'a> {
     }
 
     /// If memory is tight, purges a worker before it begins what it was granted a lease for.
-    fn purge_before(&mut self, worker: WorkerId, granted: u64) {
+    fn purge_before(&mut self, worker: WorkerId, granted: Bytes) {
         if !self.memory.is_tight() {
             return;
         }
@@ -589,7 +590,7 @@ impl<'a> Engine<'a> {
         // is measured. It does not include a linker, so it is a lower bound.
         let child = self.children.worker(worker);
         let now = child.and_then(|child| child.gauge.as_ref()?.resident_bytes());
-        let bytes = now.unwrap_or(0);
+        let bytes = now.unwrap_or_default();
         self.scheduler.handle(SchedulerEvent::UsesAtLeast { worker, bytes });
         if self.memory.wants_purge(self.scheduler.ledger(), worker, granted) {
             self.scheduler.handle(SchedulerEvent::Purged { worker, granted });
@@ -621,13 +622,13 @@ impl<'a> Engine<'a> {
     }
 
     /// Reports leases and waits after a round. `leases_us` is when its last lease was granted.
-    fn report_memory_round(&mut self, leases_us: u64) {
+    fn report_memory_round(&mut self, leases_us: Micros) {
         let ledger = self.scheduler.ledger();
         let (account, budget) = (ledger.totals(), ledger.ceiling());
         self.progress.leases(account.leases, account.baselines, budget, leases_us);
         let at_us = now_us();
         for (item, Denied { need, free, kept_for }) in self.scheduler.denied() {
-            let free = (*free < u64::MAX).then_some(*free);
+            let free = (*free < Bytes::MAX).then_some(*free);
             let (need, kept_for) = (*need, *kept_for);
             self.progress.wait_for_memory(*item, Shortage { need, free, budget, kept_for }, at_us);
         }

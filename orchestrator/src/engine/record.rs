@@ -10,6 +10,7 @@ use crate::schedule::Need;
 use crate::sys::now_us;
 use std::collections::BTreeMap;
 use tender_protocol::{Diagnostic, ItemReport, Outcome};
+use tender_units::{Bytes, Micros};
 
 pub(super) struct Record<'a> {
     graph: &'a Graph,
@@ -21,14 +22,14 @@ pub(super) struct Record<'a> {
     measurements: Measurements,
     unreadable: Option<Unreadable>,
     /// When the measurements are written next while the build runs, microseconds.
-    next_write_us: u64,
+    next_write_us: Micros,
 }
 
 /// How often what was measured is written while the build runs, microseconds.
-const WRITE_EVERY_US: u64 = 30_000_000;
+const WRITE_EVERY_US: Micros = Micros::from_secs(30);
 
 impl<'a> Record<'a> {
-    pub(super) fn new(graph: &'a Graph, fingerprints: Fingerprints, now_us: u64) -> Record<'a> {
+    pub(super) fn new(graph: &'a Graph, fingerprints: Fingerprints, now_us: Micros) -> Record<'a> {
         let (measurements, unreadable) = Measurements::read(&graph.state_dir.join("measurements"));
         Record {
             graph,
@@ -53,23 +54,23 @@ impl<'a> Record<'a> {
     }
 
     /// How long the last success of the item with this key took, microseconds.
-    pub(super) fn wall_us(&self, key: &str) -> Option<u64> {
+    pub(super) fn wall_us(&self, key: &str) -> Option<Micros> {
         self.measurements.wall_us(key)
     }
 
     /// Records the peak of a stage that has ended, bytes.
-    pub(super) fn measured(&mut self, item: ItemId, stage: Stage, bytes: u64) {
+    pub(super) fn measured(&mut self, item: ItemId, stage: Stage, bytes: Bytes) {
         self.measurements.measured(&self.graph[item].key, stage, bytes);
     }
 
     /// Records that the process of a stage was killed for memory while it held `bytes`.
-    pub(super) fn killed(&mut self, item: ItemId, stage: Stage, bytes: u64) {
+    pub(super) fn killed(&mut self, item: ItemId, stage: Stage, bytes: Bytes) {
         self.measurements.killed(&self.graph[item].key, stage, bytes);
     }
 
     /// Writes the measurements from time to time, so that most of them are kept if this process is
     /// killed.
-    pub(super) fn tick(&mut self, now_us: u64) {
+    pub(super) fn tick(&mut self, now_us: Micros) {
         if now_us >= self.next_write_us {
             self.next_write_us = now_us + WRITE_EVERY_US;
             self.write_measurements();
@@ -105,7 +106,7 @@ impl<'a> Record<'a> {
     }
 
     /// How long the last success of the item took, microseconds.
-    pub(super) fn last_wall_us(&self, item: ItemId) -> Option<u64> {
+    pub(super) fn last_wall_us(&self, item: ItemId) -> Option<Micros> {
         self.wall_us(&self.graph[item].key)
     }
 
@@ -151,7 +152,7 @@ impl<'a> Record<'a> {
 
     /// A command has ended without an error after `wall_us` microseconds. Returns whether that is a
     /// success: it is not if one of its outputs is missing.
-    pub(super) fn command_finished(&mut self, item: ItemId, wall_us: u64) -> CommandResult {
+    pub(super) fn command_finished(&mut self, item: ItemId, wall_us: Micros) -> CommandResult {
         let report =
             self.fingerprints.command_report(self.graph, item, Outcome::Ok, now_us(), wall_us);
         match report {

@@ -14,10 +14,11 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use tender_protocol::{FromWorker, Outcome, Plan, PlanId, ToWorker, Work};
+use tender_units::Micros;
 
 /// If a worker needs longer than this to preprocess a file, microseconds, it hangs, perhaps by the
 /// bug that caused the crash.
-const PREPROCESS_TIMEOUT_US: u64 = 60_000_000;
+const PREPROCESS_TIMEOUT_US: Micros = Micros::from_secs(60);
 
 /// Preprocesses units with a fresh worker each, started from `program`.
 pub(super) struct Reproducers<'a> {
@@ -81,7 +82,7 @@ impl Reproducers<'_> {
         let item = tender_protocol::Item {
             id: ItemId(0),
             unit: unit.source.to_owned(),
-            cost: 0,
+            cost: Micros::ZERO,
             after: Vec::new(),
             memory: Default::default(),
             settled: Vec::new(),

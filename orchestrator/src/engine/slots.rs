@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
+use tender_units::Micros;
 
 pub(super) struct JobSlots {
     pool: Pool<Fifos, Parent>,
@@ -18,7 +19,7 @@ pub(super) struct JobSlots {
     /// Workers that had an unread token at the last check.
     had_unread: BTreeSet<WorkerId>,
     /// When slots are granted again at the latest, microseconds.
-    next_round_us: Option<u64>,
+    next_round_us: Option<Micros>,
 }
 
 impl JobSlots {
@@ -148,8 +149,8 @@ impl JobSlots {
     ///
     /// # Errors
     /// A FIFO cannot be written.
-    pub(super) fn offer_ahead(&mut self, reserve: u32, now_us: u64) -> Result<(), EngineError> {
-        self.pool.offer_ahead(reserve, 0, now_us).map_err(jobserver_error)
+    pub(super) fn offer_ahead(&mut self, reserve: u32, now_us: Micros) -> Result<(), EngineError> {
+        self.pool.offer_ahead(reserve, Micros::ZERO, now_us).map_err(jobserver_error)
     }
 
     /// The child has ended, or was not started: its slots are free.
@@ -213,7 +214,7 @@ impl JobSlots {
     pub(super) fn begin_round(
         &mut self,
         wanted: u32,
-        now_us: u64,
+        now_us: Micros,
     ) -> Result<Option<io::Error>, EngineError> {
         self.pool.begin_round(wanted, now_us).map_err(jobserver_error)
     }
@@ -223,19 +224,19 @@ impl JobSlots {
     ///
     /// # Errors
     /// A FIFO cannot be read or written.
-    pub(super) fn end_round(&mut self, wanted: u32, now_us: u64) -> Result<(), EngineError> {
+    pub(super) fn end_round(&mut self, wanted: u32, now_us: Micros) -> Result<(), EngineError> {
         self.next_round_us = self.pool.end_round(wanted, now_us).map_err(jobserver_error)?;
         Ok(())
     }
 
     /// Slots are granted again at `at_us` at the latest.
-    pub(super) fn round_at(&mut self, at_us: u64) {
+    pub(super) fn round_at(&mut self, at_us: Micros) {
         self.next_round_us = Some(self.next_round_us.map_or(at_us, |next_us| next_us.min(at_us)));
     }
 
     /// How long until slots are granted again at the latest. `None`: at the next event.
-    pub(super) fn until_round(&self, now_us: u64) -> Option<Duration> {
-        self.next_round_us.map(|at_us| Duration::from_micros(at_us.saturating_sub(now_us)))
+    pub(super) fn until_round(&self, now_us: Micros) -> Option<Duration> {
+        self.next_round_us.map(|at_us| at_us.saturating_sub(now_us).duration())
     }
 
     /// Returns all borrowed tokens. Returns the warning if that fails.

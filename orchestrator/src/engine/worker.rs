@@ -16,6 +16,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::process::{ChildStderr, ChildStdout, Command, Stdio};
 use tender_protocol::{FromWorker, LLVM_MAJOR, PROTOCOL, Plan, PlanId, ToWorker, decode, encode};
+use tender_units::Bytes;
 
 /// The longest message, bytes. The end of a link is reported with some 300 bytes for each file that
 /// it has read: a quarter of a million fit.
@@ -129,7 +130,7 @@ impl WorkerProcess {
     }
 
     /// Sends a lease for one part of an item of a plan that was sent before, bytes.
-    pub(super) fn lease(&mut self, item: ItemId, bytes: u64) {
+    pub(super) fn lease(&mut self, item: ItemId, bytes: Bytes) {
         if let Some(plan) = self.plan_of.get(&item).copied() {
             self.send(&ToWorker::Lease { plan, item, bytes });
         }

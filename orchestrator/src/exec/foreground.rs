@@ -92,7 +92,7 @@ pub fn run_foreground(
         if let Some(guest) = &mut guest
             && let Some(deadline_us) = guest.round(now_us()).map_err(jobserver_error)?
         {
-            timeout = timeout.min(Duration::from_micros(deadline_us.saturating_sub(now_us())));
+            timeout = timeout.min(deadline_us.saturating_sub(now_us()).duration());
         }
         watch.wait(timeout).map_err(system("wait for a program"))?;
         // Survivors of a program under `exec` keep running, as under a shell.

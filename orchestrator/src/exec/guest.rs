@@ -27,7 +27,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
+use tender_units::Micros;
 
 /// The client, or the first slot of a program that is no client; its other slots have the next ids.
 const GUEST: ChildId = slot(0);
@@ -38,15 +38,15 @@ const fn slot(number: u32) -> ChildId {
 
 /// How long to wait for all slots from a parent. They are not kept idle for longer: two programs
 /// that each wait for the rest of their slots would wait for each other.
-const GATHER_US: u64 = 50_000;
+const GATHER_US: Micros = Micros::from_millis(50);
 
 /// How long the start of a program is delayed to borrow tokens for it, because it reads its port
 /// only when it starts.
-const GATHER_AHEAD_US: u64 = 5_000;
+const GATHER_AHEAD_US: Micros = Micros::from_millis(5);
 
 /// How long borrowed tokens stay offered to a program that has just started and takes none yet: it
 /// reads its build file first.
-const INITIAL_OFFER_US: u64 = 50_000;
+const INITIAL_OFFER_US: Micros = Micros::from_millis(50);
 
 /// Reports a message.
 pub type Report<'a> = &'a dyn Fn(Severity, String);
@@ -190,7 +190,7 @@ impl<'a> Guest<'a> {
     ///
     /// # Errors
     /// Those of the system on our FIFO.
-    pub(super) fn round(&mut self, now_us: u64) -> io::Result<Option<u64>> {
+    pub(super) fn round(&mut self, now_us: Micros) -> io::Result<Option<Micros>> {
         for surplus in self.pool.broker.collect(|_| 0)? {
             if !std::mem::replace(&mut self.told_of_surplus, true) {
                 self.warn(too_many(&self.name, surplus.tokens));
@@ -211,7 +211,7 @@ impl<'a> Guest<'a> {
         (self.report)(Severity::Warning, text);
     }
 
-    fn watch_memory(&mut self, now_us: u64) {
+    fn watch_memory(&mut self, now_us: Micros) {
         let ours = self.guard.pid().into_iter().collect();
         let more = self.memory.watch(&self.name, &ours, self.pool.hint(), self.report, now_us);
         self.pool.broker.limit_offers(more.unwrap_or(u32::MAX));
@@ -274,8 +274,10 @@ fn ask(
                 other => return Err(RunError::Interrupted(other)),
             }
         }
-        let left = probe.deadline_us().map_or(0, |deadline_us| deadline_us.saturating_sub(now_us));
-        watch.wait(Duration::from_micros(left)).map_err(system("wait for a program"))?;
+        let left = probe
+            .deadline_us()
+            .map_or(Micros::ZERO, |deadline_us| deadline_us.saturating_sub(now_us));
+        watch.wait(left.duration()).map_err(system("wait for a program"))?;
     }
 }
 
@@ -295,8 +297,8 @@ fn borrow_ahead(pool: &mut Pool<Fifos, Parent>) -> io::Result<Option<io::Error>>
     }
 }
 
-fn wait_for(parent: &Parent, deadline_us: u64) -> io::Result<()> {
-    let left = Duration::from_micros(deadline_us.saturating_sub(now_us()));
+fn wait_for(parent: &Parent, deadline_us: Micros) -> io::Result<()> {
+    let left = deadline_us.saturating_sub(now_us()).duration();
     let left = Timespec::try_from(left).unwrap_or_default();
     match poll(&mut [PollFd::from_borrowed_fd(parent.as_fd(), PollFlags::IN)], Some(&left)) {
         Ok(_) | Err(Errno::INTR) => Ok(()),

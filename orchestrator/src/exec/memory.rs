@@ -8,6 +8,7 @@ use crate::host::sampler::{Readout, Sampler};
 use crate::memory::{Budget, Chosen, CommandUse, Defence, Measure, Origin, Overuse};
 use crate::report::words;
 use std::collections::BTreeSet;
+use tender_units::{Bytes, Micros};
 
 pub(super) struct GuestMemory {
     sampler: Sampler,
@@ -33,7 +34,7 @@ impl GuestMemory {
     }
 
     /// When to call `watch` again, microseconds.
-    pub(super) fn next_us(&self) -> u64 {
+    pub(super) fn next_us(&self) -> Micros {
         self.external.next_us()
     }
 
@@ -50,7 +51,7 @@ impl GuestMemory {
         ours: &BTreeSet<u32>,
         jobs: u32,
         report: Report<'_>,
-        now_us: u64,
+        now_us: Micros,
     ) -> Option<u32> {
         if self.sampler.is_off() {
             self.report_budget(self.sampler.budget_unread(), report);
@@ -61,7 +62,7 @@ impl GuestMemory {
         let headroom = self.sampler.headroom();
         let ceiling = budget.bytes;
         self.report_budget(budget, report);
-        let free = |used: u64| {
+        let free = |used: Bytes| {
             headroom.into_iter().chain(ceiling.map(|most| most.saturating_sub(used))).min()
         };
         let more = self.external.watch(ours, free, jobs, now_us);
@@ -71,7 +72,7 @@ impl GuestMemory {
     }
 
     /// Warns when it happens, and not at the end, so that the user can end the program.
-    fn report_overuse(&mut self, name: &str, report: Report<'_>, now_us: u64) {
+    fn report_overuse(&mut self, name: &str, report: Report<'_>, now_us: Micros) {
         let Some(chosen) = &self.chosen else { return };
         let Some(budget) = chosen.bytes else { return };
         let seen = CommandUse { all: self.external.used, running: self.external.running() };
@@ -85,11 +86,14 @@ impl GuestMemory {
     }
 
     /// Whether to hold: no new job begins.
-    fn holds(&mut self, now_us: u64) -> bool {
+    fn holds(&mut self, now_us: Micros) -> bool {
         let (stalled, stalled_long) = self.sampler.stalled();
         // Processes of a command are neither purged nor killed, so only stalls matter.
         self.defence
-            .step(Measure { available: u64::MAX, reserve: 0, stalled, stalled_long }, now_us)
+            .step(
+                Measure { available: Bytes::MAX, reserve: Bytes::ZERO, stalled, stalled_long },
+                now_us,
+            )
             .hold
     }
 
@@ -111,10 +115,9 @@ impl GuestMemory {
     /// Reports, at the end, what the program used, and whether the kernel has killed processes for
     /// memory.
     pub(super) fn sum_up(&self, name: &str, report: Report<'_>) {
-        let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
-        let budget =
-            self.chosen.as_ref().and_then(|chosen| chosen.bytes).map_or("unknown".to_owned(), mib);
-        let most = format!("peak {}, budget {budget}", mib(self.external.peak));
+        let budget = self.chosen.as_ref().and_then(|chosen| chosen.bytes);
+        let budget = budget.map_or("unknown".to_owned(), |bytes| bytes.to_string());
+        let most = format!("peak {}, budget {budget}", self.external.peak);
         match self.sampler.oom_kills().unwrap_or(0).saturating_sub(self.oom_kills) {
             0 if self.sampler.is_off() => {}
             0 => report(Severity::Verbose, format!("memory of {name}: {most}")),
@@ -133,13 +136,12 @@ impl GuestMemory {
 /// `chosen` has a budget.
 fn overuse_text(
     name: &str,
-    used: u64,
-    largest: Option<&(String, u64)>,
+    used: Bytes,
+    largest: Option<&(String, Bytes)>,
     stopped: usize,
     chosen: &Chosen,
 ) -> String {
-    // Rounded up, so that a use above the budget is not displayed as equal to it.
-    let mib = |bytes: u64| format!("{} MiB", bytes.div_ceil(1 << 20));
+    let budget = chosen.bytes.unwrap_or_default();
     let (by, wish) = match chosen.by {
         Origin::Option => (" by --memory", Some("raise --memory")),
         Origin::Environment => (" by TENDER_MEMORY", Some("raise TENDER_MEMORY")),
@@ -155,13 +157,15 @@ fn overuse_text(
         jobs => format!("tender can stop no more of its jobs than the {jobs} that are stopped"),
     };
     let largest = largest.map(|(process, bytes)| {
-        format!(" (its largest process, `{}`, {})", words::visible(process), mib(*bytes))
+        format!(" (its largest process, `{}`, {})", words::visible(process), bytes)
     });
+    // The difference too: rounded, both can look the same.
     format!(
-        "{name} uses {}{}, more than its memory budget of {} MiB{by}, and {stopped}; {cure}, or make its jobs smaller",
-        mib(used),
+        "{name} uses {}{}, {} more than its memory budget of {}{by}, and {stopped}; {cure}, or make its jobs smaller",
+        used,
         largest.unwrap_or_default(),
-        chosen.bytes.unwrap_or_default() >> 20,
+        used.saturating_sub(budget),
+        budget,
     )
 }
 
@@ -171,20 +175,20 @@ mod tests {
 
     #[test]
     fn overuse_text_has_cause_and_advice() {
-        let largest = ("cc1plus".to_owned(), 600 << 20);
+        let largest = ("cc1plus".to_owned(), Bytes(600 << 20));
         let chosen =
-            |by| Chosen { bytes: Some(500 << 20), by, of: None, clamped: None, off: false };
+            |by| Chosen { bytes: Some(Bytes(500 << 20)), by, of: None, clamped: None, off: false };
         let text = |stopped, by| {
-            overuse_text("`make`", (610 << 20) + 1, Some(&largest), stopped, &chosen(by))
+            overuse_text("`make`", Bytes(610 << 20), Some(&largest), stopped, &chosen(by))
         };
         assert_eq!(
             text(0, Origin::Option),
-            "`make` uses 611 MiB (its largest process, `cc1plus`, 600 MiB), more than its memory budget of 500 MiB by \
+            "`make` uses 610 MiB (its largest process, `cc1plus`, 600 MiB), 110 MiB more than its memory budget of 500 MiB by \
              --memory, and tender can stop none of its jobs; raise --memory, or make its jobs smaller"
         );
         assert_eq!(
             text(3, Origin::Found),
-            "`make` uses 611 MiB (its largest process, `cc1plus`, 600 MiB), more than its memory budget of 500 MiB, and \
+            "`make` uses 610 MiB (its largest process, `cc1plus`, 600 MiB), 110 MiB more than its memory budget of 500 MiB, and \
              tender can stop no more of its jobs than the 3 that are stopped; run it where more memory is available, or make its jobs smaller"
         );
     }

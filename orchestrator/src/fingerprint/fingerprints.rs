@@ -14,6 +14,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use tender_protocol::{Diagnostic, ItemReport, Outcome, OutputFile, PlanId};
+use tender_units::{Bytes, Micros};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Freshness {
@@ -396,8 +397,8 @@ impl Fingerprints {
         graph: &Graph,
         ix: ItemId,
         outcome: Outcome,
-        at_us: u64,
-        wall_us: u64,
+        at_us: Micros,
+        wall_us: Micros,
     ) -> Result<ItemReport, StateError> {
         let item = &graph[ix];
         let mut outputs = Vec::new();
@@ -417,9 +418,9 @@ impl Fingerprints {
             outcome,
             at_us,
             wall_us,
-            busy_us: 0,
-            peak_bytes: 0,
-            piece_peak_bytes: 0,
+            busy_us: Micros::ZERO,
+            peak_bytes: Bytes::ZERO,
+            piece_peak_bytes: Bytes::ZERO,
             inputs: Vec::new(),
             missing: Vec::new(),
             dated: Vec::new(),
@@ -458,13 +459,12 @@ impl Fingerprints {
 /// When the item began, nanoseconds since the epoch: it read nothing earlier. For a report without
 /// times this is the epoch, so that no stamp is trusted.
 fn start_ns(report: &ItemReport) -> i64 {
-    let now_us = sys::now_us().cast_signed();
     let start_us = report.at_us.saturating_sub(report.wall_us);
-    if start_us == 0 {
+    if start_us == Micros::ZERO {
         return 0;
     }
-    let ago_us = now_us.saturating_sub_unsigned(start_us).max(0);
-    now_ns().saturating_sub(ago_us.saturating_mul(1000))
+    let ago_us = sys::now_us().saturating_sub(start_us);
+    now_ns().saturating_sub_unsigned(ago_us.0.saturating_mul(1000))
 }
 
 /// The first changed file by name, and its present state. By name, because `versions` are in the

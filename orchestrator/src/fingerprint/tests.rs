@@ -16,6 +16,7 @@ use tender_protocol::{
     Diagnostic, FileTime, InputFile, ItemReport, Language, Level, Member, Outcome, OutputFile,
     PlanId, Work,
 };
+use tender_units::{Bytes, Micros};
 
 const UNIT: ItemId = ItemId(0);
 const ARCHIVE: ItemId = ItemId(1);
@@ -183,7 +184,7 @@ impl Space {
         let at_us = crate::sys::now_us();
         let report = match self.graph[ix].run {
             Run::Command(_) => {
-                state.command_report(&self.graph, ix, Outcome::Ok, at_us, 10).unwrap()
+                state.command_report(&self.graph, ix, Outcome::Ok, at_us, Micros(10)).unwrap()
             }
             Run::Worker(_) => ItemReport {
                 programs: vec![],
@@ -191,10 +192,10 @@ impl Space {
                 item: ItemId(0),
                 outcome: Outcome::Ok,
                 at_us,
-                wall_us: 10,
-                busy_us: 0,
-                peak_bytes: 5,
-                piece_peak_bytes: 0,
+                wall_us: Micros(10),
+                busy_us: Micros(0),
+                peak_bytes: Bytes(5),
+                piece_peak_bytes: Bytes(0),
                 inputs,
                 missing: missing.into_iter().map(str::to_owned).collect(),
                 dated: match source.contains("__TIMESTAMP__") {
@@ -553,7 +554,8 @@ fn failed_item_runs_again() {
     space.build();
     let mut state = space.open();
     state.begin(&space.graph, UNIT).unwrap();
-    let report = state.command_report(&space.graph, UNIT, Outcome::Failed, 1, 1).unwrap();
+    let report =
+        state.command_report(&space.graph, UNIT, Outcome::Failed, Micros(1), Micros(1)).unwrap();
     state.record(&space.graph, UNIT, &report, &[]).unwrap();
     state.close().unwrap();
     assert_eq!(space.check(UNIT), dirty(RebuildReason::NotFinished));
@@ -573,7 +575,8 @@ fn warnings_of_fresh_items_are_kept() {
     };
     state.begin(&space.graph, UNIT).unwrap();
     fs::write(space.root.join("a.o"), "").unwrap();
-    let report = state.command_report(&space.graph, UNIT, Outcome::Ok, 1, 1).unwrap();
+    let report =
+        state.command_report(&space.graph, UNIT, Outcome::Ok, Micros(1), Micros(1)).unwrap();
     state.record(&space.graph, UNIT, &report, std::slice::from_ref(&warning)).unwrap();
     state.close().unwrap();
     assert_eq!(space.open().diagnostics(&space.graph, UNIT), [warning]);
@@ -652,11 +655,11 @@ fn variable_that_the_worker_names_counts_for_that_item() {
         plan: PlanId(0),
         item: ItemId(0),
         outcome: Outcome::Ok,
-        at_us: 0,
-        wall_us: 0,
-        busy_us: 0,
-        peak_bytes: 0,
-        piece_peak_bytes: 0,
+        at_us: Micros(0),
+        wall_us: Micros(0),
+        busy_us: Micros(0),
+        peak_bytes: Bytes(0),
+        piece_peak_bytes: Bytes(0),
         inputs: vec![],
         missing: vec![],
         dated: vec![],
@@ -679,7 +682,9 @@ fn variable_that_the_worker_names_counts_for_that_item() {
 fn command_that_does_not_write_its_output_is_an_error() {
     let space = space();
     let state = space.open();
-    let error = state.command_report(&space.graph, GENERATE, Outcome::Ok, 1, 1).unwrap_err();
+    let error = state
+        .command_report(&space.graph, GENERATE, Outcome::Ok, Micros(1), Micros(1))
+        .unwrap_err();
     assert_eq!(error.to_string(), "the command `one generate` has not written its output out.h");
 }
 

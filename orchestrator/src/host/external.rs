@@ -6,10 +6,11 @@ use crate::sys::family;
 use crate::sys::family::Identity;
 use rustix::process::{Signal, pidfd_send_signal};
 use std::collections::BTreeSet;
+use tender_units::{Bytes, Micros};
 
 /// The shortest and the longest time between two measurements, microseconds.
-const SHORTEST_US: u64 = 20_000;
-const LONGEST_US: u64 = 1_000_000;
+const SHORTEST_US: Micros = Micros::from_millis(20);
+const LONGEST_US: Micros = Micros::from_secs(1);
 
 /// How fast one job may allocate memory, bytes a microsecond: a gigabyte a second, about what a
 /// core can clear.
@@ -20,26 +21,26 @@ const FASTEST: u64 = 1000;
 #[derive(Default)]
 pub(crate) struct ExternalTrees {
     brake: Brake,
-    next_us: u64,
+    next_us: Micros,
     /// What all of them use, bytes: at the last measurement, and at most.
-    pub used: u64,
-    pub peak: u64,
+    pub used: Bytes,
+    pub peak: Bytes,
     /// The name of the largest process at the last measurement, and what it uses, bytes.
-    pub largest: Option<(String, u64)>,
-    growth: u64,
+    pub largest: Option<(String, Bytes)>,
+    growth: Bytes,
     /// No process is stopped any more, because all of them are to end.
     released: bool,
 }
 
 impl ExternalTrees {
     /// When to measure again, microseconds.
-    pub fn next_us(&self) -> u64 {
+    pub fn next_us(&self) -> Micros {
         self.next_us
     }
 
     /// External commands are not measured, and have no limit.
     pub fn leave_alone(&mut self) {
-        self.next_us = u64::MAX;
+        self.next_us = Micros::MAX;
     }
 
     /// Measures all our children except `ours`, and stops and continues processes. `free` returns
@@ -48,9 +49,9 @@ impl ExternalTrees {
     pub fn watch(
         &mut self,
         ours: &BTreeSet<u32>,
-        free: impl FnOnce(u64) -> Option<u64>,
+        free: impl FnOnce(Bytes) -> Option<Bytes>,
         jobs: u32,
-        now_us: u64,
+        now_us: Micros,
     ) -> Option<u32> {
         let me = std::process::id();
         let members = family::below(me, ours);
@@ -64,7 +65,8 @@ impl ExternalTrees {
         // Often enough that jobs allocate at most a quarter of what is free before the next
         // measurement.
         let jobs = u64::from(jobs).max(members.len() as u64);
-        let until_a_quarter = free.map_or(LONGEST_US, |free| free / 4 / jobs.max(1) / FASTEST);
+        let until_a_quarter =
+            free.map_or(LONGEST_US, |free| Micros(free.0 / 4 / jobs.max(1) / FASTEST));
         self.next_us = now_us + until_a_quarter.clamp(SHORTEST_US, LONGEST_US);
         if self.released {
             return Some(0);
@@ -77,12 +79,12 @@ impl ExternalTrees {
     }
 
     /// The expected growth of running jobs at the last measurement, bytes.
-    pub fn growth(&self) -> u64 {
+    pub fn growth(&self) -> Bytes {
         self.growth
     }
 
     /// What jobs that are not stopped used at the last measurement, bytes.
-    pub fn running(&self) -> u64 {
+    pub fn running(&self) -> Bytes {
         self.used.saturating_sub(self.brake.stopped_bytes())
     }
 

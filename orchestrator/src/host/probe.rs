@@ -8,10 +8,11 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::process::Signal;
 use std::io;
 use std::process::{Command, Stdio};
+use tender_units::Micros;
 
 /// The time limit, microseconds. Make and ninja need milliseconds; a wrapper may have to search for
 /// the program first.
-const PATIENCE_US: u64 = 2_000_000;
+const PATIENCE_US: Micros = Micros::from_secs(2);
 
 /// The longest answer, bytes. A program that writes more is neither make nor ninja.
 const LONGEST_ANSWER: usize = 64 << 10;
@@ -33,7 +34,7 @@ pub(crate) struct Probe {
     output: OwnedFd,
     text: Vec<u8>,
     /// `None` after the answer.
-    deadline_us: Option<u64>,
+    deadline_us: Option<Micros>,
     is_reaped: bool,
 }
 
@@ -47,7 +48,7 @@ impl Probe {
         program: &Utf8Path,
         dir: &Utf8Path,
         entry: Option<GroupEntry>,
-        now_us: u64,
+        now_us: Micros,
     ) -> io::Result<Probe> {
         let (output, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         pipe::set_nonblocking(&output)?;
@@ -69,12 +70,12 @@ impl Probe {
     }
 
     /// The end of the time limit, or of a pause; microseconds.
-    pub(crate) fn deadline_us(&self) -> Option<u64> {
+    pub(crate) fn deadline_us(&self) -> Option<Micros> {
         self.deadline_us
     }
 
     /// Reads output, and ends the program. Returns the answer, once.
-    pub(crate) fn step(&mut self, now_us: u64) -> Option<Answer> {
+    pub(crate) fn step(&mut self, now_us: Micros) -> Option<Answer> {
         if !self.is_reaped {
             // An error means that the process is reaped already.
             let reaped = self.process.try_reap(Leftovers::Kill);
@@ -130,7 +131,7 @@ mod tests {
         let executable = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(dir.join("program"), executable).unwrap();
         let mut probe = loop {
-            match Probe::start(&dir.join("program"), dir, None, 0) {
+            match Probe::start(&dir.join("program"), dir, None, Micros(0)) {
                 // ETXTBSY: a child that another thread has just forked has the file open for
                 // writing until it calls exec.
                 Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {}
@@ -139,7 +140,7 @@ mod tests {
         };
         loop {
             let is_late = late && dir.join("ready").exists();
-            if let Some(answer) = probe.step(if is_late { PATIENCE_US } else { 0 }) {
+            if let Some(answer) = probe.step(if is_late { PATIENCE_US } else { Micros(0) }) {
                 return (answer, probe);
             }
             if late {
@@ -173,7 +174,7 @@ mod tests {
         assert_eq!(answer, Answer::Late);
         let group = rustix::process::Pid::from_raw(probe.pid() as i32).unwrap();
         while !probe.is_over() {
-            assert_eq!(probe.step(u64::MAX), None, "it has answered");
+            assert_eq!(probe.step(Micros(u64::MAX)), None, "it has answered");
         }
         let running = group::running_in(group, u64::MAX);
         group::wait_for_end(&running, Duration::from_secs(3600));
@@ -181,6 +182,6 @@ mod tests {
 
     #[test]
     fn probe_of_no_program_fails() {
-        assert!(Probe::start("/no/such/program".into(), ".".into(), None, 0).is_err());
+        assert!(Probe::start("/no/such/program".into(), ".".into(), None, Micros(0)).is_err());
     }
 }

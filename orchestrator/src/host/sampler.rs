@@ -8,6 +8,7 @@ use crate::memory::{
 };
 use camino::Utf8Path;
 use std::time::Duration;
+use tender_units::{Bytes, Micros};
 
 pub(crate) struct Sampler {
     system: System,
@@ -17,7 +18,7 @@ pub(crate) struct Sampler {
     /// Readings that are missing; each is reported once.
     notes: Vec<Note>,
     /// What was free at the last reading, bytes, including the growth of other builds.
-    free: Option<u64>,
+    free: Option<Bytes>,
 }
 
 /// Other builds of this user.
@@ -29,7 +30,7 @@ struct Peers {
     builds: u32,
     /// Their growth before the last reading of the system, bytes. What they have used of it since
     /// is not in that reading.
-    growth_before: u64,
+    growth_before: Bytes,
 }
 
 /// One reading.
@@ -65,10 +66,10 @@ impl Sampler {
     }
 
     /// Reads the growth of other builds, then the system.
-    pub(crate) fn read(&mut self, now_us: u64) -> Readout {
+    pub(crate) fn read(&mut self, now_us: Micros) -> Readout {
         self.peers.growth_before = self.read_peers().growth;
         let Sample { limits, pressure } = self.system.sample();
-        self.stall.add(Duration::from_micros(now_us), pressure);
+        self.stall.add(now_us.duration(), pressure);
         self.free = limits.as_ref().map(Reading::headroom);
         let budget = self.budget.ceiling(limits.as_ref());
         Readout { limits, pressure, budget }
@@ -76,7 +77,7 @@ impl Sampler {
 
     /// What is free for this build, bytes: that of the last reading, less the present growth of
     /// other builds. `None` if no limit can be read.
-    pub(crate) fn headroom(&mut self) -> Option<u64> {
+    pub(crate) fn headroom(&mut self) -> Option<Bytes> {
         let OtherBuilds { builds, growth } = self.read_peers();
         self.peers.builds = builds;
         let reserved = growth.max(self.peers.growth_before);
@@ -90,7 +91,7 @@ impl Sampler {
 
     /// Tries to take the lock that builds of one user hold while they grant memory. Does not wait.
     /// Returns whether this build may grant.
-    pub(crate) fn lock_peers(&mut self, now_us: u64) -> bool {
+    pub(crate) fn lock_peers(&mut self, now_us: Micros) -> bool {
         self.shares().is_none_or(|shares| shares.try_lock(now_us))
     }
 
@@ -102,7 +103,7 @@ impl Sampler {
     }
 
     /// Publishes the growth of this build, bytes.
-    pub(crate) fn publish(&mut self, growth: u64) {
+    pub(crate) fn publish(&mut self, growth: Bytes) {
         if let Some(shares) = self.shares() {
             // An error is ignored: other builds then read the previous value.
             let _ = shares.publish(growth);

@@ -17,12 +17,12 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::time::Duration;
+use tender_units::Micros;
 
 /// How often a process is read that is in execve(2): for some microseconds it has no environment,
 /// and longer if the program is read from a disk.
 const LOOKS: u32 = 12;
-const PAUSE_US: u64 = 400;
+const PAUSE_US: Micros = Micros(400);
 
 /// How many processes are read in one step, each in some ten microseconds.
 const IN_A_STEP: usize = 50;
@@ -43,7 +43,7 @@ pub(crate) struct Search {
     next: Vec<i32>,
     unclear: Vec<i32>,
     look: u32,
-    next_us: u64,
+    next_us: Micros,
     found: Vec<OwnedFd>,
 }
 
@@ -57,7 +57,7 @@ impl Search {
             next: Vec::new(),
             unclear: Vec::new(),
             look: 0,
-            next_us: 0,
+            next_us: Micros::ZERO,
             found: Vec::new(),
         };
         search.add_unseen();
@@ -65,12 +65,12 @@ impl Search {
     }
 
     /// When it is time for the next step, microseconds.
-    pub(crate) fn next_us(&self) -> u64 {
+    pub(crate) fn next_us(&self) -> Micros {
         self.next_us
     }
 
     /// Does the next step if it is due. Returns what was found, once, at the end.
-    pub(crate) fn step(&mut self, now_us: u64) -> Option<Vec<OwnedFd>> {
+    pub(crate) fn step(&mut self, now_us: Micros) -> Option<Vec<OwnedFd>> {
         if now_us < self.next_us {
             return None;
         }
@@ -103,7 +103,7 @@ impl Search {
             if let Some(found) = self.step(now_us()) {
                 return found;
             }
-            std::thread::sleep(Duration::from_micros(self.next_us.saturating_sub(now_us())));
+            std::thread::sleep(self.next_us.saturating_sub(now_us()).duration());
         }
     }
 
@@ -224,6 +224,7 @@ fn names(environment: &[u8], fifo: &[u8]) -> bool {
 mod tests {
     use super::*;
     use std::os::fd::AsRawFd;
+    use std::time::Duration;
 
     #[test]
     fn survivor_search_distinguishes_fifos() {
@@ -277,14 +278,14 @@ mod tests {
         let me = std::process::id() as i32;
         search.next = vec![me; 10 * IN_A_STEP];
         for left in (1..10).rev() {
-            assert!(search.step(0).is_none());
+            assert!(search.step(Micros(0)).is_none());
             assert!(search.next.len() >= left * IN_A_STEP);
         }
         // A process in execve(2) is read again after a pause, for which the caller waits.
         (search.next, search.unclear) = (vec![me], vec![me]);
-        assert!(search.step(1_000).is_none());
-        assert_eq!((search.next_us(), search.look), (1_000 + PAUSE_US, 1));
-        assert!(search.step(1_001).is_none());
+        assert!(search.step(Micros(1_000)).is_none());
+        assert_eq!((search.next_us(), search.look), (Micros(1_000) + PAUSE_US, 1));
+        assert!(search.step(Micros(1_001)).is_none());
         assert_eq!(search.next, [me], "it was too early");
         assert!(search.run().is_empty());
     }

@@ -3,6 +3,7 @@
 
 use super::model::{MemorySetting, OptLevel};
 use super::problem::suggestion;
+use tender_units::Bytes;
 
 /// Why a value is refused, and what to write.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,38 +35,18 @@ pub fn parse_memory(text: &str) -> Result<MemorySetting, ValueError> {
     if text == "off" {
         return Ok(MemorySetting::Off);
     }
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    // Digits and a point only, so neither `inf` nor an exponent comes through.
-    let number: f64 = number.parse().map_err(|_| wrong())?;
-    let unit = unit.trim_start().to_ascii_lowercase();
-    if unit == "%" {
-        return if number > 0.0 && number <= 100.0 {
-            Ok(MemorySetting::Percent(number))
-        } else {
-            Err(ValueError::new(
-                format!("`{text}` is not between 0 and 100 %"),
-                "write a share such as `75%`",
-            ))
-        };
-    }
-    let scale: u64 = match unit.strip_suffix('b').unwrap_or(&unit) {
-        "" => 1,
-        "k" => 1000,
-        "m" => 1000u64.pow(2),
-        "g" => 1000u64.pow(3),
-        "t" => 1000u64.pow(4),
-        "ki" => 1 << 10,
-        "mi" => 1 << 20,
-        "gi" => 1 << 30,
-        "ti" => 1 << 40,
-        _ => return Err(wrong()),
+    let Some(share) = text.strip_suffix('%').map(str::trim_end) else {
+        return text.parse().map(|Bytes(bytes)| MemorySetting::Bytes(bytes)).map_err(|_| wrong());
     };
-    let bytes = number * scale as f64;
-    if bytes < 1.0 || bytes >= u64::MAX as f64 {
-        return Err(wrong());
+    // Only digits and points, so neither `inf` nor an exponent is accepted.
+    let share = Some(share).filter(|share| share.bytes().all(|c| c.is_ascii_digit() || c == b'.'));
+    match share.and_then(|share| share.parse().ok()).ok_or_else(wrong)? {
+        share if share > 0.0 && share <= 100.0 => Ok(MemorySetting::Percent(share)),
+        _ => Err(ValueError::new(
+            format!("`{text}` is not between 0 and 100 %"),
+            "write a share such as `75%`",
+        )),
     }
-    Ok(MemorySetting::Bytes(bytes as u64))
 }
 
 /// Names of packages, programs and profiles: they become file names, so they are plain.
@@ -375,6 +356,9 @@ mod tests {
         check("1X", None);
         check("1iB", None);
         check("1e3", None);
+        check("1e1%", None);
+        check("+5%", None);
+        check("%", None);
         check("inf", None);
         check("1.2.3G", None);
         check("99999999999999999999999G", None);

@@ -14,12 +14,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::time::Duration;
 use tender_protocol::{Outcome, PhaseName};
+use tender_units::Micros;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// A shorter build shows no bar, which would only flicker.
-const FIRST_DRAW_US: u64 = 500_000;
+const FIRST_DRAW_US: Micros = Micros::from_millis(500);
 /// Ten draws a second, as cargo does: more take time and cannot be read.
-const BETWEEN_DRAWS_US: u64 = 100_000;
+const BETWEEN_DRAWS_US: Micros = Micros::from_millis(100);
 /// Columns between the brackets.
 const BAR_COLUMNS: usize = 26;
 /// Below this width the line has no bar, only text.
@@ -30,7 +31,7 @@ const WIDTH_FOR_VERB: usize = 24;
 pub struct Bar {
     place: Place,
     drawn: Option<ProgressBar>,
-    last_draw_us: Option<u64>,
+    last_draw_us: Option<Micros>,
     progress: BarState,
 }
 
@@ -66,7 +67,7 @@ impl Bar {
     }
 
     /// Draws if that is due. `now_us` is CLOCK_MONOTONIC.
-    pub fn tick(&mut self, graph: &Graph, now_us: u64) {
+    pub fn tick(&mut self, graph: &Graph, now_us: Micros) {
         let Some(start) = self.progress.start_us else { return };
         let due = match self.last_draw_us {
             None => start + FIRST_DRAW_US,
@@ -86,7 +87,7 @@ impl Bar {
         }
     }
 
-    fn draw(&mut self, graph: &Graph, now_us: u64) {
+    fn draw(&mut self, graph: &Graph, now_us: Micros) {
         let width = (self.place.width)();
         let picture = width >= WIDTH_FOR_PICTURE;
         // Verb, space, brackets, space; the last column stays free, because some terminals wrap
@@ -137,23 +138,23 @@ impl Drop for Bar {
 
 /// A shortage of memory is shown when it has lasted this long, and until it has been over for this
 /// long, because there are always short gaps between two items.
-const SHORTAGE_SHOWS_US: u64 = 300_000;
+const SHORTAGE_SHOWS_US: Micros = Micros::from_millis(300);
 
 /// Slots are free, but no memory for items that could run on them.
 #[derive(Clone, Copy, Debug)]
 struct UnusedSlots {
     slots: u32,
-    since_us: u64,
+    since_us: Micros,
     /// When it ended.
-    until_us: Option<u64>,
+    until_us: Option<Micros>,
 }
 
 impl UnusedSlots {
-    fn is_over(&self, now_us: u64) -> bool {
+    fn is_over(&self, now_us: Micros) -> bool {
         self.until_us.is_some_and(|until_us| now_us >= until_us + SHORTAGE_SHOWS_US)
     }
 
-    fn is_shown(&self, now_us: u64) -> bool {
+    fn is_shown(&self, now_us: Micros) -> bool {
         let lasted_us = self.until_us.unwrap_or(now_us).saturating_sub(self.since_us);
         lasted_us >= SHORTAGE_SHOWS_US && !self.is_over(now_us)
     }
@@ -162,7 +163,7 @@ impl UnusedSlots {
 /// An item that runs.
 #[derive(Debug)]
 struct RunningItem {
-    since_us: u64,
+    since_us: Micros,
     /// The codegen units that are done, each with its unit. Empty if the unit is not cut.
     pieces: BTreeSet<(Option<String>, u32)>,
 }
@@ -180,7 +181,7 @@ impl RunningItem {
 #[derive(Debug)]
 struct BarState {
     verb: &'static str,
-    start_us: Option<u64>,
+    start_us: Option<Micros>,
     jobs: u32,
     done: u32,
     total: u32,
@@ -188,7 +189,7 @@ struct BarState {
     /// Dirty items that have not finished, the running ones included.
     unfinished: BTreeSet<ItemId>,
     /// The time in an earlier build, microseconds.
-    expected: HashMap<ItemId, u64>,
+    expected: HashMap<ItemId, Micros>,
     /// The measured times of finished items, by kind.
     measured: HashMap<ItemKind, KindTimes>,
     /// The last message of progress.
@@ -255,7 +256,7 @@ impl BarState {
         }
     }
 
-    fn short_of_memory(&mut self, slots: u32, at_us: u64) {
+    fn short_of_memory(&mut self, slots: u32, at_us: Micros) {
         self.shortage = match self.shortage.filter(|shortage| !shortage.is_over(at_us)) {
             Some(shortage) if slots == 0 => Some(UnusedSlots { until_us: Some(at_us), ..shortage }),
             Some(shortage) => Some(UnusedSlots { slots, until_us: None, ..shortage }),
@@ -265,11 +266,11 @@ impl BarState {
 
     /// `12/85, 5s, about 20s left, 3 slots wait for memory: sqlite3.c (4s), zstd`, cut to `columns`
     /// between two parts.
-    fn line(&self, graph: &Graph, now_us: u64, columns: usize) -> String {
+    fn line(&self, graph: &Graph, now_us: Micros, columns: usize) -> String {
         let mut line = Fitted::new(columns);
         line.push(&format!("{}/{}", self.done, self.total));
         let elapsed = now_us.saturating_sub(self.start_us.unwrap_or(now_us));
-        line.push(&format!(", {}", words::rough(Duration::from_micros(elapsed))));
+        line.push(&format!(", {}", words::rough(elapsed.duration())));
         if let Some(left) = self.left(graph, now_us) {
             line.push(&format!(", about {} left", words::rough(left)));
         }
@@ -290,15 +291,14 @@ impl BarState {
     }
 
     /// The unit that has run longest, with its time, then the crates of the others.
-    fn names(&self, graph: &Graph, now_us: u64) -> Vec<String> {
+    fn names(&self, graph: &Graph, now_us: Micros) -> Vec<String> {
         let mut running: Vec<(&ItemId, &RunningItem)> = self.running.iter().collect();
         running.sort_by_key(|(item, running)| (running.since_us, **item));
         let mut names = Vec::new();
         for (n, (item, running)) in running.into_iter().enumerate() {
             let item = &graph[*item];
             let name = if n == 0 {
-                let time =
-                    words::rough(Duration::from_micros(now_us.saturating_sub(running.since_us)));
+                let time = words::rough(now_us.saturating_sub(running.since_us).duration());
                 let file =
                     item.label.rsplit_once('/').map_or(item.label.as_str(), |(_, file)| file);
                 let pieces = match running.pieces.len() {
@@ -319,49 +319,52 @@ impl BarState {
     /// The remaining time: that of all remaining items, divided by the number of jobs, and at least
     /// that of the longest item. `None` until an item was measured, in this build or an earlier
     /// one.
-    fn left(&self, graph: &Graph, now_us: u64) -> Option<Duration> {
+    fn left(&self, graph: &Graph, now_us: Micros) -> Option<Duration> {
         if self.measured.is_empty() && self.expected.is_empty() {
             return None;
         }
-        let (mut sum, mut longest) = (0, 0);
+        let (mut sum, mut longest) = (Micros::ZERO, Micros::ZERO);
         for item in &self.unfinished {
             let of = &graph[*item];
-            let guess =
-                || self.measured.get(&of.kind).map_or(0, |measured| measured.guess(of.size));
+            let guess = || {
+                self.measured.get(&of.kind).map_or(Micros::ZERO, |measured| measured.guess(of.size))
+            };
             let whole = self.expected.get(item).copied().unwrap_or_else(guess);
-            let spent =
-                self.running.get(item).map_or(0, |running| now_us.saturating_sub(running.since_us));
+            let spent = self
+                .running
+                .get(item)
+                .map_or(Micros::ZERO, |running| now_us.saturating_sub(running.since_us));
             let rest = whole.saturating_sub(spent);
             sum += rest;
             longest = longest.max(rest);
         }
-        Some(Duration::from_micros(longest.max(sum / u64::from(self.jobs))))
+        Some(longest.max(sum / u64::from(self.jobs)).duration())
     }
 }
 
-/// The sum of the times of items of one kind, microseconds, and of the sizes of their sources,
+/// The sum of the times of items of one kind, and of the sizes of their sources,
 /// bytes.
 #[derive(Clone, Copy, Debug, Default)]
 struct KindTimes {
     items: u64,
     bytes: u64,
-    us: u64,
+    time: Micros,
 }
 
 impl KindTimes {
-    fn add(&mut self, bytes: u64, us: u64) {
+    fn add(&mut self, bytes: u64, time: Micros) {
         self.items += 1;
         self.bytes += bytes;
-        self.us += us;
+        self.time += time;
     }
 
     /// Half of the time of a compile is in proportion to the size of its source; the other half,
     /// mostly headers, is the same for all.
-    fn guess(&self, bytes: u64) -> u64 {
+    fn guess(&self, bytes: u64) -> Micros {
         let items = self.items.max(1) as f64;
-        let (mean_us, mean_bytes) = (self.us as f64 / items, self.bytes as f64 / items);
+        let (mean_us, mean_bytes) = (self.time.0 as f64 / items, self.bytes as f64 / items);
         let relative = if mean_bytes > 0.0 { bytes as f64 / mean_bytes } else { 1.0 };
-        (mean_us * (0.5 + 0.5 * relative)) as u64
+        Micros((mean_us * (0.5 + 0.5 * relative)) as u64)
     }
 }
 
@@ -407,6 +410,7 @@ mod tests {
     use crate::fingerprint::RebuildReason;
     use crate::report::fixture;
     use indicatif::{InMemoryTerm, TermLike};
+    use tender_units::Bytes;
 
     fn bar(term: &InMemoryTerm) -> Bar {
         let (target, width) = (term.clone(), term.clone());
@@ -417,7 +421,7 @@ mod tests {
         })
     }
 
-    fn started(item: ItemId, at_us: u64) -> Event {
+    fn started(item: ItemId, at_us: Micros) -> Event {
         Event::ItemStarted { item, worker: None, slot: 0, at_us }
     }
 
@@ -425,23 +429,23 @@ mod tests {
     fn busy(bar: &mut Bar, graph: &Graph) {
         let dirty = |item| Event::Dirty { item, reason: RebuildReason::New };
         for event in [
-            Event::BuildStarted { jobs: 2, at_us: 0 },
+            Event::BuildStarted { jobs: 2, at_us: Micros(0) },
             dirty(fixture::ZIP_A),
             dirty(fixture::ZIP_B),
             dirty(fixture::APP_MAIN),
             Event::Progress { done: 0, total: 3 },
-            started(fixture::ZIP_A, 0),
-            started(fixture::ZIP_B, 0),
+            started(fixture::ZIP_A, Micros(0)),
+            started(fixture::ZIP_B, Micros(0)),
             Event::ItemFinished {
                 item: fixture::ZIP_A,
                 outcome: Outcome::Ok,
-                at_us: 2_000_000,
-                wall_us: 2_000_000,
-                peak_bytes: 0,
+                at_us: Micros(2_000_000),
+                wall_us: Micros(2_000_000),
+                peak_bytes: Bytes(0),
             },
             Event::Progress { done: 1, total: 3 },
-            started(fixture::APP_MAIN, 2_000_000),
-            Event::Expected { item: fixture::ZIP_B, wall_us: 9_000_000 },
+            started(fixture::APP_MAIN, Micros(2_000_000)),
+            Event::Expected { item: fixture::ZIP_B, wall_us: Micros(9_000_000) },
         ] {
             bar.event(graph, &event);
         }
@@ -453,7 +457,7 @@ mod tests {
         let term = InMemoryTerm::new(4, columns);
         let mut bar = bar(&term);
         busy(&mut bar, &graph);
-        bar.tick(&graph, 3_000_000);
+        bar.tick(&graph, Micros(3_000_000));
         assert_eq!(term.contents(), expect);
         for line in term.contents().lines() {
             assert!(line.width() < usize::from(columns), "{line}");
@@ -489,8 +493,8 @@ mod tests {
             phase,
             cgu,
             of: None,
-            start_us: 0,
-            dur_us: 1,
+            start_us: Micros(0),
+            dur_us: Micros(1),
         };
         bar.event(&graph, &phase(PhaseName::Emit, None));
         for cgu in 0..3 {
@@ -499,7 +503,7 @@ mod tests {
         for cgu in [0, 2, 2] {
             bar.event(&graph, &phase(PhaseName::Emit, Some(cgu)));
         }
-        bar.tick(&graph, 3_000_000);
+        bar.tick(&graph, Micros(3_000_000));
         assert_eq!(
             term.contents(),
             "    Building [========>                 ] 1/3, 3s, about 6s left: b.c (3s, 2 pieces done), app"
@@ -512,7 +516,7 @@ mod tests {
         let term = InMemoryTerm::new(4, 120);
         let mut bar = bar(&term);
         busy(&mut bar, &graph);
-        let mut check = |slots: Option<u32>, at_us: u64, drawn_us: u64, expect: &str| {
+        let mut check = |slots: Option<u32>, at_us: Micros, drawn_us: Micros, expect: &str| {
             if let Some(slots) = slots {
                 bar.event(&graph, &Event::ShortOfMemory { slots, at_us });
             }
@@ -520,17 +524,17 @@ mod tests {
             let line = term.contents();
             let said =
                 line.split_once("left").and_then(|(_, rest)| rest.split_once(':')).unwrap().0;
-            assert_eq!(said, expect, "{drawn_us}: {line}");
+            assert_eq!(said, expect, "{drawn_us:?}: {line}");
         };
-        check(Some(0), 2_000_000, 2_100_000, "");
-        check(Some(3), 2_200_000, 2_300_000, "");
-        check(Some(2), 2_400_000, 2_600_000, ", 2 slots wait for memory");
+        check(Some(0), Micros(2_000_000), Micros(2_100_000), "");
+        check(Some(3), Micros(2_200_000), Micros(2_300_000), "");
+        check(Some(2), Micros(2_400_000), Micros(2_600_000), ", 2 slots wait for memory");
         // A gap between two items.
-        check(Some(0), 2_700_000, 2_800_000, ", 2 slots wait for memory");
-        check(Some(1), 2_900_000, 2_950_000, ", 1 slot waits for memory");
-        check(Some(0), 3_100_000, 3_500_000, "");
+        check(Some(0), Micros(2_700_000), Micros(2_800_000), ", 2 slots wait for memory");
+        check(Some(1), Micros(2_900_000), Micros(2_950_000), ", 1 slot waits for memory");
+        check(Some(0), Micros(3_100_000), Micros(3_500_000), "");
         // A new one.
-        check(Some(1), 3_600_000, 3_700_000, "");
+        check(Some(1), Micros(3_600_000), Micros(3_700_000), "");
     }
 
     #[test]
@@ -541,7 +545,7 @@ mod tests {
         busy(&mut bar, &graph);
         let mut draws = Vec::new();
         for now_us in (0..1_000_000).step_by(10_000) {
-            bar.tick(&graph, now_us);
+            bar.tick(&graph, Micros(now_us));
             if !term.moves_since_last_check().is_empty() {
                 draws.push(now_us);
             }
@@ -554,8 +558,8 @@ mod tests {
         let graph = fixture::graph();
         let term = InMemoryTerm::new(4, 100);
         let mut bar = bar(&term);
-        bar.event(&graph, &Event::BuildStarted { jobs: 2, at_us: 0 });
-        bar.tick(&graph, 10_000_000);
+        bar.event(&graph, &Event::BuildStarted { jobs: 2, at_us: Micros(0) });
+        bar.tick(&graph, Micros(10_000_000));
         assert_eq!(term.moves_since_last_check(), "");
     }
 
@@ -566,7 +570,7 @@ mod tests {
         let term = InMemoryTerm::new(4, 80);
         let mut bar = bar(&term);
         busy(&mut bar, &graph);
-        bar.tick(&graph, 3_000_000);
+        bar.tick(&graph, Micros(3_000_000));
         assert_eq!(term.contents().lines().count(), 1);
         assert!(term.contents().lines().all(|line| line.width() < 80), "{}", term.contents());
     }

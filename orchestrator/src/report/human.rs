@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 use tender_protocol::{Diagnostic, Level, Outcome, PhaseName};
+use tender_units::{Bytes, Micros};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
@@ -67,11 +68,11 @@ struct Kept {
     output: Vec<String>,
     /// In the order in which they first ended: the time of each, as the sum over all pieces, and
     /// how many there were.
-    phases: Vec<(PhaseName, u64, usize)>,
+    phases: Vec<(PhaseName, Micros, usize)>,
 }
 
 impl Kept {
-    fn phase(&mut self, name: PhaseName, dur_us: u64) {
+    fn phase(&mut self, name: PhaseName, dur_us: Micros) {
         match self.phases.iter_mut().find(|(known, ..)| *known == name) {
             Some((_, sum_us, times)) => (*sum_us, *times) = (*sum_us + dur_us, *times + 1),
             None => self.phases.push((name, dur_us, 1)),
@@ -191,8 +192,8 @@ impl Human {
         graph: &Graph,
         ix: ItemId,
         outcome: Outcome,
-        wall_us: u64,
-        peak_bytes: u64,
+        wall_us: Micros,
+        peak_bytes: Bytes,
     ) {
         let item = &graph[ix];
         self.running.remove(&ix);
@@ -213,25 +214,22 @@ impl Human {
     }
 
     /// `Built zip/src/a.c in 0.34s`, with phases and memory at `-vv`.
-    fn built(&mut self, item: &Item, kept: &Kept, wall_us: u64, peak_bytes: u64) {
-        let mut text = format!(
-            "{} in {}",
-            words::visible(&item.label),
-            words::elapsed(Duration::from_micros(wall_us))
-        );
+    fn built(&mut self, item: &Item, kept: &Kept, wall_us: Micros, peak_bytes: Bytes) {
+        let mut text =
+            format!("{} in {}", words::visible(&item.label), words::elapsed(wall_us.duration()));
         if self.at_least(Verbosity::VeryVerbose) {
             let mut parts: Vec<String> = kept
                 .phases
                 .iter()
-                .map(|(phase, us, times)| {
-                    let time = words::elapsed(Duration::from_micros(*us));
+                .map(|(phase, time, times)| {
+                    let time = words::elapsed(time.duration());
                     let pieces =
                         if *times > 1 { format!(" in {times} pieces") } else { String::new() };
                     format!("{} {time}{pieces}", words::phase(*phase))
                 })
                 .collect();
-            if peak_bytes > 0 {
-                parts.push(format!("peak {}", words::bytes(peak_bytes)));
+            if peak_bytes > Bytes::ZERO {
+                parts.push(format!("peak {peak_bytes}"));
             }
             if !parts.is_empty() {
                 text += &format!(" ({})", parts.join(", "));
@@ -311,7 +309,7 @@ impl Human {
 
 impl Human {
     /// `now_us` is CLOCK_MONOTONIC.
-    fn tick_at(&mut self, graph: &Graph, now_us: u64) {
+    fn tick_at(&mut self, graph: &Graph, now_us: Micros) {
         if let Some(bar) = &mut self.bar {
             bar.tick(graph, now_us);
         }
@@ -428,11 +426,17 @@ mod tests {
     }
 
     fn started(item: ItemId) -> Event {
-        Event::ItemStarted { item, worker: None, slot: 0, at_us: 0 }
+        Event::ItemStarted { item, worker: None, slot: 0, at_us: Micros(0) }
     }
 
     fn ended(item: ItemId, outcome: Outcome) -> Event {
-        Event::ItemFinished { item, outcome, at_us: 0, wall_us: 340_000, peak_bytes: 1 << 20 }
+        Event::ItemFinished {
+            item,
+            outcome,
+            at_us: Micros(0),
+            wall_us: Micros(340_000),
+            peak_bytes: Bytes(1 << 20),
+        }
     }
 
     fn said(item: ItemId, level: Level, message: &str) -> Event {
@@ -440,7 +444,7 @@ mod tests {
     }
 
     fn end(success: bool) -> Event {
-        Event::BuildFinished { success, elapsed: Duration::from_millis(1230), at_us: 0 }
+        Event::BuildFinished { success, elapsed: Duration::from_millis(1230), at_us: Micros(0) }
     }
 
     const OK: Outcome = Outcome::Ok;
@@ -471,7 +475,16 @@ mod tests {
     fn verbose_shows_reasons_commands_and_units() {
         let phase = |phase, cgu, dur_us| {
             let (item, of) = (APP_MAIN, None);
-            Event::Phase { item, worker: None, slot: 0, phase, cgu, of, start_us: 0, dur_us }
+            Event::Phase {
+                item,
+                worker: None,
+                slot: 0,
+                phase,
+                cgu,
+                of,
+                start_us: Micros(0),
+                dur_us,
+            }
         };
         let events = [
             Event::Fresh { item: ZIP_A },
@@ -479,9 +492,9 @@ mod tests {
             Event::Fresh { item: ZIP_ARCHIVE },
             Event::Dirty { item: APP_MAIN, reason: RebuildReason::New },
             started(APP_MAIN),
-            phase(PhaseName::Translate, None, 10_000),
-            phase(PhaseName::Emit, Some(0), 50_000),
-            phase(PhaseName::Emit, Some(1), 30_000),
+            phase(PhaseName::Translate, None, Micros(10_000)),
+            phase(PhaseName::Emit, Some(0), Micros(50_000)),
+            phase(PhaseName::Emit, Some(1), Micros(30_000)),
             ended(APP_MAIN, OK),
         ];
         let first = "       Fresh zip v0.1.0 (/ws/zip)\n";
@@ -498,7 +511,7 @@ mod tests {
         check(
             Verbosity::VeryVerbose,
             &events,
-            &format!("{first}{dirty}{rest} ({phases}, peak 1.0 MiB)\n"),
+            &format!("{first}{dirty}{rest} ({phases}, peak 1 MiB)\n"),
         );
     }
 
@@ -577,40 +590,47 @@ mod tests {
         let console = Console::new(Box::new(Shared::default()), false);
         let crates = Rc::new(Crates::new(&fixture::workspace()));
         let mut human = Human::new(console, Some(bar), crates, Verbosity::Normal);
-        human.event(&graph, &Event::BuildStarted { jobs: 2, at_us: 0 });
+        human.event(&graph, &Event::BuildStarted { jobs: 2, at_us: Micros(0) });
         human.event(&graph, &Event::Progress { done: 0, total: 3 });
-        human.tick_at(&graph, 1_000_000);
+        human.tick_at(&graph, Micros(1_000_000));
         assert!(term.contents().contains("Building"));
         human.event(&graph, &Event::Interrupted { signal: 2 });
         assert_eq!(term.contents(), "");
         term.moves_since_last_check();
         human.event(&graph, &Event::Progress { done: 1, total: 3 });
-        human.tick_at(&graph, 2_000_000);
+        human.tick_at(&graph, Micros(2_000_000));
         assert_eq!(term.moves_since_last_check(), "");
     }
 
     #[test]
     fn verbose_shows_memory() {
         let chosen = Chosen {
-            bytes: Some(60 << 20),
+            bytes: Some(Bytes(60 << 20)),
             by: Origin::Option,
             of: None,
             clamped: None,
             off: false,
         };
-        let short =
-            Shortage { need: 96 << 20, free: Some(0), budget: chosen.bytes, kept_for: None };
-        let summary =
-            MemorySummary { peak: 58 << 20, budget: chosen.bytes, ..MemorySummary::default() };
+        let short = Shortage {
+            need: Bytes(96 << 20),
+            free: Some(Bytes(0)),
+            budget: chosen.bytes,
+            kept_for: None,
+        };
+        let summary = MemorySummary {
+            peak: Bytes(58 << 20),
+            budget: chosen.bytes,
+            ..MemorySummary::default()
+        };
         let events = [
-            Event::Budget { chosen, at_us: 0 },
-            Event::Wait { item: ZIP_A, reason: WaitReason::Memory(short), at_us: 1 },
-            Event::MemorySummary { summary, at_us: 2 },
+            Event::Budget { chosen, at_us: Micros(0) },
+            Event::Wait { item: ZIP_A, reason: WaitReason::Memory(short), at_us: Micros(1) },
+            Event::MemorySummary { summary, at_us: Micros(2) },
             end(true),
         ];
         let budget = "note: memory budget: 60 MiB, by --memory\n";
-        let waiting = "     Waiting zip/src/a.c: needs 96.0 MiB of memory, and 0 B is free\n";
-        let memory = "      Memory peak 58.0 MiB, budget 60.0 MiB; no item waited for memory\n";
+        let waiting = "     Waiting zip/src/a.c: needs 96 MiB of memory, and 0 B is free\n";
+        let memory = "      Memory peak 58 MiB, budget 60 MiB; no item waited for memory\n";
         let finished = "    Finished `release` profile [optimized] target(s) in 1.23s\n";
         check(Verbosity::Normal, &events, finished);
         check(Verbosity::Verbose, &events, &[budget, memory, finished].concat());

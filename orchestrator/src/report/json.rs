@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::rc::Rc;
 use tender_protocol::{Diagnostic, Level};
+use tender_units::Micros;
 
 pub struct Json {
     out: Box<dyn Write>,
@@ -26,7 +27,7 @@ pub struct Json {
     reasons: HashMap<ItemId, RebuildReason>,
     /// Leases and peaks of items that are about to end: of the beginning, and of pieces.
     needed: HashMap<ItemId, (Needed, Needed)>,
-    started: HashMap<ItemId, u64>,
+    started: HashMap<ItemId, Micros>,
 }
 
 impl Json {
@@ -173,7 +174,7 @@ fn profile(profile: &Profile) -> Value {
 }
 
 /// The fields of a message about a wait.
-fn wait(graph: &Graph, item: ItemId, reason: WaitReason, at_us: u64) -> Value {
+fn wait(graph: &Graph, item: ItemId, reason: WaitReason, at_us: Micros) -> Value {
     let unit = &graph[item].label;
     match reason {
         WaitReason::Token => json!({ "unit": unit, "wait": "token", "at_us": at_us }),
@@ -185,7 +186,7 @@ fn wait(graph: &Graph, item: ItemId, reason: WaitReason, at_us: u64) -> Value {
 }
 
 /// A message whose fields are those of a value.
-fn with(reason: &str, fields: &impl Serialize, at_us: u64) -> Value {
+fn with(reason: &str, fields: &impl Serialize, at_us: Micros) -> Value {
     let mut message = serde_json::to_value(fields).expect("fields have string keys only");
     message["reason"] = json!(reason);
     message["at_us"] = json!(at_us);
@@ -318,6 +319,7 @@ mod tests {
     use crate::report::fixture::{self, Shared};
     use std::time::Duration;
     use tender_protocol::{Outcome, PhaseName};
+    use tender_units::Bytes;
 
     #[track_caller]
     fn check(events: &[Event], expect: &[Value]) {
@@ -352,7 +354,7 @@ mod tests {
     fn json_has_starts_ends_and_reasons() {
         check(
             &[
-                Event::BuildStarted { jobs: 2, at_us: 1 },
+                Event::BuildStarted { jobs: 2, at_us: Micros(1) },
                 Event::Dirty {
                     item: fixture::ZIP_A,
                     reason: RebuildReason::InputChanged { path: "zip/src/a.c".into() },
@@ -361,21 +363,21 @@ mod tests {
                     item: fixture::ZIP_A,
                     worker: Some(WorkerId(0)),
                     slot: 1,
-                    at_us: 5,
+                    at_us: Micros(5),
                 },
                 Event::Needed {
                     item: fixture::ZIP_A,
-                    begin: Needed { lease: 20, peak: 7 },
-                    piece: Needed { lease: 8, peak: 6 },
+                    begin: Needed { lease: Bytes(20), peak: Bytes(7) },
+                    piece: Needed { lease: Bytes(8), peak: Bytes(6) },
                 },
                 Event::ItemFinished {
                     item: fixture::ZIP_A,
                     outcome: Outcome::Ok,
-                    at_us: 9,
-                    wall_us: 4,
-                    peak_bytes: 7,
+                    at_us: Micros(9),
+                    wall_us: Micros(4),
+                    peak_bytes: Bytes(7),
                 },
-                Event::BuildFinished { success: true, elapsed: Duration::ZERO, at_us: 10 },
+                Event::BuildFinished { success: true, elapsed: Duration::ZERO, at_us: Micros(10) },
             ],
             &[
                 json!({"reason": "build-started", "profile": "release", "jobs": 2, "items": 5, "at_us": 1}),
@@ -402,7 +404,7 @@ mod tests {
         let worker = WorkerId(3);
         check(
             &[
-                Event::WorkerStarted { worker, pid: 7, at_us: 1 },
+                Event::WorkerStarted { worker, pid: 7, at_us: Micros(1) },
                 Event::Phase {
                     item: fixture::ZIP_A,
                     worker: Some(worker),
@@ -410,14 +412,14 @@ mod tests {
                     phase: PhaseName::Optimise,
                     cgu: Some(2),
                     of: None,
-                    start_us: 2,
-                    dur_us: 3,
+                    start_us: Micros(2),
+                    dur_us: Micros(3),
                 },
-                Event::Tokens { used: 1, n: 2, at_us: 4 },
-                Event::LiveModules { worker, n: 5, at_us: 6 },
-                Event::Rss { worker, bytes: 7, at_us: 8 },
-                Event::Cpu { worker: None, used_us: 9, at_us: 10 },
-                Event::WorkerEnded { worker, at_us: 11 },
+                Event::Tokens { used: 1, n: 2, at_us: Micros(4) },
+                Event::LiveModules { worker, n: 5, at_us: Micros(6) },
+                Event::Rss { worker, bytes: Bytes(7), at_us: Micros(8) },
+                Event::Cpu { worker: None, used_us: Micros(9), at_us: Micros(10) },
+                Event::WorkerEnded { worker, at_us: Micros(11) },
             ],
             &[
                 json!({"reason": "worker-started", "worker": 3, "pid": 7, "at_us": 1}),
@@ -439,15 +441,21 @@ mod tests {
 
     #[test]
     fn json_has_memory_in_numbers() {
-        let (item, budget) = (fixture::ZIP_A, Some(9));
+        let (item, budget) = (fixture::ZIP_A, Some(Bytes(9)));
         let wait = |kept_for| {
-            let reason = WaitReason::Memory(Shortage { need: 7, free: Some(3), budget, kept_for });
-            Event::Wait { item, reason, at_us: 1 }
+            let reason = WaitReason::Memory(Shortage {
+                need: Bytes(7),
+                free: Some(Bytes(3)),
+                budget,
+                kept_for,
+            });
+            Event::Wait { item, reason, at_us: Micros(1) }
         };
         let of = Some(Bound::Cgroup { path: "/g".into() });
         let chosen = Chosen { bytes: budget, by: Origin::Option, of, clamped: None, off: false };
-        let summary = MemorySummary { peak: 8, budget, waits: 2, ..MemorySummary::default() };
-        let killed = |who, by| Event::Killed { who, by, peak: 8, at_us: 6 };
+        let summary =
+            MemorySummary { peak: Bytes(8), budget, waits: 2, ..MemorySummary::default() };
+        let killed = |who, by| Event::Killed { who, by, peak: Bytes(8), at_us: Micros(6) };
         let about_wait = |larger: Value| {
             let wait = json!({"unit": "zip/src/a.c", "wait": "memory", "need": 7, "free": 3, "budget": 9, "at_us": 1});
             let mut message = zip("wait", wait);
@@ -456,19 +464,19 @@ mod tests {
         };
         check(
             &[
-                Event::Budget { chosen, at_us: 1 },
-                Event::Wait { item, reason: WaitReason::Token, at_us: 1 },
+                Event::Budget { chosen, at_us: Micros(1) },
+                Event::Wait { item, reason: WaitReason::Token, at_us: Micros(1) },
                 wait(None),
                 wait(Some(fixture::ZIP_B)),
-                Event::ShortOfMemory { slots: 2, at_us: 2 },
-                Event::WaitEnded { item, at_us: 3 },
-                Event::Stopped { jobs: 4, at_us: 3 },
-                Event::Leases { bytes: 4, baselines: 1, budget, at_us: 3 },
-                Event::Memory { used: 4, free: None, at_us: 4 },
-                Event::Pressure { some: 5, full: 1, at_us: 5 },
+                Event::ShortOfMemory { slots: 2, at_us: Micros(2) },
+                Event::WaitEnded { item, at_us: Micros(3) },
+                Event::Stopped { jobs: 4, at_us: Micros(3) },
+                Event::Leases { bytes: Bytes(4), baselines: Bytes(1), budget, at_us: Micros(3) },
+                Event::Memory { used: Bytes(4), free: None, at_us: Micros(4) },
+                Event::Pressure { some: 5, full: 1, at_us: Micros(5) },
                 killed(Victim::Worker(WorkerId(3)), Killer::Tender),
                 killed(Victim::Program(item), Killer::Kernel),
-                Event::MemorySummary { summary, at_us: 7 },
+                Event::MemorySummary { summary, at_us: Micros(7) },
             ],
             &[
                 json!({
@@ -561,7 +569,7 @@ mod tests {
         }
         let graph = fixture::graph();
         let mut json = Json::new(Box::new(Gone(0)), Rc::new(Crates::new(&fixture::workspace())));
-        json.event(&graph, &Event::BuildStarted { jobs: 1, at_us: 0 });
-        json.event(&graph, &Event::BuildStarted { jobs: 1, at_us: 0 });
+        json.event(&graph, &Event::BuildStarted { jobs: 1, at_us: Micros(0) });
+        json.event(&graph, &Event::BuildStarted { jobs: 1, at_us: Micros(0) });
     }
 }

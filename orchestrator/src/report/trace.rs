@@ -23,18 +23,19 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::{BufWriter, Write};
 use tender_protocol::PhaseName;
+use tender_units::Micros;
 
 /// Row of the orchestrator itself.
 const ORCHESTRATOR: u32 = 0;
 /// If the build is killed, at most the last second is lost.
-const BETWEEN_FLUSHES_US: u64 = 1_000_000;
+const BETWEEN_FLUSHES_US: Micros = Micros::from_secs(1);
 
 pub struct Trace<W: Write> {
     out: BufWriter<W>,
     empty: bool,
     /// A write failed (disk full, reader closed). The build continues without a trace.
     broken: bool,
-    last_flush_us: u64,
+    last_flush_us: Micros,
     /// Items that run: the rows on which they started, and when. Their phases may be on other rows.
     running: HashMap<ItemId, ItemRow>,
     waiting: HashMap<ItemId, &'static str>,
@@ -45,7 +46,7 @@ pub struct Trace<W: Write> {
 struct ItemRow {
     pid: u32,
     tid: u32,
-    start_us: u64,
+    start_us: Micros,
     phases: u32,
 }
 
@@ -56,9 +57,9 @@ struct TraceEntry<'a> {
     cat: &'a str,
     ph: &'a str,
     /// CLOCK_MONOTONIC, microseconds.
-    ts: u64,
+    ts: Micros,
     #[serde(skip_serializing_if = "Option::is_none")]
-    dur: Option<u64>,
+    dur: Option<Micros>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<u32>,
     /// Of an instant event: `p` marks the process, `g` all.
@@ -85,7 +86,7 @@ impl<W: Write> Trace<W> {
             out: BufWriter::with_capacity(64 * 1024, out),
             empty: true,
             broken: false,
-            last_flush_us: 0,
+            last_flush_us: Micros::ZERO,
             running: HashMap::new(),
             waiting: HashMap::new(),
             command_rows: Vec::new(),
@@ -121,7 +122,7 @@ impl<W: Write> Trace<W> {
             name: of,
             cat: "__metadata",
             ph: "M",
-            ts: 0,
+            ts: Micros::ZERO,
             dur: None,
             id: None,
             s: None,
@@ -133,7 +134,7 @@ impl<W: Write> Trace<W> {
         self.write(&entry("process_sort_index", json!({ "sort_index": pid })));
     }
 
-    fn counter(&mut self, name: &str, cat: &str, pid: u32, ts: u64, args: Value) {
+    fn counter(&mut self, name: &str, cat: &str, pid: u32, ts: Micros, args: Value) {
         self.write(&TraceEntry {
             name,
             cat,
@@ -148,7 +149,7 @@ impl<W: Write> Trace<W> {
         });
     }
 
-    fn instant(&mut self, (cat, name): (&str, &str), pid: u32, ts: u64, args: Value) {
+    fn instant(&mut self, (cat, name): (&str, &str), pid: u32, ts: Micros, args: Value) {
         let scope = if pid == ORCHESTRATOR { "g" } else { "p" };
         self.write(&TraceEntry {
             name,
@@ -171,7 +172,7 @@ impl<W: Write> Trace<W> {
         (cat, name): (&str, &str),
         item: ItemId,
         pid: u32,
-        ts: u64,
+        ts: Micros,
         args: Value,
     ) {
         self.write(&TraceEntry {
@@ -194,8 +195,8 @@ impl<W: Write> Trace<W> {
         item: ItemId,
         row: (u32, u32),
         (phase, cgu, from): (PhaseName, Option<u32>, Option<&str>),
-        ts: u64,
-        dur: u64,
+        ts: Micros,
+        dur: Micros,
     ) {
         let of = &graph[item];
         let cat = match of.kind {
@@ -221,7 +222,7 @@ impl<W: Write> Trace<W> {
     }
 
     /// A new reason ends the wait for the earlier one.
-    fn waits(&mut self, graph: &Graph, item: ItemId, reason: WaitReason, at_us: u64) {
+    fn waits(&mut self, graph: &Graph, item: ItemId, reason: WaitReason, at_us: Micros) {
         let name = words::wait(reason);
         if self.waiting.get(&item) == Some(&name) {
             return;
@@ -239,7 +240,7 @@ impl<W: Write> Trace<W> {
         self.span("b", ("wait", name), item, ORCHESTRATOR, at_us, args);
     }
 
-    fn waits_no_more(&mut self, item: ItemId, at_us: u64) {
+    fn waits_no_more(&mut self, item: ItemId, at_us: Micros) {
         if let Some(reason) = self.waiting.remove(&item) {
             self.span("e", ("wait", reason), item, ORCHESTRATOR, at_us, json!({}));
         }
@@ -251,7 +252,7 @@ impl<W: Write> Trace<W> {
         item: ItemId,
         worker: Option<WorkerId>,
         slot: u32,
-        at_us: u64,
+        at_us: Micros,
     ) {
         self.waits_no_more(item, at_us);
         let (pid, tid) = match worker {
@@ -264,7 +265,7 @@ impl<W: Write> Trace<W> {
         self.running.insert(item, ItemRow { pid, tid, start_us: at_us, phases: 0 });
     }
 
-    fn item_finished(&mut self, graph: &Graph, item: ItemId, outcome: Value, at_us: u64) {
+    fn item_finished(&mut self, graph: &Graph, item: ItemId, outcome: Value, at_us: Micros) {
         self.waits_no_more(item, at_us);
         let Some(running) = self.running.remove(&item) else { return };
         if running.pid == ORCHESTRATOR {
@@ -299,7 +300,7 @@ impl<W: Write> Trace<W> {
 
     /// Ends the items that run on `pid`, or all, so that every begin has an end also if a worker
     /// died.
-    fn close_items(&mut self, graph: &Graph, pid: Option<u32>, at_us: u64) {
+    fn close_items(&mut self, graph: &Graph, pid: Option<u32>, at_us: Micros) {
         let on_row = |running: &ItemRow| pid.is_none_or(|pid| pid == running.pid);
         let mut open: Vec<ItemId> = self
             .running
@@ -313,7 +314,7 @@ impl<W: Write> Trace<W> {
         }
     }
 
-    fn close_all(&mut self, graph: &Graph, at_us: u64) {
+    fn close_all(&mut self, graph: &Graph, at_us: Micros) {
         self.close_items(graph, None, at_us);
         let mut waiting: Vec<(ItemId, &str)> = self.waiting.drain().collect();
         waiting.sort_unstable();
@@ -454,6 +455,7 @@ mod tests {
     use crate::report::fixture;
     use std::time::Duration;
     use tender_protocol::Outcome;
+    use tender_units::Bytes;
 
     fn trace(events: &[Event]) -> Vec<Value> {
         let graph = fixture::graph();
@@ -470,11 +472,11 @@ mod tests {
         entries.iter().filter(|entry| entry["ph"] == ph).collect()
     }
 
-    fn started(item: ItemId, worker: Option<u32>, slot: u32, at_us: u64) -> Event {
+    fn started(item: ItemId, worker: Option<u32>, slot: u32, at_us: Micros) -> Event {
         Event::ItemStarted { item, worker: worker.map(WorkerId), slot, at_us }
     }
 
-    fn phase(item: ItemId, slot: u32, phase: PhaseName, start_us: u64, dur_us: u64) -> Event {
+    fn phase(item: ItemId, slot: u32, phase: PhaseName, start_us: Micros, dur_us: Micros) -> Event {
         Event::Phase {
             item,
             worker: Some(WorkerId(0)),
@@ -487,18 +489,24 @@ mod tests {
         }
     }
 
-    fn finished(item: ItemId, at_us: u64) -> Event {
-        Event::ItemFinished { item, outcome: Outcome::Ok, at_us, wall_us: 0, peak_bytes: 0 }
+    fn finished(item: ItemId, at_us: Micros) -> Event {
+        Event::ItemFinished {
+            item,
+            outcome: Outcome::Ok,
+            at_us,
+            wall_us: Micros(0),
+            peak_bytes: Bytes(0),
+        }
     }
 
     #[test]
     fn trace_has_phases_as_complete_events_on_the_row_of_their_slot() {
         let entries = trace(&[
-            Event::WorkerStarted { worker: WorkerId(0), pid: 4711, at_us: 1 },
-            started(fixture::ZIP_A, Some(0), 1, 10),
-            phase(fixture::ZIP_A, 1, PhaseName::Translate, 10, 5),
-            phase(fixture::ZIP_A, 1, PhaseName::Emit, 15, 5),
-            finished(fixture::ZIP_A, 20),
+            Event::WorkerStarted { worker: WorkerId(0), pid: 4711, at_us: Micros(1) },
+            started(fixture::ZIP_A, Some(0), 1, Micros(10)),
+            phase(fixture::ZIP_A, 1, PhaseName::Translate, Micros(10), Micros(5)),
+            phase(fixture::ZIP_A, 1, PhaseName::Emit, Micros(15), Micros(5)),
+            finished(fixture::ZIP_A, Micros(20)),
         ]);
         let names: Vec<_> =
             of_kind(&entries, "M").iter().map(|m| m["args"]["name"].clone()).collect();
@@ -526,16 +534,16 @@ mod tests {
             cgu: Some(cgu),
             of: of.map(str::to_owned),
             start_us,
-            dur_us: 5,
+            dur_us: Micros(5),
         };
         let entries = trace(&[
-            started(fixture::ZIP_A, Some(0), 0, 10),
-            phase(fixture::ZIP_A, 0, PhaseName::Cut, 10, 5),
-            piece(1, 0, None, 15),
-            piece(0, 1, None, 16),
-            piece(2, 0, Some("zip/src/b.c"), 16),
-            phase(fixture::ZIP_A, 2, PhaseName::Join, 21, 5),
-            finished(fixture::ZIP_A, 26),
+            started(fixture::ZIP_A, Some(0), 0, Micros(10)),
+            phase(fixture::ZIP_A, 0, PhaseName::Cut, Micros(10), Micros(5)),
+            piece(1, 0, None, Micros(15)),
+            piece(0, 1, None, Micros(16)),
+            piece(2, 0, Some("zip/src/b.c"), Micros(16)),
+            phase(fixture::ZIP_A, 2, PhaseName::Join, Micros(21), Micros(5)),
+            finished(fixture::ZIP_A, Micros(26)),
         ]);
         let places: Vec<_> = of_kind(&entries, "X")
             .iter()
@@ -557,11 +565,11 @@ mod tests {
     #[test]
     fn trace_has_categories_of_links_and_counters() {
         let entries = trace(&[
-            phase(fixture::APP_LINK, 0, PhaseName::Link, 1, 2),
-            Event::Tokens { used: 1, n: 2, at_us: 3 },
-            Event::LiveModules { worker: WorkerId(0), n: 3, at_us: 4 },
-            Event::Rss { worker: WorkerId(0), bytes: 5, at_us: 5 },
-            Event::Cpu { worker: Some(WorkerId(0)), used_us: 6, at_us: 5 },
+            phase(fixture::APP_LINK, 0, PhaseName::Link, Micros(1), Micros(2)),
+            Event::Tokens { used: 1, n: 2, at_us: Micros(3) },
+            Event::LiveModules { worker: WorkerId(0), n: 3, at_us: Micros(4) },
+            Event::Rss { worker: WorkerId(0), bytes: Bytes(5), at_us: Micros(5) },
+            Event::Cpu { worker: Some(WorkerId(0)), used_us: Micros(6), at_us: Micros(5) },
         ]);
         assert_eq!(of_kind(&entries, "X")[0]["cat"], "link");
         let counters: Vec<_> =
@@ -581,12 +589,12 @@ mod tests {
     fn trace_has_a_row_for_each_command_at_once() {
         let (a, b) = (fixture::ZIP_A, fixture::ZIP_B);
         let entries = trace(&[
-            started(a, None, 0, 1),
-            started(b, None, 0, 2),
-            finished(a, 5),
-            started(a, None, 0, 6),
-            finished(b, 7),
-            finished(a, 8),
+            started(a, None, 0, Micros(1)),
+            started(b, None, 0, Micros(2)),
+            finished(a, Micros(5)),
+            started(a, None, 0, Micros(6)),
+            finished(b, Micros(7)),
+            finished(a, Micros(8)),
         ]);
         let rows: Vec<_> =
             of_kind(&entries, "X").iter().map(|x| (x["tid"].clone(), x["ts"].clone())).collect();
@@ -600,7 +608,11 @@ mod tests {
             reason: crate::events::WaitReason::Token,
             at_us,
         };
-        let entries = trace(&[wait(1), wait(2), started(fixture::ZIP_A, Some(0), 0, 9)]);
+        let entries = trace(&[
+            wait(Micros(1)),
+            wait(Micros(2)),
+            started(fixture::ZIP_A, Some(0), 0, Micros(9)),
+        ]);
         let waits: Vec<_> = entries
             .iter()
             .filter(|e| e["cat"] == "wait")
@@ -612,16 +624,21 @@ mod tests {
     #[test]
     fn trace_wait_for_memory_has_its_numbers_and_ends_with_the_lease() {
         let item = fixture::ZIP_A;
-        let short = |kept_for| Shortage { need: 7, free: Some(3), budget: Some(9), kept_for };
+        let short = |kept_for| Shortage {
+            need: Bytes(7),
+            free: Some(Bytes(3)),
+            budget: Some(Bytes(9)),
+            kept_for,
+        };
         let wait = |reason, at_us| Event::Wait { item, reason, at_us };
         let entries = trace(&[
-            wait(WaitReason::Token, 1),
-            wait(WaitReason::Memory(short(None)), 3),
-            Event::WaitEnded { item, at_us: 5 },
-            started(item, Some(0), 0, 6),
+            wait(WaitReason::Token, Micros(1)),
+            wait(WaitReason::Memory(short(None)), Micros(3)),
+            Event::WaitEnded { item, at_us: Micros(5) },
+            started(item, Some(0), 0, Micros(6)),
             // For a piece of it.
-            wait(WaitReason::Memory(short(Some(fixture::ZIP_B))), 7),
-            finished(item, 9),
+            wait(WaitReason::Memory(short(Some(fixture::ZIP_B))), Micros(7)),
+            finished(item, Micros(9)),
         ]);
         let waits: Vec<&Value> = entries.iter().filter(|e| e["cat"] == "wait").collect();
         let kinds: Vec<_> =
@@ -639,15 +656,21 @@ mod tests {
     #[test]
     fn trace_counts_memory_and_marks_kills() {
         let chosen = Chosen { bytes: None, by: Origin::Found, of: None, clamped: None, off: false };
-        let killed = |who| Event::Killed { who, by: Killer::Kernel, peak: 8, at_us: 6 };
+        let killed =
+            |who| Event::Killed { who, by: Killer::Kernel, peak: Bytes(8), at_us: Micros(6) };
         let entries = trace(&[
-            Event::Budget { chosen: chosen.clone(), at_us: 1 },
-            Event::Leases { bytes: 4, baselines: 1, budget: Some(9), at_us: 2 },
-            Event::Leases { bytes: 5, baselines: 1, budget: None, at_us: 3 },
-            Event::Memory { used: 4, free: Some(2), at_us: 3 },
-            Event::Pressure { some: 5, full: 1, at_us: 4 },
-            Event::ShortOfMemory { slots: 2, at_us: 5 },
-            Event::Stopped { jobs: 3, at_us: 5 },
+            Event::Budget { chosen: chosen.clone(), at_us: Micros(1) },
+            Event::Leases {
+                bytes: Bytes(4),
+                baselines: Bytes(1),
+                budget: Some(Bytes(9)),
+                at_us: Micros(2),
+            },
+            Event::Leases { bytes: Bytes(5), baselines: Bytes(1), budget: None, at_us: Micros(3) },
+            Event::Memory { used: Bytes(4), free: Some(Bytes(2)), at_us: Micros(3) },
+            Event::Pressure { some: 5, full: 1, at_us: Micros(4) },
+            Event::ShortOfMemory { slots: 2, at_us: Micros(5) },
+            Event::Stopped { jobs: 3, at_us: Micros(5) },
             killed(Victim::Worker(WorkerId(1))),
             killed(Victim::Program(fixture::ZIP_A)),
         ]);
@@ -681,10 +704,10 @@ mod tests {
     #[test]
     fn trace_ends_items_of_a_dead_worker_with_it() {
         let entries = trace(&[
-            started(fixture::ZIP_A, Some(0), 0, 1),
-            started(fixture::ZIP_B, Some(1), 0, 2),
-            Event::WorkerEnded { worker: WorkerId(0), at_us: 5 },
-            started(fixture::ZIP_A, Some(2), 0, 6),
+            started(fixture::ZIP_A, Some(0), 0, Micros(1)),
+            started(fixture::ZIP_B, Some(1), 0, Micros(2)),
+            Event::WorkerEnded { worker: WorkerId(0), at_us: Micros(5) },
+            started(fixture::ZIP_A, Some(2), 0, Micros(6)),
         ]);
         let spans: Vec<_> = entries
             .iter()
@@ -699,10 +722,10 @@ mod tests {
     fn trace_has_two_runs_of_a_command_that_runs_again() {
         let item = fixture::ZIP_A;
         let entries = trace(&[
-            started(item, None, 0, 1),
-            Event::ItemLost { item, at_us: 5 },
-            started(item, None, 0, 8),
-            finished(item, 9),
+            started(item, None, 0, Micros(1)),
+            Event::ItemLost { item, at_us: Micros(5) },
+            started(item, None, 0, Micros(8)),
+            finished(item, Micros(9)),
         ]);
         let told = |ph| -> Vec<_> {
             of_kind(&entries, ph)
@@ -719,12 +742,12 @@ mod tests {
     #[test]
     fn trace_of_an_interrupted_build_is_whole_json() {
         let entries = trace(&[
-            started(fixture::ZIP_A, Some(0), 0, 1),
+            started(fixture::ZIP_A, Some(0), 0, Micros(1)),
             Event::Interrupted { signal: 2 },
-            Event::BuildFinished { success: false, elapsed: Duration::ZERO, at_us: 9 },
+            Event::BuildFinished { success: false, elapsed: Duration::ZERO, at_us: Micros(9) },
         ]);
         assert_eq!(of_kind(&entries, "b").len(), of_kind(&entries, "e").len());
         // Dropped without an end: the file is still complete.
-        trace(&[started(fixture::ZIP_A, Some(0), 0, 1)]);
+        trace(&[started(fixture::ZIP_A, Some(0), 0, Micros(1))]);
     }
 }

@@ -8,6 +8,7 @@ use crate::report::crates::CrateTarget;
 use std::borrow::Cow;
 use std::time::Duration;
 use tender_protocol::PhaseName;
+use tender_units::Micros;
 
 /// `1 warning`, `3 warnings`
 pub fn count(n: usize, noun: &str) -> String {
@@ -159,7 +160,7 @@ pub fn wait_in_full(graph: &Graph, reason: WaitReason) -> String {
     let WaitReason::Memory(Shortage { need, free, kept_for, .. }) = reason else {
         return wait(reason).into();
     };
-    let (need, free) = (bytes(need), free.map_or("enough".into(), bytes));
+    let free = free.map_or("enough".into(), |free| free.to_string());
     match kept_for {
         Some(larger) => {
             format!(
@@ -173,10 +174,10 @@ pub fn wait_in_full(graph: &Graph, reason: WaitReason) -> String {
 
 /// The summary of a build's memory, on one line.
 pub fn memory(sum: &MemorySummary) -> String {
-    let time = |us: u64| elapsed(Duration::from_micros(us));
-    let mut text = format!("peak {}", bytes(sum.peak));
+    let time = |time: Micros| elapsed(time.duration());
+    let mut text = format!("peak {}", sum.peak);
     if let Some(budget) = sum.budget {
-        text += &format!(", budget {}", bytes(budget));
+        text += &format!(", budget {}", budget);
     }
     match sum.waits {
         0 => text += "; no item waited for memory",
@@ -188,7 +189,7 @@ pub fn memory(sum: &MemorySummary) -> String {
     if let Some(us) = sum.stalled_us.filter(|us| *us >= LEAST_STALL_US) {
         text += &format!("; stalled for {}", time(us));
     }
-    if sum.stopped_us > 0 {
+    if sum.stopped_us > Micros::ZERO {
         text += &format!("; commands stopped for {}", time(sum.stopped_us));
     }
     if sum.killed() > 0 {
@@ -206,27 +207,13 @@ pub fn memory(sum: &MemorySummary) -> String {
 }
 
 /// Shorter stalls are not shown: reading a file for the first time causes some.
-const LEAST_STALL_US: u64 = 50_000;
-
-/// `1.5 MiB`: for users, so at most one digit after the point.
-pub fn bytes(n: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    if n < 1024 {
-        return format!("{n} B");
-    }
-    let mut value = n as f64 / 1024.0;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
-}
+const LEAST_STALL_US: Micros = Micros::from_millis(50);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::report::fixture;
+    use tender_units::Bytes;
 
     #[test]
     fn durations_are_short() {
@@ -285,24 +272,23 @@ mod tests {
     }
 
     #[test]
-    fn sizes_have_units() {
-        assert_eq!(bytes(0), "0 B");
-        assert_eq!(bytes(1536), "1.5 KiB");
-        assert_eq!(bytes(3 << 30), "3.0 GiB");
-    }
-
-    #[test]
     fn wait_text_has_need_and_free_memory() {
         let graph = fixture::graph();
         #[track_caller]
         fn check(graph: &Graph, reason: WaitReason, expect: &str) {
             assert_eq!(wait_in_full(graph, reason), expect);
         }
-        let short = Shortage { need: 96 << 20, free: Some(40 << 20), budget: None, kept_for: None };
+        let short = Shortage {
+            need: Bytes(96 << 20),
+            free: Some(Bytes(40 << 20)),
+            budget: None,
+            kept_for: None,
+        };
         check(&graph, WaitReason::Token, "every token is in use");
-        check(&graph, WaitReason::Memory(short), "needs 96.0 MiB of memory, and 40.0 MiB is free");
-        let behind = Shortage { free: Some(128 << 20), kept_for: Some(fixture::ZIP_B), ..short };
-        let expect = "needs 96.0 MiB of memory; 128.0 MiB is free, but kept for zip/src/b.c";
+        check(&graph, WaitReason::Memory(short), "needs 96 MiB of memory, and 40 MiB is free");
+        let behind =
+            Shortage { free: Some(Bytes(128 << 20)), kept_for: Some(fixture::ZIP_B), ..short };
+        let expect = "needs 96 MiB of memory; 128 MiB is free, but kept for zip/src/b.c";
         check(&graph, WaitReason::Memory(behind), expect);
     }
 
@@ -313,20 +299,29 @@ mod tests {
             assert_eq!(memory(&sum), expect);
         }
         let calm = MemorySummary {
-            peak: 58 << 20,
-            budget: Some(60 << 20),
-            stalled_us: Some(40_000),
+            peak: Bytes(58 << 20),
+            budget: Some(Bytes(60 << 20)),
+            stalled_us: Some(Micros(40_000)),
             ..MemorySummary::default()
         };
-        check(calm, "peak 58.0 MiB, budget 60.0 MiB; no item waited for memory");
-        check(MemorySummary { budget: None, ..calm }, "peak 58.0 MiB; no item waited for memory");
-        let waited = MemorySummary { waits: 7, waited_us: 12_340_000, short_us: 2_100_000, ..calm };
-        let text = "peak 58.0 MiB, budget 60.0 MiB; 7 waits for memory, slots idle for 2.10s";
+        check(calm, "peak 58 MiB, budget 60 MiB; no item waited for memory");
+        check(MemorySummary { budget: None, ..calm }, "peak 58 MiB; no item waited for memory");
+        let waited = MemorySummary {
+            waits: 7,
+            waited_us: Micros(12_340_000),
+            short_us: Micros(2_100_000),
+            ..calm
+        };
+        let text = "peak 58 MiB, budget 60 MiB; 7 waits for memory, slots idle for 2.10s";
         check(waited, text);
-        let braked = MemorySummary { stopped_us: 1_500_000, ..waited };
+        let braked = MemorySummary { stopped_us: Micros(1_500_000), ..waited };
         check(braked, &format!("{text}; commands stopped for 1.50s"));
-        let hard =
-            MemorySummary { stalled_us: Some(410_000), killed_by_kernel: 2, retries: 1, ..waited };
+        let hard = MemorySummary {
+            stalled_us: Some(Micros(410_000)),
+            killed_by_kernel: 2,
+            retries: 1,
+            ..waited
+        };
         let kills = "; stalled for 0.41s; killed for memory: 2 by the kernel; retried: 1 unit";
         check(hard, &format!("{text}{kills}"));
         let both = MemorySummary { killed_by_tender: 1, retries: 3, stalled_us: None, ..hard };

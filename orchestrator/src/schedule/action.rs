@@ -3,6 +3,7 @@
 use super::need::Need;
 use crate::keys::{ChildId, ItemId, WorkerId};
 use tender_protocol::Outcome;
+use tender_units::{Bytes, Micros};
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,20 +29,20 @@ pub enum SchedulerEvent {
     /// A worker started an item of one of its plans.
     Started { worker: WorkerId, item: ItemId },
     /// A worker requests memory for one more part of an item, bytes; 0 if it has no estimate.
-    LeaseWanted { worker: WorkerId, item: ItemId, bytes: u64 },
+    LeaseWanted { worker: WorkerId, item: ItemId, bytes: Bytes },
     /// A part of an item has ended: the item holds `bytes` from now on, and `parts` run or can run.
     /// The worker had received `grants` of its leases then; the others are added.
-    LeaseResized { worker: WorkerId, item: ItemId, bytes: u64, grants: u32, parts: u32 },
+    LeaseResized { worker: WorkerId, item: ItemId, bytes: Bytes, grants: u32, parts: u32 },
     /// A new reading: what processes use, and what is free, bytes. `None`: no limit.
-    MemoryRead { used: Vec<(ChildId, u64)>, headroom: Option<u64>, ceiling: Option<u64> },
+    MemoryRead { used: Vec<(ChildId, Bytes)>, headroom: Option<Bytes>, ceiling: Option<Bytes> },
     /// What is free, bytes, has changed since the reading, by leases of other builds. `None`: no
     /// limit.
-    Headroom { bytes: Option<u64> },
+    Headroom { bytes: Option<Bytes> },
     /// The worker uses at least this now, bytes.
-    UsesAtLeast { worker: WorkerId, bytes: u64 },
+    UsesAtLeast { worker: WorkerId, bytes: Bytes },
     /// A purge was sent to the worker. `granted` is its last lease, which it does not use yet;
     /// bytes.
-    Purged { worker: WorkerId, granted: u64 },
+    Purged { worker: WorkerId, granted: Bytes },
     /// The program that ran the item, a command or a linker, was killed for memory, and the item
     /// may be retried.
     OutOfMemory { item: ItemId },
@@ -81,7 +82,7 @@ pub enum Action {
     /// The worker runs these items as one plan, higher priority first.
     SendPlan { worker: WorkerId, items: Vec<PlannedItem> },
     /// The worker may use this many bytes for one part of the item. Follows the plan with the item.
-    Lease { worker: WorkerId, item: ItemId, bytes: u64 },
+    Lease { worker: WorkerId, item: ItemId, bytes: Bytes },
     /// The worker starts no more of its items, and reports them as skipped.
     CancelPlans(WorkerId),
     /// The worker returns the memory that its allocator keeps.
@@ -106,7 +107,7 @@ pub struct PlannedItem {
     /// Its prerequisites in the same plan.
     pub after: Vec<ItemId>,
     /// Longest expected path from the start of this item to the end of the build, microseconds.
-    pub priority: u64,
+    pub priority: Micros,
     pub memory: Need,
 }
 

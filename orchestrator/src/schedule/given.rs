@@ -3,6 +3,7 @@
 use super::items::Rank;
 use crate::keys::ItemId;
 use std::collections::{BTreeMap, BTreeSet};
+use tender_units::Bytes;
 
 /// The state of an item that a worker was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub(super) enum LeaseState {
     /// It has a lease, and has not begun. Only such items can use a slot.
     Leased,
     /// It has begun. `parts` are those that wait for memory, bytes each.
-    Running { parts: Vec<u64> },
+    Running { parts: Vec<Bytes> },
 }
 
 #[derive(Debug)]
@@ -24,7 +25,7 @@ struct GivenItem {
     rank: Rank,
     state: LeaseState,
     /// All its leases, in the order in which they were granted, bytes.
-    granted: Vec<u64>,
+    granted: Vec<Bytes>,
     /// It is no archive. Archives take almost no time.
     is_heavy: bool,
 }
@@ -76,7 +77,7 @@ impl Given {
     }
 
     /// The worker requests memory, bytes, for one more part of a running item.
-    pub(super) fn ask_for_part(&mut self, item: ItemId, bytes: u64) {
+    pub(super) fn ask_for_part(&mut self, item: ItemId, bytes: Bytes) {
         if let Some(LeaseState::Running { parts }) = self.state(item) {
             let parts = parts.iter().copied().chain([bytes]).collect();
             self.set(item, LeaseState::Running { parts });
@@ -91,7 +92,7 @@ impl Given {
     }
 
     /// A lease was granted, bytes: for a part of the item that waits, or for the item to begin.
-    pub(super) fn grant(&mut self, item: ItemId, bytes: u64) {
+    pub(super) fn grant(&mut self, item: ItemId, bytes: Bytes) {
         let Some(entry) = self.entries.get_mut(&item) else { return };
         entry.granted.push(bytes);
         let next = match &entry.state {
@@ -202,12 +203,12 @@ impl Given {
     }
 
     /// Those that have begun, with the parts that wait for memory, bytes; most urgent first.
-    pub(super) fn parts(&self) -> impl Iterator<Item = (Rank, &[u64])> {
+    pub(super) fn parts(&self) -> impl Iterator<Item = (Rank, &[Bytes])> {
         self.with_parts.iter().map(|rank| (*rank, self.parts_of(rank.1)))
     }
 
     /// The parts of the item that wait for memory, bytes.
-    pub(super) fn parts_of(&self, item: ItemId) -> &[u64] {
+    pub(super) fn parts_of(&self, item: ItemId) -> &[Bytes] {
         match self.state(item) {
             Some(LeaseState::Running { parts }) => parts,
             _ => &[],
@@ -215,7 +216,7 @@ impl Given {
     }
 
     /// All leases of the item, in the order in which they were granted, bytes.
-    pub(super) fn granted(&self, item: ItemId) -> &[u64] {
+    pub(super) fn granted(&self, item: ItemId) -> &[Bytes] {
         self.entries.get(&item).map_or(&[], |entry| &entry.granted)
     }
 
@@ -229,9 +230,10 @@ impl Given {
 mod tests {
     use super::*;
     use std::cmp::Reverse;
+    use tender_units::Micros;
 
     fn rank(item: u32) -> Rank {
-        (Reverse(100 - u64::from(item)), ItemId(item))
+        (Reverse(Micros(100 - u64::from(item))), ItemId(item))
     }
 
     #[test]
@@ -243,18 +245,18 @@ mod tests {
         given.unblock(item);
         given.ask_to_begin(item);
         assert_eq!((given.waiting().len(), given.asked().len()), (1, 1));
-        given.grant(item, 7);
+        given.grant(item, Bytes(7));
         assert_eq!((given.waiting().len(), given.asked().len(), given.leased().len()), (0, 0, 1));
         assert!(given.start(item));
         assert_eq!((given.leased().len(), given.running().len()), (0, 1));
         assert_eq!(given.heavy_unstarted(), 0);
-        given.ask_for_part(item, 5);
-        given.ask_for_part(item, 6);
-        assert_eq!(given.parts().collect::<Vec<_>>(), [(rank(3), &[5, 6][..])]);
-        given.grant(item, 6);
-        given.grant(item, 5);
+        given.ask_for_part(item, Bytes(5));
+        given.ask_for_part(item, Bytes(6));
+        assert_eq!(given.parts().collect::<Vec<_>>(), [(rank(3), &[Bytes(5), Bytes(6)][..])]);
+        given.grant(item, Bytes(6));
+        given.grant(item, Bytes(5));
         assert_eq!(given.parts().count(), 0);
-        assert_eq!(given.granted(item), [7, 6, 5]);
+        assert_eq!(given.granted(item), [Bytes(7), Bytes(6), Bytes(5)]);
         given.remove(item);
         assert!(given.is_empty() && given.running().is_empty());
         assert_eq!(given.heavy_unstarted(), 0);

@@ -16,6 +16,7 @@ use crate::keys::{ItemId, WorkerId};
 use crate::manifest::CrateId;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use tender_units::Micros;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -51,13 +52,13 @@ impl State {
 }
 
 /// Sorts the most urgent first; of equals the first in the graph.
-pub(super) type Rank = (Reverse<u64>, ItemId);
+pub(super) type Rank = (Reverse<Micros>, ItemId);
 
 pub(super) struct Items {
     tasks: Vec<Task>,
     dependents: Vec<Vec<ItemId>>,
     /// Longest expected path from an item's start to the end of the build, microseconds.
-    priority: Vec<u64>,
+    priority: Vec<Micros>,
     state: Vec<State>,
     /// How many prerequisites of an item are not up to date.
     waiting: Vec<u32>,
@@ -83,11 +84,10 @@ impl Items {
                 dependents[before.0 as usize].push(ix);
             }
         }
-        let mut priority = vec![0; tasks.len()];
+        let mut priority = vec![Micros::ZERO; tasks.len()];
         for number in (0..tasks.len()).rev() {
-            let behind =
-                dependents[number].iter().map(|ix| priority[ix.0 as usize]).max().unwrap_or(0);
-            priority[number] = tasks[number].cost_us.saturating_add(behind);
+            let behind = dependents[number].iter().map(|ix| priority[ix.0 as usize]).max();
+            priority[number] = tasks[number].cost_us.saturating_add(behind.unwrap_or_default());
         }
         Items {
             dependents,
@@ -122,7 +122,7 @@ impl Items {
         self.tasks[ix.0 as usize].memory
     }
 
-    pub(super) fn cost_us(&self, ix: ItemId) -> u64 {
+    pub(super) fn cost_us(&self, ix: ItemId) -> Micros {
         self.tasks[ix.0 as usize].cost_us
     }
 

@@ -4,28 +4,29 @@
 use crate::graph::{Item, ItemKind, Run};
 use crate::measurements::Stage;
 use tender_protocol::{ItemMemory, Language, Work};
+use tender_units::Bytes;
 
 /// The estimate of an item: how much memory it needs at most, bytes, without its process's
 /// baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
     /// From its beginning to its end, or until it is cut into pieces.
-    pub begin: u64,
+    pub begin: Bytes,
     /// Each of its pieces.
-    pub piece: u64,
+    pub piece: Bytes,
     /// The join of the pieces, if that needs much: the linker after link-time optimisation. Else 0.
-    pub join: u64,
+    pub join: Bytes,
 }
 
 impl Need {
     /// The estimate: what stages were `measured` to take in earlier builds, or were killed at, in
     /// place of what is expected by kind and size. Bytes.
-    pub fn with_measured(self, measured: impl Fn(Stage) -> Option<u64>) -> Need {
+    pub fn with_measured(self, measured: impl Fn(Stage) -> Option<Bytes>) -> Need {
         let begin = measured(Stage::FrontEnd);
         // An item that was measured without pieces does not need more when it has some.
         let piece = measured(Stage::BackEnd).or(begin).unwrap_or(self.piece);
         // A need of 0 means that no lease is requested, and stays 0.
-        let join = measured(Stage::Join).filter(|_| self.join > 0);
+        let join = measured(Stage::Join).filter(|_| self.join > Bytes::ZERO);
         Need { begin: begin.unwrap_or(self.begin), piece, join: join.unwrap_or(self.join) }
     }
 
@@ -59,31 +60,33 @@ pub fn expected_need(item: &Item) -> Need {
         (Run::Worker(Work::Compile { language, .. } | Work::Check { language, .. }), _) => {
             match language {
                 Language::Cxx => Need {
-                    begin: 152 * MIB + size.saturating_mul(480),
-                    piece: 10 * MIB + size.saturating_mul(64),
-                    join: 0,
+                    begin: Bytes(152 * MIB + size.saturating_mul(480)),
+                    piece: Bytes(10 * MIB + size.saturating_mul(64)),
+                    join: Bytes::ZERO,
                 },
                 _ => Need {
-                    begin: 6 * MIB
-                        + size.saturating_mul(128).min(6 * MIB + size.saturating_mul(16)),
-                    piece: 8 * MIB + size.saturating_mul(4),
-                    join: 0,
+                    begin: Bytes(
+                        6 * MIB + size.saturating_mul(128).min(6 * MIB + size.saturating_mul(16)),
+                    ),
+                    piece: Bytes(8 * MIB + size.saturating_mul(4)),
+                    join: Bytes::ZERO,
                 },
             }
         }
         (Run::Worker(Work::Link { lto: Some(_), .. }), _) => {
-            Need { begin: 64 * MIB, piece: 64 * MIB, join: 64 * MIB }
+            let each = Bytes(64 * MIB);
+            Need { begin: each, piece: each, join: each }
         }
         // The members are read into memory.
         (_, ItemKind::Archive) => {
             let members = item.after.len() as u64;
             Need {
-                begin: (4 * MIB).saturating_add(members.saturating_mul(MIB)),
-                piece: 64 * MIB,
-                join: 0,
+                begin: Bytes((4 * MIB).saturating_add(members.saturating_mul(MIB))),
+                piece: Bytes(64 * MIB),
+                join: Bytes::ZERO,
             }
         }
-        _ => Need { begin: 64 * MIB, piece: 0, join: 0 },
+        _ => Need { begin: Bytes(64 * MIB), piece: Bytes::ZERO, join: Bytes::ZERO },
     }
 }
 
@@ -151,7 +154,7 @@ mod tests {
         const KIB: u64 = 1 << 10;
         let expect_kib = |what: &str, item: Item, expect: [u64; 3]| {
             let Need { begin, piece, join } = expected_need(&item);
-            assert_eq!([begin, piece, join], expect.map(|kib| kib * KIB), "{what}");
+            assert_eq!([begin, piece, join], expect.map(|kib| Bytes(kib * KIB)), "{what}");
         };
         expect_kib("an empty file", compile(Language::C, 0), [6144, 8192, 0]);
         expect_kib("a short one", compile(Language::C, 10 * KIB), [7424, 8232, 0]);

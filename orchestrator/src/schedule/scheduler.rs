@@ -46,6 +46,7 @@ use crate::keys::{ChildId, ItemId, WorkerId};
 use crate::memory::{Denied, Ledger};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
+use tender_units::{Bytes, Micros};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SchedulerMode {
@@ -57,14 +58,14 @@ enum SchedulerMode {
 
 /// What an idle worker process uses, bytes: LLVM's tables, and what its allocator cannot return.
 /// (Measured between items: 11 to 13 MiB at first, 14 to 17 after thirty.)
-pub const WORKER_BASELINE: u64 = 16 << 20;
+pub const WORKER_BASELINE: Bytes = Bytes(16 << 20);
 
 /// How many denied items end the search in a round, because many may wait.
 const MOST_DENIALS: usize = 8;
 
 /// Items are leased ahead until those that a worker has not begun are expected to take this long,
 /// microseconds: the report of an item's end may take 5 ms.
-const AHEAD_US: u64 = 15_000;
+const AHEAD_US: Micros = Micros::from_millis(15);
 const MOST_AHEAD: usize = 16;
 
 /// Deaths of workers that had the item, of which it may be the cause.
@@ -117,7 +118,7 @@ enum Claimant {
 }
 
 /// The rank below that of any item.
-const LEAST: Rank = (Reverse(0), ItemId(u32::MAX));
+const LEAST: Rank = (Reverse(Micros::ZERO), ItemId(u32::MAX));
 
 impl Scheduler {
     /// `tasks` are in topological order, and an `ItemId` is an index of them. `slots` is at least
@@ -164,7 +165,7 @@ impl Scheduler {
     }
 
     /// The longest expected path from the item's start to the end of the build, microseconds.
-    pub fn priority(&self, item: ItemId) -> u64 {
+    pub fn priority(&self, item: ItemId) -> Micros {
         self.items.rank(item).0.0
     }
 

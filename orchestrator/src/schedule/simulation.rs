@@ -10,6 +10,7 @@ use crate::manifest::CrateId;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use tender_protocol::Outcome;
+use tender_units::{Bytes, Micros};
 use world::{Fate, World};
 
 /// Crates with a few units and an archive each, some with a command before and a program after
@@ -40,7 +41,7 @@ fn graph() -> impl Strategy<Value = (Vec<Task>, Vec<Fate>)> {
                         krate: CrateId(number as u32),
                         class,
                         after,
-                        cost_us,
+                        cost_us: Micros(cost_us),
                         memory: need(cost_us),
                     });
                     ItemId(tasks.len() as u32 - 1)
@@ -111,7 +112,7 @@ proptest! {
         ceiling in 0..3000u64,
         by_reading: bool,
     ) {
-        let ceiling = ceiling + slots as u64 * WORKER_BASELINE;
+        let ceiling = Bytes(ceiling) + WORKER_BASELINE * slots as u64;
         let mut world = World::new(tasks, fates, slots, keep_going);
         world.ceiling = Some(ceiling);
         world.out_of_memory = out_of_memory;
@@ -122,24 +123,25 @@ proptest! {
 }
 
 /// Limits memory to this many bytes: by a reading, or by a budget.
-fn limit(bytes: u64, by_reading: bool) -> SchedulerEvent {
+fn limit(bytes: Bytes, by_reading: bool) -> SchedulerEvent {
     let (headroom, ceiling) = if by_reading { (Some(bytes), None) } else { (None, Some(bytes)) };
     SchedulerEvent::MemoryRead { used: Vec::new(), headroom, ceiling }
 }
 
 /// Grows with the cost. Some items have pieces, and some are larger than a worker's baseline.
 fn need(cost_us: u64) -> Need {
-    let begin = cost_us + if cost_us.is_multiple_of(7) { WORKER_BASELINE } else { 0 };
-    Need { begin, piece: if cost_us.is_multiple_of(3) { cost_us / 2 + 1 } else { 0 }, join: 0 }
+    let begin = if cost_us.is_multiple_of(7) { WORKER_BASELINE } else { Bytes::ZERO };
+    let piece = if cost_us.is_multiple_of(3) { cost_us / 2 + 1 } else { 0 };
+    Need { begin: begin + Bytes(cost_us), piece: Bytes(piece), join: Bytes::ZERO }
 }
 
-fn unit(krate: u32, cost_us: u64) -> Task {
+fn unit(krate: u32, cost_us: Micros) -> Task {
     Task {
         krate: CrateId(krate),
         class: Class::Unit,
         after: vec![],
         cost_us,
-        memory: need(cost_us),
+        memory: need(cost_us.0),
     }
 }
 
@@ -150,7 +152,7 @@ fn one_file_crates(n: u32) -> Vec<Task> {
                 krate: CrateId(krate),
                 class,
                 after,
-                cost_us: 10,
+                cost_us: Micros(10),
                 memory: need(10),
             };
             [task(Class::Unit, vec![]), task(Class::Archive, vec![ItemId(2 * krate)])]
@@ -184,7 +186,7 @@ fn scheduler_builds_a_thousand_small_crates_in_two_workers_without_parking() {
 
 #[test]
 fn scheduler_builds_one_crate_in_one_worker_with_tokens() {
-    let tasks: Vec<Task> = (0..8).map(|_| unit(0, 10)).collect();
+    let tasks: Vec<Task> = (0..8).map(|_| unit(0, Micros(10))).collect();
     let mut world = World::new(tasks, vec![Fate::Builds; 8], 4, false);
     world.run(&[0], &BTreeSet::new(), None);
     assert_eq!(world.most_live, 1);
@@ -197,11 +199,16 @@ fn scheduler_starts_the_longest_path_first() {
         class: Class::Link,
         after: after.iter().copied().map(ItemId).collect(),
         cost_us,
-        memory: need(cost_us),
+        memory: need(cost_us.0),
     };
     // 1 is cheap, but 3 waits for it: 1 + 50 is more than 20.
     let mut scheduler = Scheduler::new(
-        vec![task(0, &[], 20), task(1, &[], 1), task(2, &[], 30), task(3, &[1], 50)],
+        vec![
+            task(0, &[], Micros(20)),
+            task(1, &[], Micros(1)),
+            task(2, &[], Micros(30)),
+            task(3, &[1], Micros(50)),
+        ],
         1,
         false,
     );
@@ -210,7 +217,10 @@ fn scheduler_starts_the_longest_path_first() {
     }
     let waiting: Vec<u32> = scheduler.waiting().map(|item| item.0).collect();
     assert_eq!(waiting, [1, 2, 0]);
-    assert_eq!([0, 1, 2, 3].map(|ix| scheduler.priority(ItemId(ix))), [20, 51, 30, 50]);
+    assert_eq!(
+        [0, 1, 2, 3].map(|ix| scheduler.priority(ItemId(ix))),
+        [Micros(20), Micros(51), Micros(30), Micros(50)]
+    );
 }
 
 /// One round with this many free slots. Returns what they were used for.
@@ -228,7 +238,11 @@ fn give_out(scheduler: &mut Scheduler, free: u32) -> (Vec<Claim>, Vec<Action>) {
 #[test]
 fn scheduler_grants_tokens_for_urgent_pieces_before_it_starts_workers() {
     let started = |tokens: u32, free: u32| {
-        let mut scheduler = Scheduler::new(vec![unit(0, 50), unit(1, 20), unit(2, 10)], 4, false);
+        let mut scheduler = Scheduler::new(
+            vec![unit(0, Micros(50)), unit(1, Micros(20)), unit(2, Micros(10))],
+            4,
+            false,
+        );
         while let Some(item) = scheduler.next_to_judge() {
             scheduler.handle(SchedulerEvent::Judged { item, fresh: false });
         }
@@ -248,7 +262,7 @@ fn scheduler_grants_tokens_for_urgent_pieces_before_it_starts_workers() {
 
 #[test]
 fn scheduler_grants_no_tokens_to_a_worker_that_ignores_them() {
-    let mut scheduler = Scheduler::new(vec![unit(0, 50)], 4, false);
+    let mut scheduler = Scheduler::new(vec![unit(0, Micros(50))], 4, false);
     while let Some(item) = scheduler.next_to_judge() {
         scheduler.handle(SchedulerEvent::Judged { item, fresh: false });
     }
@@ -270,12 +284,16 @@ fn scheduler_grants_no_tokens_to_a_worker_that_ignores_them() {
 
 /// A worker has run the most urgent of three units. The next one needs `large` bytes, and `free`
 /// bytes are free beside the worker: by the last reading, or by a budget.
-fn after_a_small_one(large: u64, free: u64, by_reading: bool) -> Scheduler {
+fn after_a_small_one(large: Bytes, free: Bytes, by_reading: bool) -> Scheduler {
     let task = |krate, cost_us, begin| Task {
-        memory: Need { begin, piece: 0, join: 0 },
+        memory: Need { begin, piece: Bytes(0), join: Bytes(0) },
         ..unit(krate, cost_us)
     };
-    let tasks = vec![task(0, 30, 10), task(1, 20, large), task(2, 10, 10)];
+    let tasks = vec![
+        task(0, Micros(30), Bytes(10)),
+        task(1, Micros(20), large),
+        task(2, Micros(10), Bytes(10)),
+    ];
     let mut scheduler = Scheduler::new(tasks, 1, false);
     scheduler.handle(limit(WORKER_BASELINE + free, by_reading));
     while let Some(item) = scheduler.next_to_judge() {
@@ -297,7 +315,7 @@ fn done(scheduler: &mut Scheduler) -> Vec<Action> {
 
 #[test]
 fn scheduler_gives_a_large_item_a_fresh_worker_if_memory_is_short() {
-    let mut scheduler = after_a_small_one(WORKER_BASELINE, WORKER_BASELINE - 1, true);
+    let mut scheduler = after_a_small_one(WORKER_BASELINE, WORKER_BASELINE - Bytes(1), true);
     let worker = WorkerId(0);
     scheduler.handle(SchedulerEvent::WorkerParked { worker });
     assert!(
@@ -314,9 +332,9 @@ fn scheduler_gives_a_large_item_a_fresh_worker_if_memory_is_short() {
 #[test]
 fn scheduler_gives_other_items_to_the_running_worker() {
     let cases = [
-        (WORKER_BASELINE, WORKER_BASELINE + 10, true),
-        (WORKER_BASELINE - 1, 0, true),
-        (WORKER_BASELINE, 0, false),
+        (WORKER_BASELINE, WORKER_BASELINE + Bytes(10), true),
+        (WORKER_BASELINE - Bytes(1), Bytes(0), true),
+        (WORKER_BASELINE, Bytes(0), false),
     ];
     for (large, free, by_reading) in cases {
         let mut scheduler = after_a_small_one(large, free, by_reading);

@@ -4,6 +4,7 @@ use super::need::{Need, expected_need};
 use crate::graph::{Graph, ItemKind, Run};
 use crate::keys::ItemId;
 use crate::manifest::CrateId;
+use tender_units::Micros;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -23,7 +24,7 @@ pub struct Task {
     pub class: Class,
     pub after: Vec<ItemId>,
     /// Expected wall time on one slot, microseconds. Only sums and order matter.
-    pub cost_us: u64,
+    pub cost_us: Micros,
     pub memory: Need,
 }
 
@@ -31,7 +32,7 @@ pub struct Task {
 /// microseconds. `need` replaces the expected need by a measured one, if there is one.
 pub fn tasks(
     graph: &Graph,
-    mut history: impl FnMut(&str) -> Option<u64>,
+    mut history: impl FnMut(&str) -> Option<Micros>,
     mut need: impl FnMut(&str, Need) -> Need,
 ) -> Vec<Task> {
     let task = |item: &crate::graph::Item| Task {
@@ -58,12 +59,12 @@ pub fn tasks(
 /// The figures are those of C at -O2 on a machine of 2024: some 20 ms for headers, and 4 µs a byte.
 /// A constant factor does no harm: only the order matters, a long file before a short one, and a
 /// link before an archive.
-pub fn expected_cost(kind: ItemKind, size: u64) -> u64 {
-    match kind {
+pub fn expected_cost(kind: ItemKind, size: u64) -> Micros {
+    Micros(match kind {
         ItemKind::Compile => 20_000 + size.saturating_mul(4),
         ItemKind::Check => 20_000 + size,
         ItemKind::Generate => 100_000,
         ItemKind::Shared | ItemKind::Program => 50_000,
         ItemKind::Archive => 2_000,
-    }
+    })
 }

@@ -1,7 +1,9 @@
 //! The clock that all events and workers share.
 
-/// CLOCK_MONOTONIC in microseconds.
-pub fn now_us() -> u64 {
+use tender_units::Micros;
+
+/// CLOCK_MONOTONIC.
+pub fn now_us() -> Micros {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
+    Micros::from_secs(now.tv_sec as u64) + Micros(now.tv_nsec as u64 / 1_000)
 }

@@ -5,6 +5,7 @@ use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use tender_units::Bytes;
 
 /// The start time of a process and its pid: together they are never used again.
 pub type Identity = (u64, u32);
@@ -19,7 +20,7 @@ pub struct Member {
     /// The name of its program.
     pub name: String,
     /// What it uses, bytes.
-    pub bytes: u64,
+    pub bytes: Bytes,
     /// Its processor time, in any unit.
     pub used: u64,
 }
@@ -101,10 +102,11 @@ pub(crate) fn started(pid: u32) -> Option<u64> {
 fn read(pid: u32) -> Option<Member> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let pages = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    parse(pid, &stat, parse_private(&pages)?.checked_mul(rustix::param::page_size() as u64)?)
+    let bytes = parse_private(&pages)?.checked_mul(rustix::param::page_size() as u64)?;
+    parse(pid, &stat, Bytes(bytes))
 }
 
-fn parse(pid: u32, stat: &[u8], bytes: u64) -> Option<Member> {
+fn parse(pid: u32, stat: &[u8], bytes: Bytes) -> Option<Member> {
     let stat = Stat::parse(stat).filter(|stat| !stat.has_ended())?;
     Some(Member {
         pid,
@@ -138,12 +140,16 @@ mod tests {
             parent: 1,
             started: 99,
             name: "a) (b".to_owned(),
-            bytes: 12,
+            bytes: Bytes(12),
             used: 11,
         };
-        assert_eq!(parse(7, stat.as_bytes(), 12), Some(member));
-        assert_eq!(parse(7, stat.replace(" S ", " Z ").as_bytes(), 12), None, "it has ended");
-        assert_eq!(parse(7, b"7 (a) S 1", 12), None);
+        assert_eq!(parse(7, stat.as_bytes(), Bytes(12)), Some(member));
+        assert_eq!(
+            parse(7, stat.replace(" S ", " Z ").as_bytes(), Bytes(12)),
+            None,
+            "it has ended"
+        );
+        assert_eq!(parse(7, b"7 (a) S 1", Bytes(12)), None);
         assert_eq!(parse_private("900 50 20 1 0 30 0\n"), Some(30));
         assert_eq!(parse_private(""), None);
     }
@@ -188,7 +194,7 @@ mod tests {
     #[test]
     fn fuzz_family() {
         tender_fuzz::check("family", 3_000, |text| {
-            parse(7, text, 12);
+            parse(7, text, Bytes(12));
             parse_private(&String::from_utf8_lossy(text));
         });
     }

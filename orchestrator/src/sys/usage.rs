@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
+use tender_units::{Bytes, Micros};
 
 /// Microseconds in a second.
 const SECOND: u64 = 1_000_000;
@@ -16,7 +17,7 @@ const SECOND: u64 = 1_000_000;
 ///
 /// `smaps_rollup` has the same figure, but the kernel reads all pages for it; `status` takes some
 /// ten microseconds.
-pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
+pub(crate) fn resident_bytes(pid: u32) -> Option<Bytes> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     parse_resident(&status)
 }
@@ -39,21 +40,21 @@ impl Gauge {
     }
 
     /// As [`resident_bytes`].
-    pub(crate) fn resident_bytes(&self) -> Option<u64> {
+    pub(crate) fn resident_bytes(&self) -> Option<Bytes> {
         self.read(&self.status, |text| parse_resident(&String::from_utf8_lossy(text)))
     }
 
     /// As [`used_us`].
-    pub(crate) fn used_us(&self) -> Option<u64> {
+    pub(crate) fn used_us(&self) -> Option<Micros> {
         self.read(&self.stat, parse_used)
     }
 
     /// As `used_us`, without time in the kernel: the time spent on its own code.
-    pub(crate) fn user_us(&self) -> Option<u64> {
+    pub(crate) fn user_us(&self) -> Option<Micros> {
         self.read(&self.stat, parse_user)
     }
 
-    fn read(&self, file: &File, parse: impl FnOnce(&[u8]) -> Option<u64>) -> Option<u64> {
+    fn read<T>(&self, file: &File, parse: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
         let mut buffer = self.buffer.borrow_mut();
         parse(read_again(file, &mut buffer).ok()?)
     }
@@ -61,7 +62,7 @@ impl Gauge {
 
 /// Processor time of a process since it started, with all its threads and the children that it has
 /// waited for, microseconds. The kernel counts in ticks, usually of 10 ms. `None` if it has ended.
-pub(crate) fn used_us(pid: u32) -> Option<u64> {
+pub(crate) fn used_us(pid: u32) -> Option<Micros> {
     parse_used(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
@@ -70,9 +71,9 @@ pub(crate) struct Groups(BTreeMap<u32, Use>);
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Use {
-    pub(crate) bytes: u64,
+    pub(crate) bytes: Bytes,
     /// As [`Gauge::user_us`].
-    pub(crate) user_us: u64,
+    pub(crate) user_us: Micros,
 }
 
 impl Groups {
@@ -86,8 +87,8 @@ impl Groups {
                 && group != 0
             {
                 let all = groups.entry(group).or_default();
-                all.bytes += resident_bytes(pid).unwrap_or(0);
-                all.user_us += parse_user(&stat).unwrap_or(0);
+                all.bytes += resident_bytes(pid).unwrap_or_default();
+                all.user_us += parse_user(&stat).unwrap_or_default();
             }
         }
         Groups(groups)
@@ -102,21 +103,21 @@ fn parse_group(stat: &[u8]) -> Option<u32> {
     Stat::parse(stat)?.number(GROUP)?.try_into().ok()
 }
 
-fn parse_resident(status: &str) -> Option<u64> {
+fn parse_resident(status: &str) -> Option<Bytes> {
     let kib = |name: &str| -> Option<u64> {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim().strip_suffix("kB")?.trim().parse().ok()
     };
-    kib("RssAnon:")?.checked_add(kib("RssShmem:")?)?.checked_mul(1024)
+    kib("RssAnon:")?.checked_add(kib("RssShmem:")?)?.checked_mul(1024).map(Bytes)
 }
 
-fn parse_used(stat: &[u8]) -> Option<u64> {
-    parse_times(stat)?.into_iter().try_fold(0u64, u64::checked_add)
+fn parse_used(stat: &[u8]) -> Option<Micros> {
+    parse_times(stat)?.into_iter().try_fold(0u64, u64::checked_add).map(Micros)
 }
 
-fn parse_user(stat: &[u8]) -> Option<u64> {
+fn parse_user(stat: &[u8]) -> Option<Micros> {
     let [user, _, user_of_children, _] = parse_times(stat)?;
-    user.checked_add(user_of_children)
+    user.checked_add(user_of_children).map(Micros)
 }
 
 fn parse_times(stat: &[u8]) -> Option<[u64; 4]> {
@@ -137,29 +138,29 @@ mod tests {
     #[test]
     fn resident_memory_is_what_files_do_not_back() {
         let status = "Name:\tx\nVmRSS:\t    9000 kB\nRssAnon:\t    1000 kB\nRssFile:\t 7976 kB\nRssShmem:\t      24 kB\n";
-        assert_eq!(parse_resident(status), Some(1024 * 1024));
+        assert_eq!(parse_resident(status), Some(Bytes(1024 * 1024)));
         assert_eq!(parse_resident("Name:\tzombie\n"), None);
-        assert!(resident_bytes(std::process::id()).is_some_and(|bytes| bytes > 0));
+        assert!(resident_bytes(std::process::id()).is_some_and(|bytes| bytes > Bytes(0)));
     }
 
     #[test]
     fn processor_time_includes_children_that_ended() {
         let tick = SECOND / rustix::param::clock_ticks_per_second();
         let check = |stat: &str, ticks: Option<u64>| {
-            assert_eq!(parse_used(stat.as_bytes()), ticks.map(|n| n * tick))
+            assert_eq!(parse_used(stat.as_bytes()), ticks.map(|n| Micros(n * tick)))
         };
         check("7 (a) b) S 1 7 7 0 -1 4 10 0 0 0 5 6 70 800 20 0 1 0 99", Some(881));
         check("7 (a) S 1 7 7 0 -1 4 10 0 0 0 5 6 70", None);
         check("", None);
         assert!(used_us(std::process::id()).is_some());
         let line = "7 (a) b) S 1 7 7 0 -1 4 10 0 0 0 5 6 70 800 20 0 1 0 99";
-        assert_eq!(parse_user(line.as_bytes()), Some(75 * tick));
+        assert_eq!(parse_user(line.as_bytes()), Some(Micros(75 * tick)));
     }
 
     #[test]
     fn gauge_is_of_one_process() {
         let gauge = Gauge::open(std::process::id()).unwrap();
-        assert!(gauge.resident_bytes().is_some_and(|bytes| bytes > 0));
+        assert!(gauge.resident_bytes().is_some_and(|bytes| bytes > Bytes(0)));
         assert!(gauge.user_us() <= gauge.used_us());
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         let gauge = Gauge::open(child.id());

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use tender_units::Bytes;
 
 /// The whole content.
 ///
@@ -24,7 +25,7 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("it is not a regular file"));
     }
     let too_large = || {
-        io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {} MiB", most >> 20))
+        io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {}", Bytes(most)))
     };
     if metadata.len() > most {
         return Err(too_large());

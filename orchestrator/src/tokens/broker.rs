@@ -39,17 +39,18 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsRawFd;
+use tender_units::Micros;
 
 /// The longest time that an offer stands before it moves to another child, microseconds.
 /// `docs/jobserver.md` promises that a command can use a free token within 50 ms.
-const OFFER_TIME_US: u64 = 5_000;
+const OFFER_TIME_US: Micros = Micros::from_millis(5);
 
 /// The most tokens in one offer. When the child has taken some, more follow. A FIFO has room for
 /// many times as many.
 const MOST_OFFERED: u32 = 512;
 
 /// Within this time a free token has been offered to every external command, microseconds.
-const ROUND_US: u64 = 40_000;
+const ROUND_US: Micros = Micros::from_millis(40);
 
 /// How a child gets its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +113,7 @@ pub enum Terms {
     Standing,
     /// The tokens are borrowed: it moves to a child that had no offer since `start_us`. If there is
     /// none, it is withdrawn. No child is offered more than `most`.
-    Trial { start_us: u64, most: u32 },
+    Trial { start_us: Micros, most: u32 },
 }
 
 /// The state of the offers.
@@ -125,7 +126,7 @@ pub struct Offers {
     /// External commands that have no offer.
     pub without: u32,
     /// When to call again at the latest, microseconds.
-    pub deadline_us: Option<u64>,
+    pub deadline_us: Option<Micros>,
 }
 
 /// The account. `P` moves the bytes.
@@ -162,12 +163,12 @@ struct Tokens<Port> {
 struct Offer {
     count: u32,
     /// When it was made, or, if `count` is 0, when the last one ended; microseconds.
-    since_us: u64,
+    since_us: Micros,
     taken: bool,
 }
 
 /// How long an offer stands before it moves, with this many external commands.
-fn offer_time_us(children: usize) -> u64 {
+fn offer_time_us(children: usize) -> Micros {
     (ROUND_US / children.max(1) as u64).min(OFFER_TIME_US)
 }
 
@@ -424,11 +425,11 @@ impl<P: Ports> Broker<P> {
     ///
     /// # Errors
     /// A port cannot be read or written. The account stays correct.
-    pub fn offer(&mut self, reserve: u32, terms: Terms, now_us: u64) -> io::Result<Offers> {
+    pub fn offer(&mut self, reserve: u32, terms: Terms, now_us: Micros) -> io::Result<Offers> {
         let mut offers = Offers::default();
         self.share_out(reserve, terms, now_us)?;
         let mut waiting = self.without_offer(now_us);
-        let mut standing: Vec<(u64, ChildId)> =
+        let mut standing: Vec<(Micros, ChildId)> =
             self.standing().map(|(id, offer)| (offer.since_us, id)).collect();
         let offer_time_us = offer_time_us(waiting.len() + standing.len());
         standing.sort_unstable();
@@ -471,7 +472,7 @@ impl<P: Ports> Broker<P> {
     }
 
     /// Makes offers of free slots, so that those of any two commands differ by one at most.
-    fn share_out(&mut self, reserve: u32, terms: Terms, now_us: u64) -> io::Result<()> {
+    fn share_out(&mut self, reserve: u32, terms: Terms, now_us: Micros) -> io::Result<()> {
         let most = match terms {
             Terms::Standing => MOST_OFFERED,
             Terms::Trial { most, .. } => most,
@@ -506,7 +507,7 @@ impl<P: Ports> Broker<P> {
 
     /// External commands without an offer, the next one last. That is the most urgent one, unless
     /// another had no offer for a whole round: urgent commands may have no use for tokens.
-    fn without_offer(&self, now_us: u64) -> Vec<ChildId> {
+    fn without_offer(&self, now_us: Micros) -> Vec<ChildId> {
         let offers =
             self.children.iter().filter_map(|(id, child)| Some((*id, child.tokens.as_ref()?)));
         let external: Vec<(ChildId, u64, Offer)> =
@@ -535,7 +536,7 @@ impl<P: Ports> Broker<P> {
         self.tokens(child).and_then(|tokens| tokens.offer).unwrap_or_default()
     }
 
-    fn make_offer(&mut self, child: ChildId, count: u32, now_us: u64) -> io::Result<()> {
+    fn make_offer(&mut self, child: ChildId, count: u32, now_us: Micros) -> io::Result<()> {
         if count == 0 {
             return Ok(());
         }
@@ -570,7 +571,7 @@ impl<P: Ports> Broker<P> {
         Ok(taken_back)
     }
 
-    fn note_offer_end(&mut self, child: ChildId, now_us: u64) {
+    fn note_offer_end(&mut self, child: ChildId, now_us: Micros) {
         if let Some(offer) = self.tokens_mut(child).and_then(|tokens| tokens.offer.as_mut()) {
             offer.since_us = now_us;
         }

@@ -13,11 +13,12 @@
 use super::broker::{Broker, Terms};
 use super::port::Ports;
 use std::io;
+use tender_units::Micros;
 
 /// The pause after the first trial that failed, and the longest one; microseconds. It doubles with
 /// each failure.
-const SHORTEST_PAUSE_US: u64 = 5_000;
-const LONGEST_PAUSE_US: u64 = 40_000;
+const SHORTEST_PAUSE_US: Micros = Micros::from_millis(5);
+const LONGEST_PAUSE_US: Micros = Micros::from_millis(40);
 
 /// A parent's jobserver, as this process sees it.
 pub trait Lender {
@@ -56,15 +57,15 @@ struct Lent<L> {
 /// The state of borrowing for external commands.
 struct Trial {
     /// When the offered token arrived, microseconds.
-    since_us: u64,
+    since_us: Micros,
     /// Until then, or until a token is taken, offers stand, because a command is about to start;
     /// microseconds.
-    stands_until_us: u64,
+    stands_until_us: Micros,
     size: u32,
     /// How many tokens of this trial have not arrived.
     missing: u32,
-    pause_us: u64,
-    next_us: u64,
+    pause_us: Micros,
+    next_us: Micros,
 }
 
 impl<P: Ports, L: Lender> Pool<P, L> {
@@ -77,12 +78,12 @@ impl<P: Ports, L: Lender> Pool<P, L> {
     /// slots the parent's MAKEFLAGS announce.
     pub fn under(lender: L, hint: u32, ports: P) -> Pool<P, L> {
         let trial = Trial {
-            since_us: 0,
-            stands_until_us: 0,
+            since_us: Micros::ZERO,
+            stands_until_us: Micros::ZERO,
             size: 1,
             missing: 0,
             pause_us: SHORTEST_PAUSE_US,
-            next_us: 0,
+            next_us: Micros::ZERO,
         };
         let lender = Some(Lent { lender, borrowed: 0, requested: 0, trial });
         Pool { broker: Broker::new(1, ports), lender, hint }
@@ -109,7 +110,7 @@ impl<P: Ports, L: Lender> Pool<P, L> {
     ///
     /// # Errors
     /// A child's port cannot be read. The loss of the parent's pool is no error: see above.
-    pub fn begin_round(&mut self, wanted: u32, now_us: u64) -> io::Result<Option<io::Error>> {
+    pub fn begin_round(&mut self, wanted: u32, now_us: Micros) -> io::Result<Option<io::Error>> {
         let mut lost = None;
         if let Some(lent) = &mut self.lender {
             let arrived = lent.lender.arrived();
@@ -121,7 +122,7 @@ impl<P: Ports, L: Lender> Pool<P, L> {
                 self.broker.grow(arrived.tokens);
             }
             if arrived.lost.is_some() {
-                lent.trial.next_us = u64::MAX;
+                lent.trial.next_us = Micros::MAX;
                 lost = arrived.lost;
             }
         }
@@ -134,7 +135,12 @@ impl<P: Ports, L: Lender> Pool<P, L> {
     ///
     /// # Errors
     /// A child's port cannot be read or written.
-    pub fn offer_ahead(&mut self, reserve: u32, until_us: u64, now_us: u64) -> io::Result<()> {
+    pub fn offer_ahead(
+        &mut self,
+        reserve: u32,
+        until_us: Micros,
+        now_us: Micros,
+    ) -> io::Result<()> {
         if let Some(lent) = &mut self.lender {
             // All borrowed tokens have a use.
             if until_us <= now_us {
@@ -154,7 +160,7 @@ impl<P: Ports, L: Lender> Pool<P, L> {
     ///
     /// # Errors
     /// A child's port cannot be read or written.
-    pub fn end_round(&mut self, wanted: u32, now_us: u64) -> io::Result<Option<u64>> {
+    pub fn end_round(&mut self, wanted: u32, now_us: Micros) -> io::Result<Option<Micros>> {
         let Some(lent) = &mut self.lender else {
             return Ok(self.broker.offer(wanted, Terms::Standing, now_us)?.deadline_us);
         };
@@ -164,7 +170,7 @@ impl<P: Ports, L: Lender> Pool<P, L> {
         let terms = if stands { Terms::Standing } else { trial_terms };
         let mut offers = self.broker.offer(wanted, terms, now_us)?;
         if offers.taken {
-            trial.stands_until_us = 0;
+            trial.stands_until_us = Micros::ZERO;
             trial.pause_us = SHORTEST_PAUSE_US;
             trial.size = (trial.size * 2).min(self.hint);
             trial.missing = 0;
@@ -194,7 +200,7 @@ impl<P: Ports, L: Lender> Pool<P, L> {
             lent.requested = request;
             lent.lender.request(request);
         }
-        let waits = offers.without > 0 && trial.next_us > now_us && trial.next_us != u64::MAX;
+        let waits = offers.without > 0 && trial.next_us > now_us && trial.next_us != Micros::MAX;
         Ok(offers.deadline_us.or_else(|| waits.then_some(trial.next_us)))
     }
 

@@ -22,6 +22,7 @@ use tender_protocol::{
     Diagnostic, FileStamp, FromWorker, InputFile, Item, ItemId, ItemReport, LLVM_MAJOR, Level,
     Outcome, OutputFile, PROTOCOL, Plan, PlanId, ToWorker, Work, decode, encode,
 };
+use tender_units::{Bytes, Micros};
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -122,7 +123,7 @@ impl Orders {
 
 fn run(plan: &Plan, greedy: bool, orders: &mut Orders) {
     let start = |item: &Item| {
-        say(&FromWorker::ItemStarted { plan: plan.id, item: item.id, slot: 0, at_us: 0 });
+        say(&FromWorker::ItemStarted { plan: plan.id, item: item.id, slot: 0, at_us: Micros(0) });
     };
     if greedy {
         for item in plan.items.iter().filter(|item| item.after.is_empty()) {
@@ -318,11 +319,11 @@ fn finish(plan: &Plan, item: &Item, outcome: Outcome, inputs: Vec<InputFile>) {
         plan: plan.id,
         item: item.id,
         outcome,
-        at_us: 1,
-        wall_us: 1,
-        busy_us: 0,
-        peak_bytes: 0,
-        piece_peak_bytes: 0,
+        at_us: Micros(1),
+        wall_us: Micros(1),
+        busy_us: Micros(0),
+        peak_bytes: Bytes(0),
+        piece_peak_bytes: Bytes(0),
         inputs,
         missing: Vec::new(),
         dated: Vec::new(),

@@ -51,8 +51,7 @@ fn budget_that_is_invalid_is_refused_wherever_it_is_set() {
 fn budget_above_the_limit_is_reported_and_clamped() {
     let space = units(2);
     let run = space.tender(&["build", "-v", "--memory", "900T"]).expect_ok();
-    let warning =
-        "the memory budget of 858306884 MiB is more than the available memory; tender uses ";
+    let warning = "the memory budget of 818.5 TiB is more than the available memory; tender uses ";
     let run = run.expect_stderr(&["warning: ", warning]);
     assert_eq!(run.stderr.matches(warning).count(), 1, "{run}");
 }
@@ -172,7 +171,7 @@ fn budget_of_the_option_comes_before_environment_and_manifest() {
     check(&[], "300Mi", "memory budget: 300 MiB, by TENDER_MEMORY");
     check(&["--memory", "200Mi"], "300Mi", "memory budget: 200 MiB, by --memory");
     // A percentage of the limit, which depends on the machine.
-    check(&["--memory", "50%"], "300Mi", " MiB, by --memory; ");
+    check(&["--memory", "50%"], "300Mi", "iB, by --memory; ");
 }
 
 /// A C++ front end takes several times the memory of later parts, and other items can use the

@@ -268,7 +268,7 @@ fn exec_says_when_one_job_needs_more_than_the_budget() {
     let said = space.read("err");
     space.write("seen", "");
     assert!(running.wait().expect("it is ours").success());
-    let end = ", more than its memory budget of 64 MiB by --memory, and tender can stop none of its jobs; raise --memory, or make \
+    let end = " more than its memory budget of 64 MiB by --memory, and tender can stop none of its jobs; raise --memory, or make \
                its jobs smaller\n";
     assert!(
         said.starts_with("warning: `") && said.contains(" (its largest process, `probe`, "),

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::os::unix::fs::PermissionsExt;
 use tender_tests::stress::{Confined, run_in};
 use tender_tests::{Cgroup, Run, TestSpace, program};
+use tender_units::Bytes;
 
 const MIB: u64 = 1 << 20;
 const PLENTY: u64 = 1 << 40;
@@ -20,8 +21,9 @@ fn refused(space: &TestSpace, words: &[&str], limit: u64, what: &str, cure: &str
     let build = [&["build", "-j4"], words].concat();
     let Confined { run, .. } = run_in(&group, space, space.command(&build));
     let (peak, budget) = expect_refusal(&run, what, cure);
+    let possible = Bytes(MIB)..=Bytes(limit);
     // It is measured from time to time, so the last allocations may be missing.
-    assert!((1..=limit / MIB).contains(&peak) && (1..=limit / MIB).contains(&budget), "{run}");
+    assert!(possible.contains(&peak) && possible.contains(&budget), "{run}");
 
     let group = Cgroup::new(PLENTY).expect("there was one before");
     run_in(&group, space, space.command(&build)).run.expect_ok();
@@ -31,9 +33,9 @@ fn refused(space: &TestSpace, words: &[&str], limit: u64, what: &str, cure: &str
 }
 
 /// Expects `what` and the advice, and no other error. Returns the peak and the budget in the
-/// message, MiB.
+/// message.
 #[track_caller]
-fn expect_refusal(run: &Run, what: &str, cure: &str) -> (u64, u64) {
+fn expect_refusal(run: &Run, what: &str, cure: &str) -> (Bytes, Bytes) {
     let run = run.clone().expect_code(101);
     let errors: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
     // The second line is that of the crate that failed.
@@ -43,12 +45,9 @@ fn expect_refusal(run: &Run, what: &str, cure: &str) -> (u64, u64) {
     let how = error.strip_prefix(&start).and_then(|how| how.split(')').next());
     let how = how.unwrap_or_else(|| panic!("no {start:?}: {run}"));
     let number = |name: &str| {
-        let text = how
-            .split_once(name)
-            .and_then(|(_, rest)| rest.split_once(" MiB"))
-            .map(|(number, _)| number);
-        text.and_then(|number| number.parse::<u64>().ok())
-            .unwrap_or_else(|| panic!("no number of {name:?}: {run}"))
+        let text = how.split_once(name).and_then(|(_, rest)| rest.split(',').next());
+        text.and_then(|amount| amount.parse::<Bytes>().ok())
+            .unwrap_or_else(|| panic!("no amount of {name:?}: {run}"))
     };
     let help: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("help: ")).collect();
     assert_eq!(help, [format!("help: it needs more memory than there is; {cure}")], "{run}");
@@ -96,7 +95,7 @@ fn unit_that_is_too_large_for_an_address_space_is_refused() {
     command.env("TENDER_WORKER", space.path("worker"));
     let run = space.run(command);
     let (peak, _) = expect_refusal(&run, "compiling `src/main.c` of crate `x`", SMALLER_UNIT);
-    assert!((1..=LIMIT / MIB).contains(&peak), "{run}");
+    assert!((Bytes(MIB)..=Bytes(LIMIT)).contains(&peak), "{run}");
     run.expect_stderr(&[
         "Built src/small.c in ",
         "; killed for memory: 2 by a failed allocation; retried: 1 unit\n",

@@ -4,6 +4,7 @@ use super::super::leases::Held;
 use super::super::outline::OutlineItem;
 use super::*;
 use proptest::prelude::*;
+use tender_units::Micros;
 
 /// A plan of items, each with its cost and the positions of the items before it.
 fn outline(id: u32, items: &[(u64, &[usize])]) -> Outline {
@@ -20,7 +21,7 @@ fn outline_of(id: u32, items: &[(u64, &[usize])], serial: bool) -> Outline {
     for (position, (cost, after)) in items.iter().enumerate() {
         outline.push(OutlineItem {
             id: ItemId(position as u32),
-            cost: *cost,
+            cost: Micros(*cost),
             serial,
             leased_join: false,
             waits_for: after.len() as u32,
@@ -85,7 +86,7 @@ fn summary(actions: &[Action]) -> String {
 }
 
 fn lease(plan: u32, item: u32, bytes: u64) -> Event {
-    Event::Lease { plan: PlanId(plan), item: ItemId(item), bytes }
+    Event::Lease { plan: PlanId(plan), item: ItemId(item), bytes: Bytes(bytes) }
 }
 
 /// Grants memory for every part before the part exists, and ignores actions about memory.
@@ -586,9 +587,9 @@ fn machine_reports_a_beginning_that_needs_less_memory() {
                     vec![Event::Plan(outline(1, &[(5, &[])])), lease(1, 0, 200)],
                     &format!("{start} 1.0 @0"),
                 ),
-                (vec![shrunk(40)], "hold 1.0 40 of 1 for 1"),
+                (vec![shrunk(Bytes(40))], "hold 1.0 40 of 1 for 1"),
                 // More than it holds is ignored.
-                (vec![shrunk(50)], ""),
+                (vec![shrunk(Bytes(50))], ""),
                 (vec![ok(1, 0)], "done 1 true, park"),
             ],
         );
@@ -799,7 +800,10 @@ impl Model {
                     let held = u64::from(state.unused[at]) + *running as u64;
                     // Every grant is one byte. Grants of dropped pieces are returned.
                     let dropped = *failed || state.cancelled;
-                    assert!(leased == held || dropped && leased < held, "{leased} of {held}");
+                    assert!(
+                        leased == Bytes(held) || dropped && leased < Bytes(held),
+                        "{leased} of {held}"
+                    );
                     assert_eq!(grants, state.grants[at]);
                     if !dropped {
                         // A join needs no lease here, and a spare grant belongs to no part.

@@ -18,7 +18,7 @@ struct ScriptedWork;
 
 impl Execute for ScriptedWork {
     fn begin(&self, job: &Job<'_>, goal: Goal) -> Progress {
-        job.phase(tender_protocol::PhaseName::Archive, CodeOrigin::default(), now_us(), 0);
+        job.phase(tender_protocol::PhaseName::Archive, CodeOrigin::default(), now_us(), Micros(0));
         let mut words = job.item.unit.split('/').map(str::to_owned);
         let first = words.next().unwrap_or_default();
         let rest: Vec<String> = words.collect();
@@ -41,8 +41,8 @@ impl Pieces for ScriptedPieces {
     fn costs(&self) -> Vec<u64> {
         vec![1; self.0.len().saturating_sub(1).max(1)]
     }
-    fn held_bytes(&self) -> u64 {
-        3 * self.0.len() as u64
+    fn held_bytes(&self) -> Bytes {
+        Bytes(3 * self.0.len() as u64)
     }
     fn run(&self, job: &Job<'_>, piece: u32) -> Result<(), PieceFailed> {
         self.0.get(piece as usize).map_or(Ok(()), |word| act(job, word))
@@ -64,7 +64,7 @@ fn act(job: &Job<'_>, word: &str) -> Result<(), PieceFailed> {
         }
         "panics" => panic!("the script panics"),
         "shrinks" => {
-            job.shrink(7);
+            job.shrink(Bytes(7));
             Ok(())
         }
         "main" => {
@@ -109,7 +109,7 @@ fn plan(id: u32, items: &[(u32, &str, &[u32])]) -> Plan {
     let item = |(id, unit, after): &(u32, &str, &[u32])| Item {
         id: ItemId(*id),
         unit: (*unit).to_owned(),
-        cost: 1,
+        cost: Micros(1),
         after: after.iter().copied().map(ItemId).collect(),
         memory: Default::default(),
         settled: Vec::new(),
@@ -142,7 +142,7 @@ fn summaries(messages: &[FromWorker]) -> Vec<String> {
 fn run_plan(
     plan: Plan,
     pool: Pool,
-    memory: Option<u64>,
+    memory: Option<Bytes>,
     exec: Arc<dyn Execute>,
     mut on_message: impl FnMut(FromWorker) + Send,
 ) -> Result<bool, ServeError> {
@@ -350,7 +350,7 @@ impl Peer {
         let leases = plan.items.iter().map(|item| ToWorker::Lease {
             plan: plan.id,
             item: item.id,
-            bytes: 1,
+            bytes: Bytes(1),
         });
         let leases: Vec<u8> = leases.flat_map(|lease| encode(&lease)).collect();
         let lines = [encode(&ToWorker::Plan(plan)), leases].concat();
@@ -453,7 +453,7 @@ fn shell_cancels_a_plan_and_its_running_item() {
 fn shell_asks_for_memory_and_reports_what_an_item_holds() {
     let mut peer = Peer::start_with_hello(1, ScriptedWork);
     let mut plan = plan(1, &[(0, "shrinks/a/b/join", &[])]);
-    plan.items[0].memory = ItemMemory { begin: 10, piece: 4, join: 0 };
+    plan.items[0].memory = ItemMemory { begin: Bytes(10), piece: Bytes(4), join: Bytes(0) };
     peer.send(ToWorker::Plan(plan));
     let (mut log, mut asks, mut ended) = (Vec::new(), 0, false);
     while !ended {
@@ -506,12 +506,13 @@ fn shell_limits_memory_of_a_plan_by_hand() {
         let items: Vec<(u32, &str, &[u32])> = (0..40).map(|id| (id, "x", &[] as &[u32])).collect();
         let mut plan = plan(1, &items);
         for item in &mut plan.items {
-            item.memory.begin = 60;
+            item.memory.begin = Bytes(60);
         }
         let exec = Arc::new(CountRunning::default());
         let pool = Pool::private(8).unwrap();
         assert!(
-            run_plan(plan, pool, memory, Arc::clone(&exec) as Arc<dyn Execute>, |_| {}).unwrap()
+            run_plan(plan, pool, memory.map(Bytes), Arc::clone(&exec) as Arc<dyn Execute>, |_| {})
+                .unwrap()
         );
         let seen = exec.most.load(Ordering::SeqCst);
         assert!(seen >= 1 && seen <= most, "{seen} at once in {memory:?}");

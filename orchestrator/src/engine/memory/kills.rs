@@ -1,7 +1,7 @@
 //! Processes that are killed for memory: which worker we kill before the kernel does, or because
 //! the build makes no progress; and which deaths are attributed to the kernel.
 
-use super::{MemoryController, View, mib};
+use super::{MemoryController, View, or_unknown};
 use crate::host::sampler::Sampler;
 use crate::keys::{ChildId, ItemId, WorkerId};
 use crate::memory::{
@@ -10,32 +10,33 @@ use crate::memory::{
 use crate::sys::clock;
 use crate::sys::usage::Groups;
 use std::collections::BTreeMap;
+use tender_units::{Bytes, Micros};
 
 /// How long to wait for the end of a victim, microseconds. The kernel needs some milliseconds to
 /// free 100 MiB.
-const GONE_WITHIN_US: u64 = 200_000;
+const GONE_WITHIN_US: Micros = Micros::from_millis(200);
 
 /// How often to check whether the build makes progress, microseconds. While a linker runs, that
 /// reads all processes below us.
-const LOOK_EVERY_US: u64 = 1_000_000;
+const LOOK_EVERY_US: Micros = Micros::from_secs(1);
 
 /// Progress is not checked if more than this and more than the reserve are available, bytes. File
 /// pages that are read again and again count as available, so there are always some.
-const SHORT: u64 = 22 << 20;
+const SHORT: Bytes = Bytes(22 << 20);
 
 #[derive(Debug)]
 pub(super) struct Kills {
     defence: Defence,
     thrash: Thrash,
     /// When to check progress again, microseconds.
-    next_look_us: u64,
+    next_look_us: Micros,
     evidence: Evidence,
     /// When to read the kernel's counters of kills again, microseconds.
-    next_count_us: u64,
+    next_count_us: Micros,
     /// Workers that we killed for memory, and why.
     victims: BTreeMap<WorkerId, Cause>,
     /// The last victim until it has ended, and until when to wait for that, microseconds.
-    awaited: Option<(WorkerId, u64)>,
+    awaited: Option<(WorkerId, Micros)>,
 }
 
 /// Why we killed a worker for memory.
@@ -53,9 +54,9 @@ impl Kills {
         Kills {
             defence: Defence::default(),
             thrash: Thrash::default(),
-            next_look_us: 0,
+            next_look_us: Micros::ZERO,
             evidence: Evidence::new(counted),
-            next_count_us: 0,
+            next_count_us: Micros::ZERO,
             victims: BTreeMap::new(),
             awaited: None,
         }
@@ -63,17 +64,17 @@ impl Kills {
 
     /// Reads the kernel's counters from time to time, so that old kills are recognised as old. With
     /// many groups below ours that is slow, so it is done less often then.
-    pub(super) fn count_oom_kills(&mut self, now_us: u64, sampler: &Sampler) {
+    pub(super) fn count_oom_kills(&mut self, now_us: Micros, sampler: &Sampler) {
         if now_us < self.next_count_us {
             return;
         }
         self.evidence.count(sampler.oom_kills(), now_us);
         let took_us = clock::now_us().saturating_sub(now_us);
-        self.next_count_us = now_us + (1000 * took_us).max(NEWS_US / 2);
+        self.next_count_us = now_us + (took_us * 1000).max(NEWS_US / 2);
     }
 
     /// What to do when memory is short, before the kernel kills.
-    pub(super) fn defend(&mut self, measure: Measure, now_us: u64) -> Steps {
+    pub(super) fn defend(&mut self, measure: Measure, now_us: Micros) -> Steps {
         self.defence.step(measure, now_us)
     }
 
@@ -83,7 +84,7 @@ impl Kills {
         &mut self,
         view: &View<'_>,
         ledger: &Ledger,
-        now_us: u64,
+        now_us: Micros,
     ) -> Option<WorkerId> {
         let victim = largest_without(view, ledger)?;
         self.note_victim(victim, Cause::Shortage, now_us);
@@ -98,7 +99,7 @@ impl Kills {
         view: &View<'_>,
         ledger: &Ledger,
         sampler: &Sampler,
-        now_us: u64,
+        now_us: Micros,
     ) -> Option<WorkerId> {
         if now_us < self.next_look_us {
             return None;
@@ -115,7 +116,7 @@ impl Kills {
         Some(victim)
     }
 
-    fn note_victim(&mut self, victim: WorkerId, cause: Cause, now_us: u64) {
+    fn note_victim(&mut self, victim: WorkerId, cause: Cause, now_us: Micros) {
         self.victims.insert(victim, cause);
         // Until the victim's memory is free, the kernel can only kill us if it needs memory for us.
         // The memory is free when the process has ended.
@@ -123,7 +124,7 @@ impl Kills {
     }
 
     /// Until when to wait for the end of a victim, microseconds.
-    pub(super) fn awaits_until(&self, now_us: u64) -> Option<u64> {
+    pub(super) fn awaits_until(&self, now_us: Micros) -> Option<Micros> {
         self.awaited.map(|(_, until_us)| until_us).filter(|until_us| now_us < *until_us)
     }
 }
@@ -141,7 +142,7 @@ impl MemoryController {
 
     /// Attributes a recent kill by the kernel to the process that the caller asks about. Returns
     /// false if there is none that was not attributed before.
-    pub(in crate::engine) fn take_unattributed_oom_kill(&mut self, now_us: u64) -> bool {
+    pub(in crate::engine) fn take_unattributed_oom_kill(&mut self, now_us: Micros) -> bool {
         self.kills.evidence.count(self.sampler.oom_kills(), now_us);
         self.kills.evidence.take()
     }
@@ -155,8 +156,9 @@ impl MemoryController {
             }
             Some(Cause::Shortage) | None => "",
         };
-        let peak = Some(self.usage.peak_of(ChildId::Worker(worker))).filter(|peak| *peak > 0);
-        format!("{why}: peak {}, {}", mib(peak), self.budget_text())
+        let peak =
+            Some(self.usage.peak_of(ChildId::Worker(worker))).filter(|peak| *peak > Bytes::ZERO);
+        format!("{why}: peak {}, {}", or_unknown(peak), self.budget_text())
     }
 }
 
@@ -176,7 +178,7 @@ fn work_done(
         Some(groups) => groups.get(worker.pid).map(|all| all.user_us),
         None => worker.gauge?.user_us(),
     });
-    Some(WorkDone { user_us: user_us.sum::<Option<u64>>()?, refaults, ended: view.done })
+    Some(WorkDone { user_us: user_us.sum::<Option<Micros>>()?, refaults, ended: view.done })
 }
 
 /// The worker that uses the most memory, of those that run items other than the oldest. Of equals
@@ -196,7 +198,7 @@ fn largest_without(view: &View<'_>, ledger: &Ledger) -> Option<WorkerId> {
 /// As `largest_without`, from workers with the bytes that they use and the items that they run.
 fn choose_largest(
     oldest: Option<ItemId>,
-    workers: &[(WorkerId, u64, &[ItemId])],
+    workers: &[(WorkerId, Bytes, &[ItemId])],
 ) -> Option<WorkerId> {
     let may_be_killed =
         |runs: &[ItemId]| !runs.is_empty() && !oldest.is_some_and(|item| runs.contains(&item));
@@ -218,7 +220,7 @@ mod tests {
             let views: Vec<_> = workers
                 .iter()
                 .zip(&runs)
-                .map(|((ix, used, _), runs)| (WorkerId(*ix), *used, runs.as_slice()))
+                .map(|((ix, used, _), runs)| (WorkerId(*ix), Bytes(*used), runs.as_slice()))
                 .collect();
             let victim = choose_largest(oldest.map(ItemId), &views);
             assert_eq!(victim, expect.map(WorkerId), "{oldest:?} {workers:?}");
@@ -240,9 +242,9 @@ mod tests {
     #[test]
     fn victim_is_awaited_until_it_ends_or_for_a_while() {
         let mut kills = Kills::new(None);
-        assert_eq!(kills.awaits_until(1_000), None);
-        kills.note_victim(WorkerId(3), Cause::Shortage, 1_000);
-        assert_eq!(kills.awaits_until(1_001), Some(1_000 + GONE_WITHIN_US));
-        assert_eq!(kills.awaits_until(1_000 + GONE_WITHIN_US), None);
+        assert_eq!(kills.awaits_until(Micros(1_000)), None);
+        kills.note_victim(WorkerId(3), Cause::Shortage, Micros(1_000));
+        assert_eq!(kills.awaits_until(Micros(1_001)), Some(Micros(1_000) + GONE_WITHIN_US));
+        assert_eq!(kills.awaits_until(Micros(1_000) + GONE_WITHIN_US), None);
     }
 }

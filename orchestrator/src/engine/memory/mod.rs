@@ -18,20 +18,21 @@ use crate::sys::usage::Gauge;
 use kills::Kills;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tender_units::{Bytes, Micros};
 use usage::Usage;
 
 /// How often memory is read while it is plenty, and while it is tight; microseconds.
-const CALM_US: u64 = 100_000;
-const TIGHT_US: u64 = 20_000;
+const CALM_US: Micros = Micros::from_millis(100);
+const TIGHT_US: Micros = Micros::from_millis(20);
 
 /// Memory is tight if less than this is free, bytes: several jobs can use it up between two
 /// readings.
-const TIGHT: u64 = 256 << 20;
+const TIGHT: Bytes = Bytes(256 << 20);
 
 /// If less is available, bytes, no file is opened, because the kernel needs memory for that. (When
 /// we opened a directory of /proc while the memory of a killed worker was not free yet, the kernel
 /// killed us.)
-const CRITICAL: u64 = 4 << 20;
+const CRITICAL: Bytes = Bytes(4 << 20);
 
 /// The published growth is rounded up to a multiple of this, bytes, so that it changes less often.
 const SHARE_STEP: u64 = 8 << 20;
@@ -43,16 +44,16 @@ pub(super) struct MemoryController {
     reclaim: Reclaim,
     usage: Usage,
     /// The budget at the last reading, bytes. `None` if unknown.
-    budget_bytes: Option<u64>,
+    budget: Option<Bytes>,
     /// The headroom at the last reading, bytes; `None` if unknown.
-    headroom: Option<u64>,
+    headroom: Option<Bytes>,
     /// Memory is tight.
     is_tight: bool,
     /// The hold: nothing new starts, because all tasks stall for memory.
     holds: bool,
     /// Another build holds the lock on granting.
     awaits_lock: bool,
-    next_us: u64,
+    next_us: Micros,
 }
 
 /// The running processes.
@@ -98,13 +99,13 @@ pub(super) enum MemoryOrder {
 /// A reading, for the ledger and for reports.
 pub(super) struct MemoryRead {
     /// What each measured worker uses, bytes.
-    pub(super) workers: Vec<(WorkerId, u64)>,
-    pub(super) commands: Vec<(ItemId, u64)>,
+    pub(super) workers: Vec<(WorkerId, Bytes)>,
+    pub(super) commands: Vec<(ItemId, Bytes)>,
     /// What may be leased, bytes: 0 during a hold. `None`: no limit.
-    pub(super) headroom: Option<u64>,
+    pub(super) headroom: Option<Bytes>,
     pub(super) budget: Chosen,
     /// What is free without the growth of other builds, bytes.
-    pub(super) free: Option<u64>,
+    pub(super) free: Option<Bytes>,
     pub(super) pressure: Option<Totals>,
     limits: Option<Reading>,
     /// All processes were measured.
@@ -120,12 +121,12 @@ impl MemoryController {
             external: ExternalTrees::default(),
             reclaim: Reclaim::default(),
             usage: Usage::default(),
-            budget_bytes: None,
+            budget: None,
             headroom: None,
             is_tight: false,
             holds: false,
             awaits_lock: false,
-            next_us: 0,
+            next_us: Micros::ZERO,
         }
     }
 
@@ -140,19 +141,19 @@ impl MemoryController {
     }
 
     /// When to read memory again, microseconds.
-    pub(super) fn next_us(&self) -> u64 {
-        if self.is_off() { u64::MAX } else { self.next_us }
+    pub(super) fn next_us(&self) -> Micros {
+        if self.is_off() { Micros::MAX } else { self.next_us }
     }
 
     /// Reads what is free and measures what is used. To be called when that is due, as
     /// [`MemoryController::next_us`] says; it is due before the first item starts.
-    pub(super) fn read(&mut self, view: &View<'_>, now_us: u64) -> MemoryRead {
+    pub(super) fn read(&mut self, view: &View<'_>, now_us: Micros) -> MemoryRead {
         let Readout { limits, pressure, budget } = self.sampler.read(now_us);
         let is_critical =
             limits.as_ref().is_some_and(|limits| limits.binding().available < CRITICAL);
         let measured = self.usage.measure(view, is_critical, now_us);
         self.kills.count_oom_kills(now_us, &self.sampler);
-        self.budget_bytes = budget.bytes;
+        self.budget = budget.bytes;
         let was_measured = measured.is_some();
         let (workers, commands) = measured.unwrap_or_default();
         MemoryRead {
@@ -174,7 +175,7 @@ impl MemoryController {
         ledger: &Ledger,
         denied: &[(ItemId, Denied)],
         view: &View<'_>,
-        now_us: u64,
+        now_us: Micros,
     ) -> Vec<MemoryOrder> {
         self.is_tight = ledger.free() < TIGHT;
         let is_plenty = !self.is_tight && !self.sampler.has_peers();
@@ -209,16 +210,16 @@ impl MemoryController {
     /// Reads the growth of other builds again, which may have changed since the last reading,
     /// before leases are granted. Takes the lock on granting, which is held until our new growth is
     /// published. Returns the headroom for the ledger; the outer `None`: it does not change.
-    pub(super) fn refresh_peer_reservations(&mut self, now_us: u64) -> Option<Option<u64>> {
+    pub(super) fn refresh_peer_reservations(&mut self, now_us: Micros) -> Option<Option<Bytes>> {
         (!self.is_off() && !self.holds).then(|| self.lock_and_refresh(now_us))
     }
 
     /// Returns what may be leased, bytes: the headroom without the growth of other builds; 0 during
     /// a hold.
-    fn lock_and_refresh(&mut self, now_us: u64) -> Option<u64> {
+    fn lock_and_refresh(&mut self, now_us: Micros) -> Option<Bytes> {
         self.awaits_lock = !self.sampler.lock_peers(now_us);
         self.headroom = self.sampler.headroom();
-        self.headroom.map(|headroom| if self.holds { 0 } else { headroom })
+        self.headroom.map(|headroom| if self.holds { Bytes::ZERO } else { headroom })
     }
 
     /// Whether leases may be granted now: not while another build holds the lock. That is no
@@ -228,9 +229,9 @@ impl MemoryController {
     }
 
     /// Publishes our growth, bytes.
-    pub(super) fn publish(&mut self, growth: u64) {
+    pub(super) fn publish(&mut self, growth: Bytes) {
         if !self.is_off() {
-            self.sampler.publish(growth.next_multiple_of(SHARE_STEP));
+            self.sampler.publish(Bytes(growth.0.next_multiple_of(SHARE_STEP)));
         }
     }
 
@@ -241,7 +242,7 @@ impl MemoryController {
     }
 
     /// Until when nothing may be started or read, microseconds, because a victim has not ended yet.
-    pub(super) fn awaits_victim_until(&self, now_us: u64) -> Option<u64> {
+    pub(super) fn awaits_victim_until(&self, now_us: Micros) -> Option<Micros> {
         self.kills.awaits_until(now_us)
     }
 
@@ -254,7 +255,7 @@ impl MemoryController {
         ours: impl FnOnce() -> Ours,
         ledger: &Ledger,
         slots: u32,
-        now_us: u64,
+        now_us: Micros,
     ) -> Option<Option<u32>> {
         if self.is_off() || !(has_any || self.external.stopped() > 0) {
             return Some(None);
@@ -264,14 +265,14 @@ impl MemoryController {
         }
         let Ours { pids, processes } = ours();
         let headroom = self.headroom;
-        let free = |used: u64| ledger.free_beside(&processes, headroom, used);
+        let free = |used: Bytes| ledger.free_beside(&processes, headroom, used);
         let more = self.external.watch(&pids, free, slots, now_us);
         // During a hold no job begins.
         Some(if self.holds { Some(0) } else { more })
     }
 
     /// When to check commands again, microseconds. `None` if there are none.
-    pub(super) fn next_external_us(&self, has_commands: bool) -> Option<u64> {
+    pub(super) fn next_external_us(&self, has_commands: bool) -> Option<Micros> {
         let has_any = has_commands || self.external.stopped() > 0;
         (has_any && !self.is_off()).then(|| self.external.next_us())
     }
@@ -298,12 +299,12 @@ impl MemoryController {
 
     /// The budget, for messages.
     pub(super) fn budget_text(&self) -> String {
-        format!("budget {}", mib(self.budget_bytes))
+        format!("budget {}", or_unknown(self.budget))
     }
 
     /// The measured peak of the linker or the command of an item, and the budget, for messages.
     pub(super) fn peak_text(&self, item: ItemId) -> String {
-        format!("peak {}, {}", mib(self.usage.peak_of_program(item)), self.budget_text())
+        format!("peak {}, {}", or_unknown(self.usage.peak_of_program(item)), self.budget_text())
     }
 }
 
@@ -316,13 +317,13 @@ impl View<'_> {
 
 impl MemoryRead {
     /// What processes use, bytes, for the ledger.
-    pub(super) fn used(&self) -> Vec<(ChildId, u64)> {
+    pub(super) fn used(&self) -> Vec<(ChildId, Bytes)> {
         let workers = self.workers.iter().map(|(ix, bytes)| (ChildId::Worker(*ix), *bytes));
         let commands = self.commands.iter().map(|(ix, bytes)| (ChildId::Command(*ix), *bytes));
         workers.chain(commands).collect()
     }
 }
 
-fn mib(bytes: Option<u64>) -> String {
-    bytes.map_or("unknown".to_owned(), |bytes| format!("{} MiB", bytes >> 20))
+fn or_unknown(bytes: Option<Bytes>) -> String {
+    bytes.map_or("unknown".to_owned(), |bytes| bytes.to_string())
 }

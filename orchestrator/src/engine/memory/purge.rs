@@ -4,9 +4,10 @@ use super::{MemoryController, View};
 use crate::keys::{ChildId, WorkerId};
 use crate::memory::{Denied, KeptMemory, Ledger, Reclaim};
 use std::collections::BTreeMap;
+use tender_units::{Bytes, Micros};
 
 /// How much a worker's allocator may keep without a purge, bytes.
-const LITTLE: u64 = 8 << 20;
+const LITTLE: Bytes = Bytes(8 << 20);
 
 impl MemoryController {
     /// Whether to purge a worker before it begins what it was `granted` bytes for. While memory is
@@ -16,14 +17,14 @@ impl MemoryController {
         &self,
         ledger: &Ledger,
         worker: WorkerId,
-        granted: u64,
+        granted: Bytes,
     ) -> bool {
         let process = ChildId::Worker(worker);
         // With a very small budget, even little memory matters.
         let little = ledger.ceiling().map_or(LITTLE, |ceiling| LITTLE.min(ceiling / 16));
         // If nothing is free, the item runs only because one job always may. Each byte that is
         // returned may decide whether it succeeds.
-        let is_last_resort = self.headroom == Some(0) && ledger.used_by(process) > little;
+        let is_last_resort = self.headroom == Some(Bytes::ZERO) && ledger.used_by(process) > little;
         is_last_resort || ledger.kept(process, granted) > little
     }
 
@@ -40,7 +41,7 @@ pub(super) fn for_waiting<'d>(
     view: &View<'_>,
     ledger: &Ledger,
     mut waiting: impl Iterator<Item = &'d Denied>,
-    now_us: u64,
+    now_us: Micros,
 ) -> Vec<WorkerId> {
     let workers: BTreeMap<ChildId, WorkerId> =
         view.workers.iter().map(|worker| (ChildId::Worker(worker.worker), worker.worker)).collect();
@@ -48,7 +49,7 @@ pub(super) fn for_waiting<'d>(
     let keeps = |process: &ChildId| KeptMemory {
         process: *process,
         used: ledger.used_by(*process),
-        kept: ledger.kept(*process, 0),
+        kept: ledger.kept(*process, Bytes::ZERO),
     };
     let all: Vec<KeptMemory> = processes.iter().map(keeps).collect();
     let (free, if_purged) = (ledger.free(), ledger.free_if_purged(&processes));

@@ -7,19 +7,20 @@ use crate::schedule::Need;
 use crate::sys::usage::{Gauge, Groups};
 use std::collections::BTreeMap;
 use tender_protocol::{ItemReport, Outcome};
+use tender_units::{Bytes, Micros};
 
 #[derive(Default)]
 pub(super) struct Usage {
     /// When whole process trees are measured again, microseconds.
-    next_trees_us: u64,
+    next_trees_us: Micros,
     /// The measured peak of each worker and command, bytes.
-    peaks: BTreeMap<ChildId, u64>,
+    peaks: BTreeMap<ChildId, Bytes>,
     /// The measured peak of each link's linker, bytes.
-    linkers: BTreeMap<ItemId, u64>,
+    linkers: BTreeMap<ItemId, Bytes>,
 }
 
 /// What workers and commands use, bytes.
-type Measured = (Vec<(WorkerId, u64)>, Vec<(ItemId, u64)>);
+type Measured = (Vec<(WorkerId, Bytes)>, Vec<(ItemId, Bytes)>);
 
 impl Usage {
     /// Measures what is used. `None` if that is not due yet, or if process trees would have to be
@@ -28,7 +29,7 @@ impl Usage {
         &mut self,
         view: &View<'_>,
         is_critical: bool,
-        at_us: u64,
+        at_us: Micros,
     ) -> Option<Measured> {
         let has_links = view.workers.iter().any(|worker| !worker.links.is_empty());
         let has_trees = has_links || !view.commands.is_empty();
@@ -62,18 +63,18 @@ impl Usage {
         Some((workers, commands))
     }
 
-    fn note_peak(&mut self, process: ChildId, bytes: u64) {
+    fn note_peak(&mut self, process: ChildId, bytes: Bytes) {
         let peak = self.peaks.entry(process).or_default();
         *peak = bytes.max(*peak);
     }
 
     /// The measured peak of a process, bytes; 0 if it was not measured.
-    pub(super) fn peak_of(&self, process: ChildId) -> u64 {
-        self.peaks.get(&process).copied().unwrap_or(0)
+    pub(super) fn peak_of(&self, process: ChildId) -> Bytes {
+        self.peaks.get(&process).copied().unwrap_or_default()
     }
 
     /// The measured peak of the item's command or linker, bytes.
-    pub(super) fn peak_of_program(&self, item: ItemId) -> Option<u64> {
+    pub(super) fn peak_of_program(&self, item: ItemId) -> Option<Bytes> {
         let command = self.peaks.get(&ChildId::Command(item));
         command.or_else(|| self.linkers.get(&item)).copied()
     }
@@ -81,7 +82,7 @@ impl Usage {
 
 impl MemoryController {
     /// The measured peak of a process, bytes; 0 if it was not measured.
-    pub(in crate::engine) fn peak_of(&self, process: ChildId) -> u64 {
+    pub(in crate::engine) fn peak_of(&self, process: ChildId) -> Bytes {
         self.usage.peak_of(process)
     }
 
@@ -91,28 +92,28 @@ impl MemoryController {
         &mut self,
         item: ItemId,
         report: &ItemReport,
-    ) -> Vec<(Stage, u64)> {
+    ) -> Vec<(Stage, Bytes)> {
         // The worker's report does not include the linker.
-        let linker = self.usage.linkers.remove(&item).unwrap_or(0);
+        let linker = self.usage.linkers.remove(&item).unwrap_or_default();
         if report.outcome != Outcome::Ok {
             return Vec::new();
         }
-        let has_pieces = report.piece_peak_bytes > 0;
+        let has_pieces = report.piece_peak_bytes > Bytes::ZERO;
         let (begin, join) = if has_pieces {
             (report.peak_bytes, linker)
         } else {
-            (report.peak_bytes.saturating_add(linker), 0)
+            (report.peak_bytes.saturating_add(linker), Bytes::ZERO)
         };
         let peaks = [
             (Stage::FrontEnd, begin),
             (Stage::BackEnd, report.piece_peak_bytes),
             (Stage::Join, join),
         ];
-        peaks.into_iter().filter(|(_, bytes)| *bytes > 0).collect()
+        peaks.into_iter().filter(|(_, bytes)| *bytes > Bytes::ZERO).collect()
     }
 
     /// Takes the measured peak of a command that has ended, bytes.
-    pub(in crate::engine) fn take_peak_of_command(&mut self, item: ItemId) -> Option<u64> {
+    pub(in crate::engine) fn take_peak_of_command(&mut self, item: ItemId) -> Option<Bytes> {
         self.usage.peaks.remove(&ChildId::Command(item))
     }
 
@@ -122,12 +123,12 @@ impl MemoryController {
         item: ItemId,
         need: Need,
         is_in_pieces: bool,
-    ) -> (Stage, u64) {
+    ) -> (Stage, Bytes) {
         let Need { begin, piece, join } = need;
-        let runs_linker = self.usage.linkers.get(&item).is_some_and(|peak| *peak > 0);
+        let runs_linker = self.usage.linkers.get(&item).is_some_and(|peak| *peak > Bytes::ZERO);
         match is_in_pieces {
             false => (Stage::FrontEnd, begin),
-            true if runs_linker && join > 0 => (Stage::Join, join),
+            true if runs_linker && join > Bytes::ZERO => (Stage::Join, join),
             true => (Stage::BackEnd, piece),
         }
     }

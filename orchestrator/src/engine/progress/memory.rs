@@ -7,13 +7,14 @@ use crate::keys::ItemId;
 use crate::memory::{Chosen, Killer, Tally, Totals};
 use crate::sys::now_us;
 use std::time::Duration;
+use tender_units::{Bytes, Micros};
 
 /// What was last reported.
 #[derive(Debug, Default)]
 pub(super) struct ReportedMemory {
     tally: Tally,
     /// When memory was last read, microseconds.
-    read_us: Option<u64>,
+    read_us: Option<Micros>,
     /// Some and full, percent.
     pressure: Option<(u32, u32)>,
     /// Slots that are unused because memory is short.
@@ -22,7 +23,7 @@ pub(super) struct ReportedMemory {
     stopped: u32,
     budget: Option<Chosen>,
     /// Leases, baselines, budget, bytes.
-    leases: (u64, u64, Option<u64>),
+    leases: (Bytes, Bytes, Option<Bytes>),
 }
 
 impl Progress<'_> {
@@ -44,10 +45,10 @@ impl Progress<'_> {
     /// last lease was granted.
     pub(in crate::engine) fn leases(
         &mut self,
-        bytes: u64,
-        baselines: u64,
-        budget: Option<u64>,
-        at_us: u64,
+        bytes: Bytes,
+        baselines: Bytes,
+        budget: Option<Bytes>,
+        at_us: Micros,
     ) {
         let now = (bytes, baselines, budget);
         if self.samples && self.memory.leases != now {
@@ -57,7 +58,12 @@ impl Progress<'_> {
     }
 
     /// An item was denied a lease. Reported once, until it has one.
-    pub(in crate::engine) fn wait_for_memory(&mut self, item: ItemId, short: Shortage, at_us: u64) {
+    pub(in crate::engine) fn wait_for_memory(
+        &mut self,
+        item: ItemId,
+        short: Shortage,
+        at_us: Micros,
+    ) {
         if self.memory.tally.waits(item.0, at_us) {
             self.waits.insert(item);
             self.report(Event::Wait { item, reason: WaitReason::Memory(short), at_us });
@@ -84,7 +90,7 @@ impl Progress<'_> {
     }
 
     /// This many slots are unused because memory is short.
-    pub(in crate::engine) fn short_of_memory(&mut self, slots: u32, at_us: u64) {
+    pub(in crate::engine) fn short_of_memory(&mut self, slots: u32, at_us: Micros) {
         if slots != self.memory.short {
             self.memory.short = slots;
             self.memory.tally.short(slots > 0, at_us);
@@ -93,7 +99,7 @@ impl Progress<'_> {
     }
 
     /// This many processes of commands are stopped.
-    pub(in crate::engine) fn stopped(&mut self, jobs: u32, at_us: u64) {
+    pub(in crate::engine) fn stopped(&mut self, jobs: u32, at_us: Micros) {
         if jobs != self.memory.stopped {
             self.memory.stopped = jobs;
             self.memory.tally.stopped(jobs > 0, at_us);
@@ -112,12 +118,12 @@ impl Progress<'_> {
     /// the stalled shares of a window.
     pub(in crate::engine) fn memory_read(
         &mut self,
-        used: u64,
-        free: Option<u64>,
-        budget: Option<u64>,
+        used: Bytes,
+        free: Option<Bytes>,
+        budget: Option<Bytes>,
         stalls: Option<Totals>,
         shares: impl Fn(Duration) -> Option<(f64, f64)>,
-        at_us: u64,
+        at_us: Micros,
     ) {
         self.memory.tally.read(used, budget, stalls);
         if !self.samples {
@@ -125,7 +131,7 @@ impl Progress<'_> {
         }
         self.report(Event::Memory { used, free, at_us });
         let since = self.memory.read_us.replace(at_us);
-        let window = since.map(|since_us| Duration::from_micros(at_us - since_us));
+        let window = since.map(|since_us| (at_us - since_us).duration());
         let pressure = window.and_then(shares).map(|(some, full)| (percent(some), percent(full)));
         if let Some((some, full)) = pressure.filter(|_| pressure != self.memory.pressure) {
             self.memory.pressure = pressure;
@@ -139,7 +145,7 @@ impl Progress<'_> {
         who: Victim,
         in_flight: &[ItemId],
         by: Killer,
-        peak: u64,
+        peak: Bytes,
     ) {
         self.memory.tally.killed(by, in_flight.iter().map(|item| item.0));
         self.report(Event::Killed { who, by, peak, at_us: now_us() });

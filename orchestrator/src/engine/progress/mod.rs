@@ -12,6 +12,7 @@ use crate::sys::now_us;
 use memory::ReportedMemory;
 use std::collections::{BTreeMap, BTreeSet};
 use tender_protocol::{Diagnostic, Outcome};
+use tender_units::{Bytes, Micros};
 
 pub(super) struct Progress<'a> {
     graph: &'a Graph,
@@ -22,7 +23,7 @@ pub(super) struct Progress<'a> {
     samples: bool,
     counts: Counts,
     /// Items that run, and since when, microseconds.
-    running_since: BTreeMap<ItemId, u64>,
+    running_since: BTreeMap<ItemId, Micros>,
     artifacts: BTreeSet<ItemId>,
     /// Items that were reported to wait.
     waits: BTreeSet<ItemId>,
@@ -110,7 +111,12 @@ impl<'a> Progress<'a> {
     }
 
     /// `expected_us` is how long the item took in an earlier build, if known.
-    pub(super) fn dirty(&mut self, item: ItemId, reason: RebuildReason, expected_us: Option<u64>) {
+    pub(super) fn dirty(
+        &mut self,
+        item: ItemId,
+        reason: RebuildReason,
+        expected_us: Option<Micros>,
+    ) {
         self.counts.dirty += 1;
         self.newly_ready = true;
         self.report(Event::Dirty { item, reason });
@@ -124,7 +130,7 @@ impl<'a> Progress<'a> {
         item: ItemId,
         worker: Option<WorkerId>,
         slot: u32,
-        at_us: u64,
+        at_us: Micros,
     ) {
         if worker.is_some() {
             self.running_since.insert(item, at_us);
@@ -148,9 +154,9 @@ impl<'a> Progress<'a> {
         &mut self,
         item: ItemId,
         outcome: Outcome,
-        at_us: u64,
-        wall_us: u64,
-        peak_bytes: u64,
+        at_us: Micros,
+        wall_us: Micros,
+        peak_bytes: Bytes,
     ) {
         self.no_longer_runs(item);
         self.counts.done += 1;
@@ -163,15 +169,21 @@ impl<'a> Progress<'a> {
     }
 
     /// The item had begun, and ended without a result.
-    pub(super) fn given_up(&mut self, item: ItemId, at_us: u64) {
+    pub(super) fn given_up(&mut self, item: ItemId, at_us: Micros) {
         self.counts.done += 1;
         self.skipped(item, at_us);
     }
 
     /// The item does not run, because a prerequisite failed or the build ends.
-    pub(super) fn skipped(&mut self, item: ItemId, at_us: u64) {
+    pub(super) fn skipped(&mut self, item: ItemId, at_us: Micros) {
         let outcome = Outcome::Skipped;
-        self.report(Event::ItemFinished { item, outcome, at_us, wall_us: 0, peak_bytes: 0 });
+        self.report(Event::ItemFinished {
+            item,
+            outcome,
+            at_us,
+            wall_us: Micros::ZERO,
+            peak_bytes: Bytes::ZERO,
+        });
     }
 
     fn artifact(&mut self, item: ItemId, fresh: bool) {
@@ -210,7 +222,7 @@ impl<'a> Progress<'a> {
 
 /// The item that has run longest. `since_us` are the running items, and when they started,
 /// microseconds.
-fn oldest(since_us: &BTreeMap<ItemId, u64>) -> Option<ItemId> {
+fn oldest(since_us: &BTreeMap<ItemId, Micros>) -> Option<ItemId> {
     since_us.iter().min_by_key(|(item, since_us)| (**since_us, **item)).map(|(item, _)| *item)
 }
 
@@ -221,8 +233,10 @@ mod tests {
     #[test]
     fn progress_oldest_item_is_the_one_that_began_first() {
         let check = |since_us: &[(u32, u64)], expect: Option<u32>| {
-            let since_us =
-                since_us.iter().map(|(item, since_us)| (ItemId(*item), *since_us)).collect();
+            let since_us = since_us
+                .iter()
+                .map(|(item, since_us)| (ItemId(*item), Micros(*since_us)))
+                .collect();
             assert_eq!(oldest(&since_us), expect.map(ItemId), "{since_us:?}");
         };
         check(&[], None);

@@ -5,6 +5,7 @@ use crate::manifest::MemorySetting;
 use crate::memory::readings::{Bound, Reading};
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
+use tender_units::Bytes;
 
 /// Where the budget was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -39,7 +40,7 @@ pub struct Budget {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Chosen {
     /// `None` if no limit can be read, and the setting is no number of bytes.
-    pub bytes: Option<u64>,
+    pub bytes: Option<Bytes>,
     pub by: Origin,
     /// The limit that it is a part of: the smallest one.
     pub of: Option<Bound>,
@@ -61,31 +62,26 @@ impl Display for Chosen {
         match (self.bytes, &self.of) {
             _ if self.off => write!(f, "memory budget: off, {by}"),
             (Some(bytes), Some(of)) => {
-                write!(f, "memory budget: {}, {by}; {of} sets the limit", size(bytes))
+                write!(f, "memory budget: {}, {by}; {of} sets the limit", bytes)
             }
-            (Some(bytes), None) => write!(f, "memory budget: {}, {by}", size(bytes)),
+            (Some(bytes), None) => write!(f, "memory budget: {}, {by}", bytes),
             (None, _) => f.write_str("memory budget: none, because no limit can be read"),
         }
     }
 }
 
-/// Text for users.
-fn size(bytes: u64) -> String {
-    if bytes < 10 << 20 { format!("{} KiB", bytes >> 10) } else { format!("{} MiB", bytes >> 20) }
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Clamp {
     /// Bytes.
-    pub asked: u64,
+    pub asked: Bytes,
     /// The limit, bytes.
-    pub limit: u64,
+    pub limit: Bytes,
 }
 
 /// The text of the warning.
 impl Display for Clamp {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let (asked, limit) = (size(self.asked), size(self.limit));
+        let (asked, limit) = (self.asked, self.limit);
         write!(
             f,
             "the memory budget of {asked} is more than the available memory; tender uses {limit}"
@@ -133,10 +129,10 @@ impl Budget {
             Some((MemorySetting::Off, by)) => {
                 return Chosen { bytes: None, by, of: None, clamped: None, off: true };
             }
-            Some((MemorySetting::Bytes(bytes), by)) => (by, Some(bytes)),
+            Some((MemorySetting::Bytes(bytes), by)) => (by, Some(Bytes(bytes))),
             Some((MemorySetting::Percent(share), by)) => {
                 // Rounded down. f64 is exact enough: at most a byte off for real limits.
-                (by, smallest.map(|level| (level.limit as f64 * (share / 100.0)) as u64))
+                (by, smallest.map(|level| Bytes((level.limit.0 as f64 * (share / 100.0)) as u64)))
             }
         };
         let over = bytes.zip(smallest).filter(|(bytes, level)| *bytes > level.limit);
@@ -156,15 +152,19 @@ mod tests {
     use super::*;
     use crate::memory::readings::Limited;
     use crate::memory::readings::MachineMemory;
-    use MemorySetting::{Bytes, Percent};
+    use MemorySetting::{Bytes as Amount, Percent};
     use proptest::prelude::*;
 
     const MIB: u64 = 1 << 20;
 
     /// A machine of 10 GB, and a group in it with a limit in MiB.
     fn limits(group: Option<u64>) -> Option<Reading> {
-        let machine = MachineMemory { total: 10_000 * MIB, available: 1 };
-        let group = group.map(|limit| Limited { path: "/g".into(), limit: limit * MIB, used: 0 });
+        let machine = MachineMemory { total: Bytes(10_000 * MIB), available: Bytes(1) };
+        let group = group.map(|limit| Limited {
+            path: "/g".into(),
+            limit: Bytes(limit * MIB),
+            used: Bytes(0),
+        });
         Reading::new(Some(machine), group.into_iter().collect())
     }
 
@@ -173,19 +173,19 @@ mod tests {
         let check = |wish: Option<MemorySetting>, group, expect: u64, clamped: bool| {
             let chosen = Budget::new(wish, None, None).unwrap().ceiling(limits(group).as_ref());
             assert_eq!(
-                (chosen.bytes.unwrap() / MIB, chosen.clamped.is_some()),
-                (expect, clamped),
+                (chosen.bytes.unwrap(), chosen.clamped.is_some()),
+                (Bytes(expect * MIB), clamped),
                 "{wish:?}"
             );
         };
         check(None, None, 9700, false);
         check(None, Some(800), 736, false);
         check(None, Some(90), 75, false);
-        check(Some(Bytes(500 * MIB)), None, 500, false);
-        check(Some(Bytes(500 * MIB)), Some(800), 500, false);
-        check(Some(Bytes(800 * MIB)), Some(800), 800, false);
-        check(Some(Bytes(900 * MIB)), Some(800), 800, true);
-        check(Some(Bytes(u64::MAX)), None, 10_000, true);
+        check(Some(Amount(500 * MIB)), None, 500, false);
+        check(Some(Amount(500 * MIB)), Some(800), 500, false);
+        check(Some(Amount(800 * MIB)), Some(800), 800, false);
+        check(Some(Amount(900 * MIB)), Some(800), 800, true);
+        check(Some(Amount(u64::MAX)), None, 10_000, true);
         check(Some(Percent(75.0)), None, 7500, false);
         check(Some(Percent(75.0)), Some(800), 600, false);
         check(Some(Percent(100.0)), Some(800), 800, false);
@@ -196,11 +196,11 @@ mod tests {
         let check = |option, environment, manifest, bytes: u64, by: Origin| {
             let chosen =
                 Budget::new(option, environment, manifest).unwrap().ceiling(limits(None).as_ref());
-            assert_eq!((chosen.bytes, chosen.by), (Some(bytes), by));
+            assert_eq!((chosen.bytes, chosen.by), (Some(Bytes(bytes)), by));
         };
-        check(Some(Bytes(1)), Some(Bytes(2)), Some(Bytes(3)), 1, Origin::Option);
-        check(None, Some(Bytes(2)), Some(Bytes(3)), 2, Origin::Environment);
-        check(None, None, Some(Bytes(3)), 3, Origin::Manifest);
+        check(Some(Amount(1)), Some(Amount(2)), Some(Amount(3)), 1, Origin::Option);
+        check(None, Some(Amount(2)), Some(Amount(3)), 2, Origin::Environment);
+        check(None, None, Some(Amount(3)), 3, Origin::Manifest);
         check(None, None, None, 9700 * MIB, Origin::Found);
     }
 
@@ -208,7 +208,7 @@ mod tests {
     fn budget_refuses_settings_of_nothing() {
         let check =
             |wish, expect| assert_eq!(Budget::new(Some(wish), None, None).err(), Some(expect));
-        check(Bytes(0), BudgetError::Zero);
+        check(Amount(0), BudgetError::Zero);
         check(Percent(0.0), BudgetError::Share);
         check(Percent(-5.0), BudgetError::Share);
         check(Percent(100.5), BudgetError::Share);
@@ -223,28 +223,28 @@ mod tests {
         };
         check(None, None);
         check(Some(Percent(50.0)), None);
-        check(Some(Bytes(7)), Some(7));
+        check(Some(Amount(7)), Some(Bytes(7)));
     }
 
     #[test]
     fn budget_can_be_switched_off() {
-        let budget = Budget::new(Some(MemorySetting::Off), Some(Bytes(1)), None).unwrap();
+        let budget = Budget::new(Some(MemorySetting::Off), Some(Amount(1)), None).unwrap();
         let chosen = budget.ceiling(limits(Some(800)).as_ref());
         assert_eq!((chosen.bytes, chosen.by, chosen.off), (None, Origin::Option, true));
         assert_eq!(chosen.to_string(), "memory budget: off, by --memory");
-        assert!(budget.is_off() && !Budget::new(Some(Bytes(1)), None, None).unwrap().is_off());
+        assert!(budget.is_off() && !Budget::new(Some(Amount(1)), None, None).unwrap().is_off());
     }
 
     #[test]
     fn budget_follows_a_limit_that_changes() {
         let budget = Budget::new(Some(Percent(50.0)), None, None).unwrap();
-        let at = |group| budget.ceiling(limits(Some(group)).as_ref()).bytes.unwrap() / MIB;
+        let at = |group| budget.ceiling(limits(Some(group)).as_ref()).bytes.unwrap().0 / MIB;
         assert_eq!([at(800), at(400), at(2), at(800)], [400, 200, 1, 400]);
     }
 
     #[test]
     fn budget_has_its_documented_json() {
-        let budget = Budget::new(None, None, Some(Bytes(900 * MIB))).unwrap();
+        let budget = Budget::new(None, None, Some(Amount(900 * MIB))).unwrap();
         let json = serde_json::to_value(budget.ceiling(limits(Some(800)).as_ref())).unwrap();
         let expect = serde_json::json!({
             "bytes": 800 * MIB,
@@ -260,7 +260,7 @@ mod tests {
         #[test]
         fn budget_never_exceeds_the_smallest_limit(bytes in 1u64.., share in 0.001f64..=100.0, group in 0u64..20_000) {
             let limits = limits(Some(group)).unwrap();
-            for wish in [Bytes(bytes), Percent(share)] {
+            for wish in [Amount(bytes), Percent(share)] {
                 let chosen = Budget::new(Some(wish), None, None).unwrap().ceiling(Some(&limits));
                 prop_assert!(chosen.bytes.unwrap() <= limits.smallest().limit);
             }

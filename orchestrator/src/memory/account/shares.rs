@@ -25,6 +25,7 @@ use std::mem::MaybeUninit;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use tender_units::{Bytes, Micros};
 
 /// Why this build cannot share files with others. It then considers only how much memory is free.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +43,7 @@ pub enum ShareError {
 pub struct OtherBuilds {
     pub builds: u32,
     /// The sum of their growth, bytes.
-    pub growth: u64,
+    pub growth: Bytes,
 }
 
 /// This build's file, removed when this is dropped.
@@ -55,7 +56,7 @@ pub struct Shares {
     name: String,
     file: File,
     /// The growth in the file, bytes.
-    growth: u64,
+    growth: Bytes,
     /// For each file seen so far, whether its build started this one or was started by it.
     related: RefCell<BTreeMap<String, bool>>,
     lock: GrantLock,
@@ -68,7 +69,7 @@ enum GrantLock {
     Locked,
     /// Another build holds it; microseconds.
     Waiting {
-        since_us: u64,
+        since_us: Micros,
     },
     /// Another build has held it for too long, for example because it was stopped. This build
     /// grants without it.
@@ -76,24 +77,25 @@ enum GrantLock {
 }
 
 /// The lock is normally held for a few milliseconds. After this time, microseconds, it is ignored.
-const LOCK_TIMEOUT_US: u64 = 500_000;
+const LOCK_TIMEOUT_US: Micros = Micros::from_millis(500);
 
 /// The most files that are read, so that a full directory costs a bounded time.
 const MOST: usize = 1024;
 
 /// The line has a fixed length, and one write replaces it, so that no reader gets half of it.
-fn line(growth: u64) -> String {
-    format!("tender 1 growth {growth:020}\n")
+fn line(growth: Bytes) -> String {
+    format!("tender 1 growth {:020}\n", growth.0)
 }
 
 /// `None` for the format of another version.
-fn parse(text: &[u8]) -> Option<u64> {
+fn parse(text: &[u8]) -> Option<Bytes> {
     std::str::from_utf8(text)
         .ok()?
         .strip_prefix("tender 1 growth ")?
         .strip_suffix('\n')?
         .parse()
         .ok()
+        .map(Bytes)
 }
 
 impl Shares {
@@ -158,14 +160,14 @@ impl Shares {
             if file.metadata().map_err(failed)?.nlink() == 0 {
                 continue;
             }
-            file.write_all_at(line(0).as_bytes(), 0).map_err(failed)?;
+            file.write_all_at(line(Bytes::ZERO).as_bytes(), 0).map_err(failed)?;
             let listing = File::open(&directory).map_err(failed)?;
             return Ok(Shares {
                 directory,
                 listing,
                 name,
                 file,
-                growth: 0,
+                growth: Bytes::ZERO,
                 related: RefCell::default(),
                 lock: GrantLock::Unlocked,
             });
@@ -174,7 +176,7 @@ impl Shares {
 
     /// Tries to take the lock on granting, without blocking. Returns whether this build may grant;
     /// if not, it has to try again soon. `now_us` is a time of the monotonic clock.
-    pub fn try_lock(&mut self, now_us: u64) -> bool {
+    pub fn try_lock(&mut self, now_us: Micros) -> bool {
         self.lock =
             match (flock(&self.listing, FlockOperation::NonBlockingLockExclusive), self.lock) {
                 (Ok(()), _) => GrantLock::Locked,
@@ -203,7 +205,7 @@ impl Shares {
     ///
     /// # Errors
     /// The file cannot be written. Other builds read the previous value.
-    pub fn publish(&mut self, growth: u64) -> io::Result<()> {
+    pub fn publish(&mut self, growth: Bytes) -> io::Result<()> {
         if growth != self.growth {
             self.file.write_all_at(line(growth).as_bytes(), 0)?;
             self.growth = growth;
@@ -235,9 +237,9 @@ impl Shares {
                 Err(Errno::WOULDBLOCK) if self.is_related(&name) => {}
                 Err(Errno::WOULDBLOCK) => {
                     let mut text = [0; 64];
-                    let read = file.read_at(&mut text, 0).unwrap_or(0);
+                    let read = file.read_at(&mut text, 0).unwrap_or_default();
                     others.builds += 1;
-                    let growth = parse(&text[..read]).unwrap_or(0);
+                    let growth = parse(&text[..read]).unwrap_or_default();
                     others.growth = others.growth.saturating_add(growth);
                 }
                 Err(_) => {}
@@ -351,13 +353,13 @@ mod tests {
     fn shares_read_the_growth_of_other_builds() {
         let (_dir, runtime) = runtime();
         let (mut a, mut b, c) = (join(&runtime), join(&runtime), join(&runtime));
-        assert_eq!(a.others().unwrap(), OtherBuilds { builds: 2, growth: 0 });
-        a.publish(100).unwrap();
-        b.publish(u64::MAX).unwrap();
-        b.publish(20).unwrap();
-        assert_eq!(a.others().unwrap(), OtherBuilds { builds: 2, growth: 20 });
-        assert_eq!(b.others().unwrap(), OtherBuilds { builds: 2, growth: 100 });
-        assert_eq!(c.others().unwrap(), OtherBuilds { builds: 2, growth: 120 });
+        assert_eq!(a.others().unwrap(), OtherBuilds { builds: 2, growth: Bytes(0) });
+        a.publish(Bytes(100)).unwrap();
+        b.publish(Bytes(u64::MAX)).unwrap();
+        b.publish(Bytes(20)).unwrap();
+        assert_eq!(a.others().unwrap(), OtherBuilds { builds: 2, growth: Bytes(20) });
+        assert_eq!(b.others().unwrap(), OtherBuilds { builds: 2, growth: Bytes(100) });
+        assert_eq!(c.others().unwrap(), OtherBuilds { builds: 2, growth: Bytes(120) });
         drop((b, c));
         assert_eq!(a.others().unwrap(), OtherBuilds::default());
     }
@@ -366,34 +368,34 @@ mod tests {
     fn shares_grant_lock_is_held_by_one_build() {
         let (_dir, runtime) = runtime();
         let (mut a, mut b) = (join(&runtime), join(&runtime));
-        assert!(a.try_lock(0));
-        assert!(a.try_lock(1), "it holds the lock already");
-        assert!(!b.try_lock(2));
+        assert!(a.try_lock(Micros(0)));
+        assert!(a.try_lock(Micros(1)), "it holds the lock already");
+        assert!(!b.try_lock(Micros(2)));
         b.unlock();
-        assert!(!b.try_lock(3), "b does not hold the lock");
+        assert!(!b.try_lock(Micros(3)), "b does not hold the lock");
         a.unlock();
-        assert!(b.try_lock(4));
+        assert!(b.try_lock(Micros(4)));
         // The kernel releases the lock of a process that ends.
-        assert!(!a.try_lock(5));
+        assert!(!a.try_lock(Micros(5)));
         drop(b);
-        assert!(a.try_lock(6));
+        assert!(a.try_lock(Micros(6)));
     }
 
     #[test]
     fn shares_ignore_a_lock_that_is_held_too_long() {
         let (_dir, runtime) = runtime();
         let (mut stopped, mut b) = (join(&runtime), join(&runtime));
-        assert!(stopped.try_lock(0));
-        assert!(!b.try_lock(1000));
-        assert!(!b.try_lock(1000 + LOCK_TIMEOUT_US - 1));
-        assert!(b.try_lock(1000 + LOCK_TIMEOUT_US));
+        assert!(stopped.try_lock(Micros(0)));
+        assert!(!b.try_lock(Micros(1000)));
+        assert!(!b.try_lock(Micros(1000) + LOCK_TIMEOUT_US - Micros(1)));
+        assert!(b.try_lock(Micros(1000) + LOCK_TIMEOUT_US));
         b.unlock();
-        assert!(b.try_lock(1001 + LOCK_TIMEOUT_US), "it does not wait again");
+        assert!(b.try_lock(Micros(1001) + LOCK_TIMEOUT_US), "it does not wait again");
         stopped.unlock();
-        assert!(b.try_lock(1002 + LOCK_TIMEOUT_US));
+        assert!(b.try_lock(Micros(1002) + LOCK_TIMEOUT_US));
         b.unlock();
-        assert!(stopped.try_lock(0));
-        assert!(!b.try_lock(1003 + LOCK_TIMEOUT_US), "the lock is respected again");
+        assert!(stopped.try_lock(Micros(0)));
+        assert!(!b.try_lock(Micros(1003) + LOCK_TIMEOUT_US), "the lock is respected again");
     }
 
     #[test]
@@ -402,7 +404,7 @@ mod tests {
         let ours = join(&runtime);
         let lock = |name: String| {
             let path = runtime.join("tender-memory").join(name);
-            std::fs::write(&path, line(7)).unwrap();
+            std::fs::write(&path, line(Bytes(7))).unwrap();
             let file = File::open(path).unwrap();
             flock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
             file
@@ -413,7 +415,7 @@ mod tests {
         assert_eq!(ours.others().unwrap(), OtherBuilds::default());
         // No process has this number.
         let _other = lock(format!("{}-0", u32::MAX));
-        assert_eq!(ours.others().unwrap(), OtherBuilds { builds: 1, growth: 7 });
+        assert_eq!(ours.others().unwrap(), OtherBuilds { builds: 1, growth: Bytes(7) });
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -434,7 +436,7 @@ mod tests {
         let (_dir, runtime) = runtime();
         let ours = join(&runtime);
         let left = runtime.join("tender-memory/1-0");
-        std::fs::write(&left, line(1 << 40)).unwrap();
+        std::fs::write(&left, line(Bytes(1 << 40))).unwrap();
         assert_eq!(ours.others().unwrap(), OtherBuilds::default());
         assert!(!left.exists());
         // Also if it is not a regular file.
@@ -455,7 +457,7 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             let other = File::open(&path).unwrap();
             flock(&other, FlockOperation::NonBlockingLockExclusive).unwrap();
-            assert_eq!(ours.others().unwrap(), OtherBuilds { builds: 1, growth: 0 });
+            assert_eq!(ours.others().unwrap(), OtherBuilds { builds: 1, growth: Bytes(0) });
         };
         check(b"");
         check(b"tender 2 all\n");
@@ -511,7 +513,7 @@ mod tests {
                 scope.spawn(|| {
                     for round in 0..200 {
                         let mut shares = join(&runtime);
-                        shares.publish(round).unwrap();
+                        shares.publish(Bytes(round)).unwrap();
                         assert!(
                             shares.others().unwrap().builds >= 1,
                             "the build that stays is counted"

@@ -4,6 +4,7 @@
 use crate::memory::readings::Totals;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use tender_units::{Bytes, Micros};
 
 /// What ended a process because memory was short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -21,20 +22,20 @@ pub enum Killer {
 pub struct MemorySummary {
     /// The most that all its processes were measured to use together, bytes. Measured from time to
     /// time, so shorter peaks are missed, except those of single items.
-    pub peak: u64,
+    pub peak: Bytes,
     /// The limit of the sum of all leases, bytes; the last value if it changed. `None`: no limit.
-    pub budget: Option<u64>,
+    pub budget: Option<Bytes>,
     /// Leases that were not granted at once, and the sum of the times until they were,
     /// microseconds.
     pub waits: u32,
-    pub waited_us: u64,
+    pub waited_us: Micros,
     /// How long a slot was free and an item was ready, but no memory, microseconds.
-    pub short_us: u64,
+    pub short_us: Micros,
     /// How long some process of an external command was stopped for memory, microseconds.
-    pub stopped_us: u64,
+    pub stopped_us: Micros,
     /// How long at least one task stalled for memory, as the kernel counts it, microseconds. `None`
     /// if the kernel does not report it.
-    pub stalled_us: Option<u64>,
+    pub stalled_us: Option<Micros>,
     /// Processes that were killed, by cause.
     pub killed_by_tender: u32,
     pub killed_by_kernel: u32,
@@ -54,13 +55,13 @@ impl MemorySummary {
 /// How long a condition held, microseconds.
 #[derive(Clone, Copy, Debug, Default)]
 struct Lasting {
-    since_us: Option<u64>,
+    since_us: Option<Micros>,
     /// Of earlier times.
-    sum_us: u64,
+    sum_us: Micros,
 }
 
 impl Lasting {
-    fn set(&mut self, is_on: bool, now_us: u64) {
+    fn set(&mut self, is_on: bool, now_us: Micros) {
         if is_on == self.since_us.is_some() {
             return;
         }
@@ -68,8 +69,8 @@ impl Lasting {
         self.since_us = is_on.then_some(now_us);
     }
 
-    fn until(&self, now_us: u64) -> u64 {
-        self.sum_us + self.since_us.map_or(0, |since_us| now_us.saturating_sub(since_us))
+    fn until(&self, now_us: Micros) -> Micros {
+        self.sum_us + self.since_us.map_or(Micros::ZERO, |since_us| now_us.saturating_sub(since_us))
     }
 }
 
@@ -78,7 +79,7 @@ impl Lasting {
 pub struct Tally {
     sum: MemorySummary,
     /// Items that wait for a lease, and since when, microseconds.
-    waiting: BTreeMap<u32, u64>,
+    waiting: BTreeMap<u32, Micros>,
     short: Lasting,
     stopped: Lasting,
     /// The kernel's count at the first reading.
@@ -99,7 +100,7 @@ impl Tally {
     }
 
     /// The item was denied a lease. Returns whether it begins to wait by that.
-    pub fn waits(&mut self, item: u32, now_us: u64) -> bool {
+    pub fn waits(&mut self, item: u32, now_us: Micros) -> bool {
         let is_new = !self.is_waiting(item);
         if is_new {
             self.waiting.insert(item, now_us);
@@ -109,25 +110,26 @@ impl Tally {
     }
 
     /// The lease was granted, or is not requested any more. Returns whether the item waited for it.
-    pub fn waits_no_more(&mut self, item: u32, now_us: u64) -> bool {
+    pub fn waits_no_more(&mut self, item: u32, now_us: Micros) -> bool {
         let since_us = self.waiting.remove(&item);
-        self.sum.waited_us += since_us.map_or(0, |since_us| now_us.saturating_sub(since_us));
+        self.sum.waited_us +=
+            since_us.map_or(Micros::ZERO, |since_us| now_us.saturating_sub(since_us));
         since_us.is_some()
     }
 
     /// Sets whether a slot is unused because memory is short.
-    pub fn short(&mut self, is_short: bool, now_us: u64) {
+    pub fn short(&mut self, is_short: bool, now_us: Micros) {
         self.short.set(is_short, now_us);
     }
 
     /// Sets whether some process of an external command is stopped for memory.
-    pub fn stopped(&mut self, is_any: bool, now_us: u64) {
+    pub fn stopped(&mut self, is_any: bool, now_us: Micros) {
         self.stopped.set(is_any, now_us);
     }
 
     /// Adds a reading: what all processes use, bytes, the budget, bytes, and the kernel's count of
     /// stalls.
-    pub fn read(&mut self, used: u64, budget: Option<u64>, stalls: Option<Totals>) {
+    pub fn read(&mut self, used: Bytes, budget: Option<Bytes>, stalls: Option<Totals>) {
         self.used(used);
         self.sum.budget = budget;
         if let Some(stalls) = stalls {
@@ -137,7 +139,7 @@ impl Tally {
     }
 
     /// This many bytes were in use at some moment.
-    pub fn used(&mut self, bytes: u64) {
+    pub fn used(&mut self, bytes: Bytes) {
         self.sum.peak = self.sum.peak.max(bytes);
     }
 
@@ -157,10 +159,10 @@ impl Tally {
     }
 
     /// The figures up to now. Waits that have not ended count until now.
-    pub fn summary(&self, now_us: u64) -> MemorySummary {
+    pub fn summary(&self, now_us: Micros) -> MemorySummary {
         let mut sum = self.sum;
-        let until_now = |since_us: u64| now_us.saturating_sub(since_us);
-        sum.waited_us += self.waiting.values().copied().map(until_now).sum::<u64>();
+        let until_now = |since_us: Micros| now_us.saturating_sub(since_us);
+        sum.waited_us += self.waiting.values().copied().map(until_now).sum::<Micros>();
         sum.short_us = self.short.until(now_us);
         sum.stopped_us = self.stopped.until(now_us);
         sum
@@ -174,18 +176,18 @@ mod tests {
     #[test]
     fn tally_counts_a_wait_from_the_first_denial_to_the_grant() {
         let mut tally = Tally::default();
-        assert!(tally.waits(1, 100));
-        assert!(!tally.waits(1, 150), "it is known to wait");
-        assert!(tally.waits(2, 200));
-        assert!(tally.waits_no_more(1, 300));
-        assert!(!tally.waits_no_more(1, 400), "it does not wait any more");
-        assert!(tally.waits(1, 500), "once more, for another piece");
-        let check = |now_us: u64, expect: (u32, u64)| {
+        assert!(tally.waits(1, Micros(100)));
+        assert!(!tally.waits(1, Micros(150)), "it is known to wait");
+        assert!(tally.waits(2, Micros(200)));
+        assert!(tally.waits_no_more(1, Micros(300)));
+        assert!(!tally.waits_no_more(1, Micros(400)), "it does not wait any more");
+        assert!(tally.waits(1, Micros(500)), "once more, for another piece");
+        let check = |now_us: Micros, expect: (u32, u64)| {
             let sum = tally.summary(now_us);
-            assert_eq!((sum.waits, sum.waited_us), expect);
+            assert_eq!((sum.waits, sum.waited_us.0), expect);
         };
-        check(500, (3, 200 + 300));
-        check(600, (3, 200 + 400 + 100));
+        check(Micros(500), (3, 200 + 300));
+        check(Micros(600), (3, 200 + 400 + 100));
     }
 
     #[test]
@@ -194,23 +196,26 @@ mod tests {
         for (now_us, is_short) in
             [(10, false), (20, true), (30, true), (50, false), (60, false), (70, true)]
         {
-            tally.short(is_short, now_us);
+            tally.short(is_short, Micros(now_us));
         }
-        tally.stopped(true, 90);
-        let sum = tally.summary(100);
-        assert_eq!((sum.short_us, sum.stopped_us), (30 + 30, 10));
+        tally.stopped(true, Micros(90));
+        let sum = tally.summary(Micros(100));
+        assert_eq!((sum.short_us, sum.stopped_us), (Micros(30 + 30), Micros(10)));
     }
 
     #[test]
     fn tally_takes_peak_and_stalls_from_readings() {
         let mut tally = Tally::default();
-        assert_eq!(tally.summary(0).stalled_us, None);
-        let totals = |some_us| Some(Totals { some_us, full_us: 0 });
-        tally.read(10, Some(100), totals(5000));
-        tally.read(40, Some(90), totals(5700));
-        tally.read(20, Some(90), None);
-        let sum = tally.summary(0);
-        assert_eq!((sum.peak, sum.budget, sum.stalled_us), (40, Some(90), Some(700)));
+        assert_eq!(tally.summary(Micros(0)).stalled_us, None);
+        let totals = |some_us| Some(Totals { some_us, full_us: Micros(0) });
+        tally.read(Bytes(10), Some(Bytes(100)), totals(Micros(5000)));
+        tally.read(Bytes(40), Some(Bytes(90)), totals(Micros(5700)));
+        tally.read(Bytes(20), Some(Bytes(90)), None);
+        let sum = tally.summary(Micros(0));
+        assert_eq!(
+            (sum.peak, sum.budget, sum.stalled_us),
+            (Bytes(40), Some(Bytes(90)), Some(Micros(700)))
+        );
     }
 
     #[test]
@@ -222,7 +227,7 @@ mod tests {
         for item in [1, 1, 3, 7] {
             tally.retried(item);
         }
-        let sum = tally.summary(0);
+        let sum = tally.summary(Micros(0));
         assert_eq!(
             (sum.killed_by_tender, sum.killed_by_kernel, sum.failed_allocations, sum.retries),
             (1, 1, 1, 2)
@@ -231,7 +236,7 @@ mod tests {
 
     #[test]
     fn tally_summary_has_its_documented_json() {
-        let sum = MemorySummary { peak: 1, waits: 2, ..MemorySummary::default() };
+        let sum = MemorySummary { peak: Bytes(1), waits: 2, ..MemorySummary::default() };
         let json = serde_json::to_value(sum).unwrap();
         assert_eq!(
             (&json["peak"], &json["waits"], &json["budget"]),

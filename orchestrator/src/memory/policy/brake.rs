@@ -27,6 +27,7 @@
 
 use crate::sys::family::{Identity, Member};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use tender_units::{Bytes, Micros};
 
 /// What to do with the processes now.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -41,7 +42,7 @@ pub struct Orders {
 
 /// The expected size of a job, bytes, while few of its kind have ended: that of a C++ file of
 /// middle size.
-const UNKNOWN: u64 = 192 << 20;
+const UNKNOWN: Bytes = Bytes(192 << 20);
 
 /// Fewer ended jobs than this do not count: the first ones are often small probes of the compiler.
 const FEW: usize = 4;
@@ -50,10 +51,10 @@ const FEW: usize = 4;
 const REMEMBERED: usize = 16;
 
 /// After this time without progress, microseconds, a stopped job is continued.
-const STANDSTILL_US: u64 = 1_000_000;
+const STANDSTILL_US: Micros = Micros::from_secs(1);
 
 /// The shortest time that a job stays stopped, microseconds, because free memory fluctuates.
-const PAUSE_US: u64 = 100_000;
+const PAUSE_US: Micros = Micros::from_millis(100);
 
 /// Programs that are spawners even with a single child, and never jobs: without children they read
 /// their files, or they are the watchdog of a `tender` below this one.
@@ -67,22 +68,22 @@ pub struct Brake {
     /// The jobs of the last step.
     jobs: BTreeMap<Identity, KnownJob>,
     /// Peaks of jobs that have ended, by the program that used the most; bytes.
-    ended: BTreeMap<String, VecDeque<u64>>,
+    ended: BTreeMap<String, VecDeque<Bytes>>,
     progress: CpuProgress,
     /// The expected growth of running jobs at the last step, bytes.
-    growth: u64,
+    growth: Bytes,
     /// What stopped jobs used at the last step, bytes.
-    stopped_bytes: u64,
+    stopped_bytes: Bytes,
 }
 
 /// What is known of a job from earlier steps.
 #[derive(Debug, Default)]
 struct KnownJob {
     name: String,
-    peak: u64,
+    peak: Bytes,
     /// Its processes that we stopped, and when we stopped the first of them.
     stopped: BTreeSet<Identity>,
-    stopped_us: u64,
+    stopped_us: Micros,
     /// It was continued because nothing else made progress.
     forced: bool,
 }
@@ -90,14 +91,14 @@ struct KnownJob {
 #[derive(Debug, Default)]
 struct CpuProgress {
     used: u64,
-    since_us: u64,
+    since_us: Micros,
 }
 
 /// A job in this step.
 struct Job<'a> {
     root: &'a Member,
     members: Vec<&'a Member>,
-    bytes: u64,
+    bytes: Bytes,
 }
 
 impl Brake {
@@ -107,22 +108,22 @@ impl Brake {
         &mut self,
         members: &[Member],
         roots: &[u32],
-        free: Option<u64>,
-        now_us: u64,
+        free: Option<Bytes>,
+        now_us: Micros,
     ) -> Orders {
         let tree = Tree::new(members);
         self.note_spawners(&tree, roots);
         let jobs = self.jobs_of(&tree, roots);
         self.note_jobs(&jobs);
         let mut orders = Orders::default();
-        self.stopped_bytes = 0;
+        self.stopped_bytes = Bytes::ZERO;
         let Some(free) = free else {
             orders.resume = self.release();
             return orders;
         };
         let is_stalled = self.is_stalled(members, now_us);
         let mut unclaimed = free;
-        self.growth = 0;
+        self.growth = Bytes::ZERO;
         let mut any_stopped = false;
         let mut has_continued = false;
         for (at, job) in jobs.iter().enumerate() {
@@ -165,7 +166,7 @@ impl Brake {
         orders.more = Some(if any_stopped {
             0
         } else {
-            (unclaimed / one_more).try_into().unwrap_or(u32::MAX)
+            (unclaimed.0 / one_more.0).try_into().unwrap_or(u32::MAX)
         });
         orders
     }
@@ -176,12 +177,12 @@ impl Brake {
     }
 
     /// The expected growth of running jobs at the last step, bytes.
-    pub fn growth_of_all(&self) -> u64 {
+    pub fn growth_of_all(&self) -> Bytes {
         self.growth
     }
 
     /// What stopped jobs used at the last step, bytes.
-    pub fn stopped_bytes(&self) -> u64 {
+    pub fn stopped_bytes(&self) -> Bytes {
         self.stopped_bytes
     }
 
@@ -263,28 +264,29 @@ impl Brake {
     }
 
     /// What a job is expected to use in addition, bytes.
-    fn growth(&self, job: &Job<'_>) -> u64 {
+    fn growth(&self, job: &Job<'_>) -> Bytes {
         let name = self.jobs.get(&job.root.identity()).map_or("", |seen| &seen.name);
         // A job that is as large as expected may still grow.
         self.expected(name).saturating_sub(job.bytes).max(job.bytes / 8)
     }
 
-    fn expected(&self, name: &str) -> u64 {
+    fn expected(&self, name: &str) -> Bytes {
         let ended = self.ended.get(name);
-        let at_least = if ended.is_some_and(|peaks| peaks.len() >= FEW) { 0 } else { UNKNOWN };
+        let at_least =
+            if ended.is_some_and(|peaks| peaks.len() >= FEW) { Bytes::ZERO } else { UNKNOWN };
         let running = self.jobs.values().filter(|job| job.name == name).map(|job| job.peak);
-        running.chain(ended.into_iter().flatten().copied()).fold(at_least, u64::max)
+        running.chain(ended.into_iter().flatten().copied()).fold(at_least, Bytes::max)
     }
 
     /// The expected size of the next job, bytes: that of the largest kind, since its kind is
     /// unknown.
-    fn one_more(&self) -> u64 {
+    fn one_more(&self) -> Bytes {
         let names: BTreeSet<&String> =
             self.ended.keys().chain(self.jobs.values().map(|job| &job.name)).collect();
-        names.into_iter().map(|name| self.expected(name)).max().unwrap_or(UNKNOWN).max(1)
+        names.into_iter().map(|name| self.expected(name)).max().unwrap_or(UNKNOWN).max(Bytes(1))
     }
 
-    fn is_stalled(&mut self, members: &[Member], now_us: u64) -> bool {
+    fn is_stalled(&mut self, members: &[Member], now_us: Micros) -> bool {
         // The time of a process that ends is missing from the sum, so any change is progress.
         let used = members.iter().map(|member| member.used).sum();
         if used != self.progress.used || self.stopped() == 0 {

@@ -17,14 +17,15 @@
 //! absence of stalls proves nothing, since without swap there are few.
 
 use std::time::Duration;
+use tender_units::{Bytes, Micros};
 
 /// A measurement.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measure {
     /// Bytes that can be used before the kernel reclaims or kills.
-    pub available: u64,
+    pub available: Bytes,
     /// How much of that is to stay free, bytes.
-    pub reserve: u64,
+    pub reserve: Bytes,
     /// The share of the window [`SHORT_STALL_WINDOW`] in which all tasks stalled for memory, 0 to 1.
     /// `None` if the kernel does not report it.
     pub stalled: Option<f64>,
@@ -51,21 +52,21 @@ pub const LONG_STALL_WINDOW: Duration = Duration::from_secs(10);
 const MUCH_STALLED: f64 = 0.10;
 const LITTLE_STALLED: f64 = 0.05;
 
-const BETWEEN_PURGES_US: u64 = 1_000_000;
-const BETWEEN_KILLS_US: u64 = 500_000;
+const BETWEEN_PURGES_US: Micros = Micros::from_secs(1);
+const BETWEEN_KILLS_US: Micros = Micros::from_millis(500);
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Defence {
-    purged_us: Option<u64>,
-    killed_us: Option<u64>,
+    purged_us: Option<Micros>,
+    killed_us: Option<Micros>,
     is_held: bool,
 }
 
 impl Defence {
-    pub fn step(&mut self, measure: Measure, now_us: u64) -> Steps {
+    pub fn step(&mut self, measure: Measure, now_us: Micros) -> Steps {
         let Measure { available, reserve, stalled, stalled_long } = measure;
-        let is_over = |since: Option<u64>, pause_us: u64| {
-            since.is_none_or(|at_us| now_us >= at_us + pause_us)
+        let is_over = |since_us: Option<Micros>, pause_us: Micros| {
+            since_us.is_none_or(|at_us| now_us >= at_us + pause_us)
         };
         let purge =
             available < reserve.saturating_mul(2) && is_over(self.purged_us, BETWEEN_PURGES_US);
@@ -93,13 +94,18 @@ mod tests {
     const NOTHING: Steps = Steps { purge: false, kill: false, hold: false };
 
     fn with(available: u64) -> Measure {
-        Measure { available, reserve: RESERVE, stalled: None, stalled_long: None }
+        Measure {
+            available: Bytes(available),
+            reserve: Bytes(RESERVE),
+            stalled: None,
+            stalled_long: None,
+        }
     }
 
     #[test]
     fn defence_steps_depend_on_what_is_available() {
         let check = |available: u64, expect: Steps| {
-            assert_eq!(Defence::default().step(with(available), 0), expect, "{available}");
+            assert_eq!(Defence::default().step(with(available), Micros(0)), expect, "{available}");
         };
         check(1000, NOTHING);
         check(120, NOTHING);
@@ -115,7 +121,7 @@ mod tests {
         let mut done = (0, 0);
         // Ten seconds with almost nothing available, a step each 20 ms.
         for now_us in (0..10_000_000).step_by(20_000) {
-            let steps = defence.step(with(5), now_us);
+            let steps = defence.step(with(5), Micros(now_us));
             done = (done.0 + u32::from(steps.purge), done.1 + u32::from(steps.kill));
         }
         assert_eq!(done, (10, 20));
@@ -129,12 +135,14 @@ mod tests {
         let (mut full_us, mut is_held, mut changes) = (0, false, Vec::new());
         for tick in 0..seconds * 10 {
             full_us += percent(tick / 10) * 1000;
-            stall
-                .add(Duration::from_millis(tick * 100), Some(Totals { some_us: full_us, full_us }));
+            stall.add(
+                Duration::from_millis(tick * 100),
+                Some(Totals { some_us: Micros(full_us), full_us: Micros(full_us) }),
+            );
             let (stalled, stalled_long) =
                 (stall.full(SHORT_STALL_WINDOW), stall.full(LONG_STALL_WINDOW));
-            let steps =
-                defence.step(Measure { stalled, stalled_long, ..with(1000) }, tick * 100_000);
+            let steps = defence
+                .step(Measure { stalled, stalled_long, ..with(1000) }, Micros(tick * 100_000));
             if std::mem::replace(&mut is_held, steps.hold) != steps.hold {
                 changes.push(tick / 10);
             }
@@ -163,12 +171,15 @@ mod tests {
         let (mut full_us, mut is_held, mut begins) = (0, false, 0);
         for tick in 0..1200u64 {
             full_us += if is_held { 0 } else { 50_000 };
-            stall
-                .add(Duration::from_millis(tick * 100), Some(Totals { some_us: full_us, full_us }));
+            stall.add(
+                Duration::from_millis(tick * 100),
+                Some(Totals { some_us: Micros(full_us), full_us: Micros(full_us) }),
+            );
             let (stalled, stalled_long) =
                 (stall.full(SHORT_STALL_WINDOW), stall.full(LONG_STALL_WINDOW));
-            let now =
-                defence.step(Measure { stalled, stalled_long, ..with(1000) }, tick * 100_000).hold;
+            let now = defence
+                .step(Measure { stalled, stalled_long, ..with(1000) }, Micros(tick * 100_000))
+                .hold;
             begins += u32::from(now && !is_held);
             is_held = now;
         }
@@ -178,6 +189,6 @@ mod tests {
     #[test]
     fn defence_does_not_hold_without_pressure_readings() {
         let mut defence = Defence { is_held: true, ..Defence::default() };
-        assert_eq!(defence.step(with(1000), 0), NOTHING);
+        assert_eq!(defence.step(with(1000), Micros(0)), NOTHING);
     }
 }

@@ -4,9 +4,11 @@
 //! attributed to at most one process of ours that died by SIGKILL, and only for a short time: the
 //! cgroup may contain processes that are not ours.
 
+use tender_units::Micros;
+
 /// We notice at once when a process of ours ends. So a kill that could not be attributed for this
 /// time, microseconds, was of another process.
-pub const NEWS_US: u64 = 1_000_000;
+pub const NEWS_US: Micros = Micros::from_secs(1);
 
 /// Kills that the kernel has counted, and how many of them are attributed.
 #[derive(Debug, Default)]
@@ -18,7 +20,7 @@ pub struct Evidence {
     /// How many of them are attributed or too old.
     known: u64,
     /// When the last kills were counted, microseconds.
-    since_us: u64,
+    since_us: Micros,
 }
 
 impl Evidence {
@@ -28,7 +30,7 @@ impl Evidence {
     }
 
     /// Adds the value that the counters have now.
-    pub fn count(&mut self, reading: Option<u64>, now_us: u64) {
+    pub fn count(&mut self, reading: Option<u64>, now_us: Micros) {
         if self.counted > self.known && now_us >= self.since_us + NEWS_US {
             self.known = self.counted;
         }
@@ -53,8 +55,8 @@ mod tests {
     use super::*;
 
     enum Seen {
-        /// The counters had this value at this time, microseconds.
-        Counted(u64, u64),
+        /// The counters had this value at this time.
+        Counted(u64, Micros),
         Unreadable,
         /// A process of ours died. Whether a kill is expected to be attributed to it.
         Died(bool),
@@ -67,60 +69,82 @@ mod tests {
             let mut evidence = Evidence::new(Some(before));
             for (position, seen) in seen.iter().enumerate() {
                 match *seen {
-                    Unreadable => evidence.count(None, 0),
+                    Unreadable => evidence.count(None, Micros(0)),
                     Counted(counted, now_us) => evidence.count(Some(counted), now_us),
                     Died(expect) => assert_eq!(evidence.take(), expect, "{what}: at {position}"),
                 }
             }
         };
-        check("nothing was counted", 0, &[Died(false), Counted(0, 0), Died(false)]);
-        check("before the build", 7, &[Died(false), Counted(7, 0), Died(false)]);
+        check("nothing was counted", 0, &[Died(false), Counted(0, Micros(0)), Died(false)]);
+        check("before the build", 7, &[Died(false), Counted(7, Micros(0)), Died(false)]);
         check(
             "one kill",
             7,
-            &[Counted(8, 0), Died(true), Died(false), Counted(8, 10), Died(false)],
+            &[Counted(8, Micros(0)), Died(true), Died(false), Counted(8, Micros(10)), Died(false)],
         );
-        check("two kills", 7, &[Counted(9, 0), Died(true), Died(true), Died(false)]);
+        check("two kills", 7, &[Counted(9, Micros(0)), Died(true), Died(true), Died(false)]);
         check(
             "one after the other",
             0,
-            &[Counted(1, 0), Died(true), Counted(2, 10), Died(true), Died(false)],
+            &[Counted(1, Micros(0)), Died(true), Counted(2, Micros(10)), Died(true), Died(false)],
         );
-        check("still recent", 0, &[Counted(1, 5), Counted(1, NEWS_US + 4), Died(true)]);
-        check("old", 0, &[Counted(1, 5), Counted(1, NEWS_US + 5), Died(false)]);
-        check("one is old", 0, &[Counted(1, 5), Counted(2, NEWS_US + 5), Died(true), Died(false)]);
+        check(
+            "still recent",
+            0,
+            &[Counted(1, Micros(5)), Counted(1, NEWS_US + Micros(4)), Died(true)],
+        );
+        check("old", 0, &[Counted(1, Micros(5)), Counted(1, NEWS_US + Micros(5)), Died(false)]);
+        check(
+            "one is old",
+            0,
+            &[Counted(1, Micros(5)), Counted(2, NEWS_US + Micros(5)), Died(true), Died(false)],
+        );
         check(
             "none is old yet",
             0,
-            &[Counted(1, 5), Counted(2, NEWS_US + 4), Died(true), Died(true), Died(false)],
+            &[
+                Counted(1, Micros(5)),
+                Counted(2, NEWS_US + Micros(4)),
+                Died(true),
+                Died(true),
+                Died(false),
+            ],
         );
         check(
             "an attributed kill is not old",
             0,
-            &[Counted(1, 5), Died(true), Counted(2, NEWS_US + 5), Died(true)],
+            &[Counted(1, Micros(5)), Died(true), Counted(2, NEWS_US + Micros(5)), Died(true)],
         );
-        check("a group is gone", 7, &[Counted(3, 0), Died(false), Counted(3, 10), Died(false)]);
-        check("unreadable", 7, &[Unreadable, Died(false), Counted(7, 10), Died(false)]);
+        check(
+            "a group is gone",
+            7,
+            &[Counted(3, Micros(0)), Died(false), Counted(3, Micros(10)), Died(false)],
+        );
+        check("unreadable", 7, &[Unreadable, Died(false), Counted(7, Micros(10)), Died(false)]);
         check(
             "unreadable during a kill",
             7,
-            &[Unreadable, Counted(8, 10), Died(true), Died(false)],
+            &[Unreadable, Counted(8, Micros(10)), Died(true), Died(false)],
         );
         check(
             "and more were killed",
             7,
-            &[Counted(3, 0), Counted(5, 10), Died(true), Died(true), Died(false)],
+            &[Counted(3, Micros(0)), Counted(5, Micros(10)), Died(true), Died(true), Died(false)],
         );
-        check("gone with its kill", 7, &[Counted(8, 0), Counted(3, 10), Died(true), Died(false)]);
-        check("gone, and old", 7, &[Counted(8, 0), Counted(3, NEWS_US), Died(false)]);
+        check(
+            "gone with its kill",
+            7,
+            &[Counted(8, Micros(0)), Counted(3, Micros(10)), Died(true), Died(false)],
+        );
+        check("gone, and old", 7, &[Counted(8, Micros(0)), Counted(3, NEWS_US), Died(false)]);
     }
 
     #[test]
     fn evidence_ignores_kills_before_the_first_reading() {
         let mut evidence = Evidence::new(None);
-        evidence.count(Some(7), 0);
+        evidence.count(Some(7), Micros(0));
         assert!(!evidence.take());
-        evidence.count(Some(8), 0);
+        evidence.count(Some(8), Micros(0));
         assert!(evidence.take());
     }
 }

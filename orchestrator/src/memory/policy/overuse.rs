@@ -4,27 +4,29 @@
 //! Jobs that allocate quickly exceed the budget a little until the next measurement, and stay above
 //! it until one of them ends. That is reported only if it lasts.
 
+use tender_units::{Bytes, Micros};
+
 /// How long it may last without a warning if the jobs that run fit by themselves, microseconds.
-const LASTS_US: u64 = 1_000_000;
+const LASTS_US: Micros = Micros::from_secs(1);
 
 /// What a command and its descendants use, bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandUse {
-    pub all: u64,
+    pub all: Bytes,
     /// Used by those that are not stopped.
-    pub running: u64,
+    pub running: Bytes,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Overuse {
-    since_us: Option<u64>,
+    since_us: Option<Micros>,
     is_reported: bool,
 }
 
 impl Overuse {
     /// `seen` was measured after every process that can be stopped was stopped. Returns whether to
     /// warn now, which is once.
-    pub fn step(&mut self, seen: CommandUse, budget: u64, now_us: u64) -> bool {
+    pub fn step(&mut self, seen: CommandUse, budget: Bytes, now_us: Micros) -> bool {
         if seen.all <= budget {
             self.since_us = None;
             return false;
@@ -43,11 +45,12 @@ mod tests {
     /// warnings.
     fn warnings(looks: &[(u64, u64, u64)]) -> Vec<u64> {
         let mut overuse = Overuse::default();
-        let mut step =
-            |all, running, ms: u64| overuse.step(CommandUse { all, running }, 100, ms * 1000);
+        let mut step = |all, running, ms: u64| {
+            overuse.step(CommandUse { all, running }, Bytes(100), Micros(ms * 1000))
+        };
         looks
             .iter()
-            .filter(|(all, running, ms)| step(*all, *running, *ms))
+            .filter(|(all, running, ms)| step(Bytes(*all), Bytes(*running), *ms))
             .map(|(.., ms)| *ms)
             .collect()
     }

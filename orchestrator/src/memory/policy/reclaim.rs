@@ -10,22 +10,23 @@
 
 use crate::keys::ChildId;
 use std::collections::BTreeMap;
+use tender_units::{Bytes, Micros};
 
 /// The shortest and the longest pause between two purges of a worker, microseconds.
-const SHORTEST_US: u64 = 20_000;
-const LONGEST_US: u64 = 1_000_000;
+const SHORTEST_US: Micros = Micros::from_millis(20);
+const LONGEST_US: Micros = Micros::from_secs(1);
 
 /// A worker that keeps less is not purged, bytes.
-const LITTLE: u64 = 1 << 20;
+const LITTLE: Bytes = Bytes(1 << 20);
 
 /// The measurement of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeptMemory {
     pub process: ChildId,
     /// What it uses in total, bytes.
-    pub used: u64,
+    pub used: Bytes,
     /// What of that its allocator may keep, bytes.
-    pub kept: u64,
+    pub kept: Bytes,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -34,14 +35,14 @@ pub struct Reclaim(BTreeMap<ChildId, Asked>);
 #[derive(Clone, Copy, Debug)]
 struct Asked {
     before: KeptMemory,
-    at_us: u64,
-    pause_us: u64,
+    at_us: Micros,
+    pause_us: Micros,
     /// It was determined whether the purge had an effect.
     judged: bool,
 }
 
 impl Asked {
-    fn judge(&mut self, used: u64) {
+    fn judge(&mut self, used: Bytes) {
         if std::mem::replace(&mut self.judged, true) {
             return;
         }
@@ -54,16 +55,16 @@ impl Asked {
 impl Reclaim {
     /// `all` are the workers, measured since the last call. `is_needed`: an item waits that would
     /// fit after a purge. Returns the workers to purge now.
-    pub fn step(&mut self, all: &[KeptMemory], is_needed: bool, now_us: u64) -> Vec<ChildId> {
+    pub fn step(&mut self, all: &[KeptMemory], is_needed: bool, now_us: Micros) -> Vec<ChildId> {
         self.0.retain(|process, _| all.iter().any(|keeps| keeps.process == *process));
         let mut now = Vec::new();
         for keeps in all {
             let asked = self.0.get_mut(&keeps.process);
             let pause_us = asked.map_or(SHORTEST_US, |asked| {
                 asked.judge(keeps.used);
-                if now_us >= asked.at_us + asked.pause_us { asked.pause_us } else { u64::MAX }
+                if now_us >= asked.at_us + asked.pause_us { asked.pause_us } else { Micros::MAX }
             });
-            if is_needed && keeps.kept >= LITTLE && pause_us != u64::MAX {
+            if is_needed && keeps.kept >= LITTLE && pause_us != Micros::MAX {
                 let asked = Asked { before: *keeps, at_us: now_us, pause_us, judged: false };
                 self.0.insert(keeps.process, asked);
                 now.push(keeps.process);
@@ -83,7 +84,7 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn keeps(process: ChildId, used: u64, kept: u64) -> KeptMemory {
-        KeptMemory { process, used: used * MIB, kept: kept * MIB }
+        KeptMemory { process, used: Bytes(used * MIB), kept: Bytes(kept * MIB) }
     }
 
     /// A reading each 20 ms for a second. `gives` is how much of the 10 MiB that it keeps a process
@@ -93,11 +94,11 @@ mod tests {
         let mut reclaim = Reclaim::default();
         let mut asked = 0;
         for now_us in (0..1_000_000).step_by(40_000) {
-            let is_asked = !reclaim.step(&[keeps(P, 40, 10)], true, now_us).is_empty();
+            let is_asked = !reclaim.step(&[keeps(P, 40, 10)], true, Micros(now_us)).is_empty();
             asked += usize::from(is_asked);
             let given = if is_asked { gives(now_us) } else { 0 };
             assert_eq!(
-                reclaim.step(&[keeps(P, 40 - given, 10 - given)], false, now_us + 20_000),
+                reclaim.step(&[keeps(P, 40 - given, 10 - given)], false, Micros(now_us + 20_000)),
                 []
             );
         }
@@ -118,18 +119,18 @@ mod tests {
     #[test]
     fn reclaim_purges_only_if_needed_and_only_workers_that_keep_memory() {
         let mut reclaim = Reclaim::default();
-        assert_eq!(reclaim.step(&[keeps(P, 40, 10)], false, 0), []);
-        assert_eq!(reclaim.step(&[keeps(P, 40, 0), keeps(Q, 40, 1)], true, 20_000), [Q]);
-        assert_eq!(reclaim.step(&[keeps(P, 40, 30), keeps(Q, 40, 1)], true, 40_000), [P]);
+        assert_eq!(reclaim.step(&[keeps(P, 40, 10)], false, Micros(0)), []);
+        assert_eq!(reclaim.step(&[keeps(P, 40, 0), keeps(Q, 40, 1)], true, Micros(20_000)), [Q]);
+        assert_eq!(reclaim.step(&[keeps(P, 40, 30), keeps(Q, 40, 1)], true, Micros(40_000)), [P]);
         // P was purged without effect, and its pause is not over.
-        assert_eq!(reclaim.step(&[keeps(P, 40, 30), keeps(Q, 40, 1)], true, 60_000), [Q]);
+        assert_eq!(reclaim.step(&[keeps(P, 40, 30), keeps(Q, 40, 1)], true, Micros(60_000)), [Q]);
     }
 
     #[test]
     fn reclaim_forgets_processes_that_have_ended() {
         let mut reclaim = Reclaim::default();
-        assert_eq!(reclaim.step(&[keeps(P, 40, 10)], true, 0), [P]);
-        assert_eq!(reclaim.step(&[], true, 10_000), []);
-        assert_eq!(reclaim.step(&[keeps(P, 40, 10)], true, 15_000), [P]);
+        assert_eq!(reclaim.step(&[keeps(P, 40, 10)], true, Micros(0)), [P]);
+        assert_eq!(reclaim.step(&[], true, Micros(10_000)), []);
+        assert_eq!(reclaim.step(&[keeps(P, 40, 10)], true, Micros(15_000)), [P]);
     }
 }

@@ -8,9 +8,11 @@
 //! together show it: many pages are read again after they were dropped, and the workers spend
 //! almost no processor time on their own code.
 
+use tender_units::Micros;
+
 /// How long it has to last, microseconds. A hundred times as long as reading a compiler from a slow
 /// disk.
-const LASTS_US: u64 = 15_000_000;
+const LASTS_US: Micros = Micros::from_secs(15);
 
 /// Less than 1/50 of the time counts as no work.
 const LEAST_WORK: u64 = 50;
@@ -22,7 +24,7 @@ const MANY: u64 = 250;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WorkDone {
     /// Processor time that workers have spent on their own code, microseconds.
-    pub user_us: u64,
+    pub user_us: Micros,
     /// Pages that were read again because they had been dropped.
     pub refaults: u64,
     /// Items that have ended.
@@ -31,13 +33,13 @@ pub struct WorkDone {
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Thrash {
-    since: Option<(u64, WorkDone)>,
+    since: Option<(Micros, WorkDone)>,
 }
 
 impl Thrash {
     /// `work` is `None` if there is free memory, nothing runs, or the counters cannot be read.
     /// Returns whether to kill a process now; then the measurement starts again.
-    pub fn step(&mut self, work: Option<WorkDone>, now_us: u64) -> bool {
+    pub fn step(&mut self, work: Option<WorkDone>, now_us: Micros) -> bool {
         let Some(now) = work else {
             self.since = None;
             return false;
@@ -45,7 +47,7 @@ impl Thrash {
         let (since_us, then) = *self.since.get_or_insert((now_us, now));
         // The time of a worker that has ended is missing from the sum.
         let Some(user_us) =
-            now.user_us.checked_sub(then.user_us).filter(|_| now.ended == then.ended)
+            now.user_us.0.checked_sub(then.user_us.0).filter(|_| now.ended == then.ended)
         else {
             self.since = Some((now_us, now));
             return false;
@@ -56,7 +58,8 @@ impl Thrash {
         }
         self.since = Some((now_us, now));
         let refaults = now.refaults.saturating_sub(then.refaults);
-        user_us < lasted_us / LEAST_WORK && refaults >= lasted_us / 1_000_000 * MANY
+        Micros(user_us) < lasted_us / LEAST_WORK
+            && refaults >= lasted_us.duration().as_secs() * MANY
     }
 }
 
@@ -76,9 +79,9 @@ mod tests {
             let work = at(tick / 5).map(|(work, pages, ended)| {
                 user_us += work * SECOND / 5 / 100;
                 refaults += pages / 5;
-                WorkDone { user_us, refaults, ended }
+                WorkDone { user_us: Micros(user_us), refaults, ended }
             });
-            if thrash.step(work, tick * SECOND / 5) {
+            if thrash.step(work, Micros(tick * SECOND / 5)) {
                 times.push(tick / 5);
             }
         }
@@ -113,10 +116,10 @@ mod tests {
     fn thrash_measurement_restarts_when_a_worker_ends() {
         let mut thrash = Thrash::default();
         let progress = |user_us| Some(WorkDone { user_us, refaults: 0, ended: 0 });
-        assert!(!thrash.step(progress(900), 0));
-        assert!(!thrash.step(progress(10), LASTS_US));
-        let much = WorkDone { user_us: 10, refaults: 1_000_000, ended: 0 };
-        assert!(!thrash.step(Some(much), LASTS_US + 1));
-        assert!(thrash.step(Some(much), 2 * LASTS_US));
+        assert!(!thrash.step(progress(Micros(900)), Micros(0)));
+        assert!(!thrash.step(progress(Micros(10)), LASTS_US));
+        let much = WorkDone { user_us: Micros(10), refaults: 1_000_000, ended: 0 };
+        assert!(!thrash.step(Some(much), LASTS_US + Micros(1)));
+        assert!(thrash.step(Some(much), LASTS_US * 2));
     }
 }

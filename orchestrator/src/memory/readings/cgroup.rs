@@ -9,6 +9,7 @@ use super::note::{Note, Notes};
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use tender_units::Bytes;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CgroupVersion {
@@ -39,9 +40,9 @@ pub struct Limited {
     /// Its directory.
     pub path: Utf8PathBuf,
     /// The smaller of the limits at which the kernel throttles and at which it kills, bytes.
-    pub limit: u64,
+    pub limit: Bytes,
     /// What it uses, without `inactive_file`, which the kernel reclaims first; bytes.
-    pub used: u64,
+    pub used: Bytes,
 }
 
 impl Cgroups {
@@ -64,7 +65,7 @@ impl Cgroups {
     }
 
     /// Those with a limit below the machine's `total` bytes, from ours to the top.
-    pub fn limited(&self, files: &KernelFiles, total: u64, notes: &mut Notes) -> Vec<Limited> {
+    pub fn limited(&self, files: &KernelFiles, total: Bytes, notes: &mut Notes) -> Vec<Limited> {
         self.groups.iter().filter_map(|group| group.read(files, total, notes)).collect()
     }
 
@@ -100,7 +101,7 @@ impl Cgroups {
 }
 
 impl Cgroup {
-    fn read(&self, files: &KernelFiles, total: u64, notes: &mut Notes) -> Option<Limited> {
+    fn read(&self, files: &KernelFiles, total: Bytes, notes: &mut Notes) -> Option<Limited> {
         let limit = self.limit(files, notes).filter(|limit| *limit < total)?;
         let (current, inactive) = match self.version {
             CgroupVersion::V1 => ("memory.usage_in_bytes", "total_inactive_file"),
@@ -110,13 +111,14 @@ impl Cgroup {
         // which errs on the safe side.
         let used = files.parse(&self.directory.join(current), notes, bytes)?;
         let stat = self.directory.join("memory.stat");
-        let inactive = files.parse(&stat, notes, |text| keyed(text, inactive)).unwrap_or(0);
+        let inactive =
+            files.parse(&stat, notes, |text| keyed(text, inactive)).map_or(Bytes::ZERO, Bytes);
         Some(Limited { path: self.directory.clone(), limit, used: used.saturating_sub(inactive) })
     }
 
-    /// `u64::MAX` also means no limit.
-    fn limit(&self, files: &KernelFiles, notes: &mut Notes) -> Option<u64> {
-        let mut one = |name: &str, read: &dyn Fn(&str) -> Option<u64>| {
+    /// `Bytes::MAX` also means no limit.
+    fn limit(&self, files: &KernelFiles, notes: &mut Notes) -> Option<Bytes> {
+        let mut one = |name: &str, read: &dyn Fn(&str) -> Option<Bytes>| {
             let path = self.directory.join(name);
             // The root group of version 2 has no limits, nor does a group without the controller.
             let text = files.read_if_there(&path, notes)?;
@@ -135,7 +137,9 @@ impl Cgroup {
                 let own = one("memory.limit_in_bytes", &bytes);
                 // The limit of groups above that are not visible.
                 let key = "hierarchical_memory_limit";
-                let above = self.is_cut_off.then(|| one("memory.stat", &|text| keyed(text, key)));
+                let above = self
+                    .is_cut_off
+                    .then(|| one("memory.stat", &|text| keyed(text, key).map(Bytes)));
                 own.into_iter().chain(above.flatten()).min()
             }
         }
@@ -191,10 +195,10 @@ fn below(files: &KernelFiles, directory: &Utf8Path) -> Vec<Utf8PathBuf> {
 }
 
 /// A number of bytes, or `max`.
-fn bytes(text: &str) -> Option<u64> {
+fn bytes(text: &str) -> Option<Bytes> {
     match text.trim() {
-        "max" => Some(u64::MAX),
-        number => number.parse().ok(),
+        "max" => Some(Bytes::MAX),
+        number => number.parse().ok().map(Bytes),
     }
 }
 

@@ -5,6 +5,7 @@ use super::meminfo::MachineMemory;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
+use tender_units::Bytes;
 
 /// What sets a limit. Displayed as "the machine" or "the cgroup PATH"; in JSON and the trace it has
 /// a `kind`.
@@ -32,13 +33,13 @@ impl Display for Bound {
 pub struct MemoryLimit {
     pub bound: Bound,
     /// Bytes.
-    pub limit: u64,
+    pub limit: Bytes,
     /// The unused part of it, bytes.
-    pub available: u64,
+    pub available: Bytes,
 }
 
 /// The reserve for limits of middle size, bytes.
-const RESERVE: u64 = 64 << 20;
+const RESERVE: Bytes = Bytes(64 << 20);
 
 impl MemoryLimit {
     /// How much of the limit is kept free, bytes. It is for memory that has no lease (the system,
@@ -48,17 +49,17 @@ impl MemoryLimit {
     /// few items that fit into a small limit grow by little. (Measured with a reserve of 64 MiB in
     /// a group of 48 MiB: no second item fitted, and zstd's library, whose files need 3 to 14 MiB
     /// each, took 1.85 times as long at `-j8` as without a limit.)
-    pub fn reserve(&self) -> u64 {
+    pub fn reserve(&self) -> Bytes {
         RESERVE.min(self.limit / 6).max(self.limit / 100 * 3)
     }
 
     /// What is available, without the reserve, bytes.
-    pub fn headroom(&self) -> u64 {
+    pub fn headroom(&self) -> Bytes {
         self.available.saturating_sub(self.reserve())
     }
 
     /// What a build may use if nothing else uses memory, bytes.
-    pub fn usable(&self) -> u64 {
+    pub fn usable(&self) -> Bytes {
         self.limit.saturating_sub(self.reserve())
     }
 }
@@ -102,7 +103,7 @@ impl Reading {
     }
 
     /// How much more all processes may use together, bytes.
-    pub fn headroom(&self) -> u64 {
+    pub fn headroom(&self) -> Bytes {
         self.binding().headroom()
     }
 
@@ -119,11 +120,14 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn reading(machine: Option<(u64, u64)>, groups: &[(u64, u64)]) -> Option<Reading> {
-        let machine = machine.map(|(total, available)| MachineMemory { total, available });
+        let machine = machine.map(|(total, available)| MachineMemory {
+            total: Bytes(total),
+            available: Bytes(available),
+        });
         let groups = (0..).zip(groups).map(|(n, (limit, used))| Limited {
             path: format!("/{n}").into(),
-            limit: *limit,
-            used: *used,
+            limit: Bytes(*limit),
+            used: Bytes(*used),
         });
         Reading::new(machine, groups.collect())
     }
@@ -136,7 +140,7 @@ mod tests {
             let reading = reading(Some((machine.0 * MIB, machine.1 * MIB)), &groups).unwrap();
             assert_eq!(
                 (reading.binding().bound.to_string(), reading.headroom() / MIB),
-                (bound.into(), headroom)
+                (bound.into(), Bytes(headroom))
             );
         };
         check((2000, 1000), &[], "the machine", 936);
@@ -154,10 +158,25 @@ mod tests {
     #[test]
     fn reserve_grows_with_the_limit_and_is_never_most_of_it() {
         let reserve = |limit: u64| {
-            MemoryLimit { bound: Bound::Machine, limit: limit * MIB, available: 0 }.reserve() / MIB
+            MemoryLimit { bound: Bound::Machine, limit: Bytes(limit * MIB), available: Bytes(0) }
+                .reserve()
+                / MIB
         };
         let limits = [0, 6, 48, 120, 384, 385, 1000, 2133, 10_000];
-        assert_eq!(limits.map(reserve), [0, 1, 8, 20, 64, 64, 64, 64, 300]);
+        assert_eq!(
+            limits.map(reserve),
+            [
+                Bytes(0),
+                Bytes(1),
+                Bytes(8),
+                Bytes(20),
+                Bytes(64),
+                Bytes(64),
+                Bytes(64),
+                Bytes(64),
+                Bytes(300)
+            ]
+        );
     }
 
     #[test]
@@ -193,12 +212,12 @@ mod tests {
         ) {
             let before = reading(Some(machine), &groups).unwrap();
             for level in before.levels() {
-                prop_assert!(before.headroom() == 0 || before.headroom() + level.reserve() <= level.available);
+                prop_assert!(before.headroom() == Bytes(0) || before.headroom() + level.reserve() <= level.available);
             }
             let fuller: Vec<_> = groups.iter().map(|(limit, used)| (*limit, used + more)).collect();
             let after = reading(Some((machine.0, machine.1.saturating_sub(more))), &fuller).unwrap();
             prop_assert!(after.headroom() <= before.headroom());
-            prop_assert!(before.headroom() - after.headroom() <= more);
+            prop_assert!(before.headroom() - after.headroom() <= Bytes(more));
         }
     }
 }

@@ -3,15 +3,16 @@
 use super::files::KernelFiles;
 use super::note::Notes;
 use camino::Utf8Path;
+use tender_units::Bytes;
 
 /// The memory of the machine. Swap is left out on purpose: a build that swaps is slower than one
 /// that runs fewer jobs at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MachineMemory {
     /// MemTotal, bytes.
-    pub total: u64,
+    pub total: Bytes,
     /// MemAvailable: the kernel's estimate of what can be allocated without swapping, bytes.
-    pub available: u64,
+    pub available: Bytes,
 }
 
 impl MachineMemory {
@@ -21,9 +22,9 @@ impl MachineMemory {
 }
 
 fn parse(text: &str) -> Option<MachineMemory> {
-    let bytes = |name: &str| -> Option<u64> {
+    let bytes = |name: &str| -> Option<Bytes> {
         let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024).map(Bytes)
     };
     Some(MachineMemory { total: bytes("MemTotal:")?, available: bytes("MemAvailable:")? })
 }
@@ -37,7 +38,10 @@ mod tests {
         let check = |text, expect: Option<(u64, u64)>| {
             assert_eq!(
                 parse(text),
-                expect.map(|(total, available)| MachineMemory { total, available }),
+                expect.map(|(total, available)| MachineMemory {
+                    total: Bytes(total),
+                    available: Bytes(available)
+                }),
                 "{text}"
             );
         };
@@ -55,7 +59,7 @@ mod tests {
         let machine =
             MachineMemory::read(&KernelFiles::new(Utf8Path::new("/")), &mut Notes::default())
                 .unwrap();
-        assert!(machine.available > 0 && machine.available <= machine.total);
+        assert!(machine.available > Bytes(0) && machine.available <= machine.total);
     }
 
     #[test]

@@ -8,15 +8,16 @@ use super::files::KernelFiles;
 use camino::Utf8Path;
 use std::collections::VecDeque;
 use std::time::Duration;
+use tender_units::Micros;
 
 /// Time in which tasks stalled for memory (reclaim, refaults, swap) since the system or the group
 /// was started, microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Totals {
     /// At least one task stalled.
-    pub some_us: u64,
+    pub some_us: Micros,
     /// All tasks that could run stalled.
-    pub full_us: u64,
+    pub full_us: Micros,
 }
 
 impl Totals {
@@ -28,9 +29,9 @@ impl Totals {
 }
 
 fn parse(text: &str) -> Option<Totals> {
-    let total = |kind: &str| -> Option<u64> {
+    let total = |kind: &str| -> Option<Micros> {
         let line = text.lines().find_map(|line| line.strip_prefix(kind)?.strip_prefix(' '))?;
-        line.split(' ').find_map(|field| field.strip_prefix("total="))?.parse().ok()
+        line.split(' ').find_map(|field| field.strip_prefix("total="))?.parse().ok().map(Micros)
     };
     Some(Totals { some_us: total("some")?, full_us: total("full")? })
 }
@@ -80,7 +81,7 @@ impl Stall {
         self.share(window, |totals| totals.full_us)
     }
 
-    fn share(&self, window: Duration, total: impl Fn(&Totals) -> u64) -> Option<f64> {
+    fn share(&self, window: Duration, total: impl Fn(&Totals) -> Micros) -> Option<f64> {
         let (now, latest) = self.seen.back()?;
         let first = self.seen.front()?;
         if self.seen.len() < 2 || window.is_zero() {
@@ -90,13 +91,13 @@ impl Stall {
         let after = self.seen.partition_point(|(at, _)| *at <= start);
         let at_start =
             match after.checked_sub(1).map(|before| (self.seen[before], self.seen[after])) {
-                None => total(&first.1) as f64,
+                None => total(&first.1).0 as f64,
                 Some(((early, low), (late, high))) => {
                     let part = (start - early).as_secs_f64() / (late - early).as_secs_f64();
-                    total(&low) as f64 + part * (total(&high) - total(&low)) as f64
+                    total(&low).0 as f64 + part * (total(&high) - total(&low)).0 as f64
                 }
             };
-        let stalled_us = total(latest) as f64 - at_start;
+        let stalled_us = total(latest).0 as f64 - at_start;
         Some((stalled_us / 1e6 / window.as_secs_f64()).clamp(0.0, 1.0))
     }
 }
@@ -108,14 +109,17 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn totals(full_us: u64) -> Option<Totals> {
-        Some(Totals { some_us: 2 * full_us, full_us })
+    fn totals(full_us: Micros) -> Option<Totals> {
+        Some(Totals { some_us: full_us * 2, full_us })
     }
 
     #[test]
     fn pressure_totals_are_parsed() {
         let check = |text: &str, expect: Option<(u64, u64)>| {
-            let expect = expect.map(|(some_us, full_us)| Totals { some_us, full_us });
+            let expect = expect.map(|(some_us, full_us)| Totals {
+                some_us: Micros(some_us),
+                full_us: Micros(full_us),
+            });
             assert_eq!(parse(text), expect, "{text}");
         };
         let full = "full avg10=0.00 avg60=0.00 avg300=0.00 total=5\n";
@@ -135,7 +139,7 @@ mod tests {
             let from = stall.seen.back().map_or(0, |(at, _)| at.as_secs() as u32 + 1);
             for second in from..=until {
                 full += if (11..=14).contains(&second) { 500_000 } else { 0 };
-                stall.add(second * SECOND, totals(full));
+                stall.add(second * SECOND, totals(Micros(full)));
             }
             let shares = (stall.full(5 * SECOND).unwrap(), stall.full(30 * SECOND).unwrap());
             assert!(
@@ -155,8 +159,8 @@ mod tests {
     #[test]
     fn pressure_window_may_start_between_two_readings() {
         let mut stall = Stall::new(30 * SECOND);
-        stall.add(Duration::ZERO, totals(0));
-        stall.add(10 * SECOND, totals(5_000_000));
+        stall.add(Duration::ZERO, totals(Micros(0)));
+        stall.add(10 * SECOND, totals(Micros(5_000_000)));
         assert_eq!(stall.full(4 * SECOND), Some(0.5));
         assert_eq!(stall.some(4 * SECOND), Some(1.0));
     }
@@ -165,16 +169,16 @@ mod tests {
     fn pressure_is_unknown_without_two_readings_of_one_group() {
         let mut stall = Stall::new(30 * SECOND);
         assert_eq!(stall.full(SECOND), None);
-        stall.add(SECOND, totals(4));
+        stall.add(SECOND, totals(Micros(4)));
         assert_eq!(stall.full(SECOND), None);
-        stall.add(2 * SECOND, totals(5));
+        stall.add(2 * SECOND, totals(Micros(5)));
         assert!(stall.full(SECOND).is_some());
         stall.add(3 * SECOND, None);
         assert_eq!(stall.full(SECOND), None);
-        stall.add(4 * SECOND, totals(9));
-        stall.add(5 * SECOND, totals(1));
+        stall.add(4 * SECOND, totals(Micros(9)));
+        stall.add(5 * SECOND, totals(Micros(1)));
         assert_eq!(stall.full(SECOND), None, "a smaller total is that of another group");
-        stall.add(5 * SECOND, totals(2));
+        stall.add(5 * SECOND, totals(Micros(2)));
         assert_eq!(stall.full(SECOND), None, "a clock that stands still");
     }
 
@@ -187,7 +191,7 @@ mod tests {
             for (ms, stalled) in steps {
                 now += ms;
                 full += stalled;
-                stall.add(Duration::from_millis(now), totals(full));
+                stall.add(Duration::from_millis(now), totals(Micros(full)));
                 for window in [SECOND / 10, 5 * SECOND, 30 * SECOND] {
                     let shares = (stall.full(window), stall.some(window));
                     if let (Some(full), Some(some)) = shares {
@@ -203,7 +207,9 @@ mod tests {
         tender_fuzz::check_text("pressure", 3_000, |text| {
             let Some(totals) = parse(text) else { return };
             let mut stall = Stall::new(Duration::from_secs(2));
-            for (at, totals) in [(0, Totals { some_us: 0, full_us: 0 }), (1, totals), (2, totals)] {
+            for (at, totals) in
+                [(0, Totals { some_us: Micros(0), full_us: Micros(0) }), (1, totals), (2, totals)]
+            {
                 stall.add(Duration::from_secs(at), Some(totals));
             }
             assert!(

@@ -7,6 +7,7 @@ use super::meminfo::MachineMemory;
 use super::note::{Note, Notes};
 use super::pressure::Totals;
 use camino::{Utf8Path, Utf8PathBuf};
+use tender_units::Bytes;
 
 /// The source of readings. About ten files are read each time, which takes some tenths of a
 /// millisecond: ten readings a second cost well below 1 % of a core.
@@ -40,10 +41,10 @@ impl System {
 
     pub fn sample(&mut self) -> Sample {
         let machine = MachineMemory::read(&self.files, &mut self.notes);
-        let total = machine.map_or(u64::MAX, |machine| machine.total);
+        let total = machine.map_or(Bytes::MAX, |machine| machine.total);
         // Version 1 writes "no limit" as a number close to the largest. Without the machine's size
         // any limit above 1 EiB counts as none.
-        let no_limit = total.min(1 << 60);
+        let no_limit = total.min(Bytes(1 << 60));
         let groups = self.cgroups.limited(&self.files, no_limit, &mut self.notes);
         let limits = Reading::new(machine, groups);
         if limits.is_none() {
@@ -79,6 +80,7 @@ impl System {
 mod tests {
     use super::super::files::fixture::{tree, write};
     use super::*;
+    use tender_units::Micros;
 
     const MIB: u64 = 1 << 20;
     const PROC: &[(&str, &str)] = &[
@@ -101,7 +103,10 @@ mod tests {
         let mut system = System::find(Utf8Path::from_path(dir.path()).unwrap());
         let mut check = |headroom: u64, bound: Bound| {
             let limits = system.sample().limits.unwrap();
-            assert_eq!((limits.headroom() / MIB, &limits.binding().bound), (headroom, &bound));
+            assert_eq!(
+                (limits.headroom() / MIB, &limits.binding().bound),
+                (Bytes(headroom), &bound)
+            );
         };
         let group = || Bound::Cgroup { path: "/sys/fs/cgroup/a".into() };
         check(636, group());
@@ -114,7 +119,10 @@ mod tests {
         write(&files, "/sys/fs/cgroup/a/memory.high", "max\n");
         write(&files, "/sys/fs/cgroup/a/memory.max", "max\n");
         check(0, Bound::Machine);
-        assert_eq!(system.sample().pressure, Some(Totals { some_us: 9, full_us: 5 }));
+        assert_eq!(
+            system.sample().pressure,
+            Some(Totals { some_us: Micros(9), full_us: Micros(5) })
+        );
         assert_eq!(system.oom_kills(), Some(0));
         write(&files, "/sys/fs/cgroup/a/memory.events", "oom_kill 1\n");
         assert_eq!(system.oom_kills(), Some(1));
@@ -147,7 +155,7 @@ mod tests {
     fn system_without_meminfo_is_bound_by_the_group() {
         let (dir, _) = tree(&PROC[1..]);
         let mut system = System::find(Utf8Path::from_path(dir.path()).unwrap());
-        assert_eq!(system.sample().limits.unwrap().headroom() / MIB, 636);
+        assert_eq!(system.sample().limits.unwrap().headroom() / MIB, Bytes(636));
     }
 
     #[test]

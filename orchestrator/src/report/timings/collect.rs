@@ -12,6 +12,7 @@ use crate::keys::{ItemId, WorkerId};
 use crate::memory::MemorySummary;
 use std::collections::{BTreeMap, HashMap};
 use tender_protocol::{Outcome, PhaseName};
+use tender_units::{Bytes, Micros};
 
 /// The number of intervals of a lane, with about four points each: more than a wide screen has
 /// pixels.
@@ -20,7 +21,7 @@ const LANE_BUCKETS: usize = 4_000;
 #[derive(Debug, Default)]
 pub(super) struct Collector {
     about: About,
-    start_us: u64,
+    start_us: Micros,
     end_us: u64,
     jobs: u32,
     fresh: u32,
@@ -46,7 +47,7 @@ pub(super) struct Collector {
     stopped: Vec<Point>,
     used: Vec<Point>,
     leases: Vec<Point>,
-    budget: Option<u64>,
+    budget: Option<Bytes>,
     ceilings: Vec<Point>,
     pressure_some: Vec<Point>,
     pressure_full: Vec<Point>,
@@ -85,13 +86,21 @@ impl Collector {
                 let start_us = self.time(start_us);
                 let source = of.as_deref().map(|of| self.source(of));
                 let row = worker.map(|worker| Row { worker: Some(worker.0), slot });
-                self.phase(item, row, StretchKind::Phase(phase), (cgu, source), (start_us, dur_us));
+                self.phase(
+                    item,
+                    row,
+                    StretchKind::Phase(phase),
+                    (cgu, source),
+                    (start_us, dur_us.0),
+                );
             }
             Event::ItemFinished { item, outcome, at_us, peak_bytes, .. } => {
                 let at_us = self.time(at_us);
                 self.finished(item, Some(outcome), at_us, peak_bytes);
             }
-            Event::ItemLost { item, at_us } => self.finished(item, None, self.time(at_us), 0),
+            Event::ItemLost { item, at_us } => {
+                self.finished(item, None, self.time(at_us), Bytes::ZERO)
+            }
             Event::Wait { item, reason, at_us } => {
                 let at_us = self.time(at_us);
                 self.wait_ended(item, at_us);
@@ -120,7 +129,7 @@ impl Collector {
             Event::Memory { used, free, at_us } => self.memory_read(used, free, at_us),
             Event::Leases { bytes, baselines, at_us, .. } => {
                 let at_us = self.time(at_us);
-                series::push(&mut self.leases, at_us, bytes + baselines);
+                series::push(&mut self.leases, at_us, (bytes + baselines).0);
             }
             Event::Pressure { some, full, at_us } => {
                 let at_us = self.time(at_us);
@@ -140,10 +149,10 @@ impl Collector {
             }
             Event::MemorySummary { summary, .. } => self.memory = Some(summary),
             Event::Cpu { worker: Some(worker), used_us, at_us } => {
-                let change = self.change(worker, used_us, at_us);
+                let change = self.change(worker, used_us.0, at_us);
                 self.cpu.push(change);
             }
-            Event::Cpu { worker: None, used_us, .. } => self.cpu_us = used_us,
+            Event::Cpu { worker: None, used_us, .. } => self.cpu_us = used_us.0,
             Event::Interrupted { signal } => self.signal = Some(signal),
             Event::BuildFinished { success, at_us, .. } => {
                 self.failed = !success;
@@ -164,11 +173,11 @@ impl Collector {
     }
 
     /// Microseconds since the start of the build.
-    fn time(&self, at_us: u64) -> u64 {
-        at_us.saturating_sub(self.start_us)
+    fn time(&self, at_us: Micros) -> u64 {
+        at_us.saturating_sub(self.start_us).0
     }
 
-    fn change(&self, worker: WorkerId, value: u64, at_us: u64) -> Change {
+    fn change(&self, worker: WorkerId, value: u64, at_us: Micros) -> Change {
         Change { at_us: self.time(at_us), worker: worker.0, value }
     }
 
@@ -189,8 +198,8 @@ impl Collector {
             start_us: None,
             end_us: None,
             outcome: None,
-            peak_bytes: 0,
-            lease_bytes: 0,
+            peak_bytes: Bytes::ZERO,
+            lease_bytes: Bytes::ZERO,
             runs: 0,
         });
     }
@@ -202,12 +211,12 @@ impl Collector {
         }
     }
 
-    fn memory_read(&mut self, used: u64, free: Option<u64>, at_us: u64) {
+    fn memory_read(&mut self, used: Bytes, free: Option<Bytes>, at_us: Micros) {
         let at_us = self.time(at_us);
-        series::push(&mut self.used, at_us, used);
+        series::push(&mut self.used, at_us, used.0);
         let there_is = free.map(|free| used + free);
         if let Some(most) = self.budget.into_iter().chain(there_is).min() {
-            series::push(&mut self.ceilings, at_us, most);
+            series::push(&mut self.ceilings, at_us, most.0);
         }
     }
 
@@ -221,7 +230,7 @@ impl Collector {
         new
     }
 
-    fn started(&mut self, item: ItemId, worker: Option<WorkerId>, slot: u32, at_us: u64) {
+    fn started(&mut self, item: ItemId, worker: Option<WorkerId>, slot: u32, at_us: Micros) {
         let since_us = self.time(at_us);
         self.wait_ended(item, since_us);
         let row = match worker {
@@ -270,7 +279,7 @@ impl Collector {
             .push((row, Stretch { row: 0, unit: *unit, stage, cgu, source, start_us, dur_us }));
     }
 
-    fn finished(&mut self, item: ItemId, outcome: Option<Outcome>, at_us: u64, peak_bytes: u64) {
+    fn finished(&mut self, item: ItemId, outcome: Option<Outcome>, at_us: u64, peak_bytes: Bytes) {
         if let Some(OpenStretch { row, since_us, phases }) = self.running.get(&item).copied() {
             let stage = match row.worker {
                 // No phases of a command are reported: it is one phase.
@@ -300,11 +309,11 @@ impl Collector {
             .map(|(item, _)| *item)
             .collect();
         for item in open {
-            self.finished(item, None, at_us, 0);
+            self.finished(item, None, at_us, Bytes::ZERO);
         }
     }
 
-    fn worker_ended(&mut self, worker: WorkerId, at_us: u64) {
+    fn worker_ended(&mut self, worker: WorkerId, at_us: Micros) {
         let change = self.change(worker, 0, at_us);
         self.live_modules.push(change);
         let at_us = self.time(at_us);
@@ -392,7 +401,7 @@ mod tests {
         let graph = fixture::graph();
         let mut collector = Collector::new(About::default());
         // Times of events start at 100.
-        collector.event(&graph, &Event::BuildStarted { jobs: 2, at_us: 100 });
+        collector.event(&graph, &Event::BuildStarted { jobs: 2, at_us: Micros(100) });
         for event in events {
             collector.event(&graph, event);
         }
@@ -404,7 +413,7 @@ mod tests {
     }
 
     fn started(item: ItemId, worker: Option<u32>, slot: u32, at_us: u64) -> Event {
-        Event::ItemStarted { item, worker: worker.map(WorkerId), slot, at_us }
+        Event::ItemStarted { item, worker: worker.map(WorkerId), slot, at_us: Micros(at_us) }
     }
 
     fn phase(
@@ -422,17 +431,23 @@ mod tests {
             phase,
             cgu,
             of: None,
-            start_us: from,
-            dur_us: until - from,
+            start_us: Micros(from),
+            dur_us: Micros(until - from),
         }
     }
 
     fn finished(item: ItemId, at_us: u64) -> Event {
-        Event::ItemFinished { item, outcome: Outcome::Ok, at_us, wall_us: 0, peak_bytes: 7 }
+        Event::ItemFinished {
+            item,
+            outcome: Outcome::Ok,
+            at_us: Micros(at_us),
+            wall_us: Micros(0),
+            peak_bytes: Bytes(7),
+        }
     }
 
     fn ended(success: bool, at_us: u64) -> Event {
-        Event::BuildFinished { success, elapsed: Duration::ZERO, at_us }
+        Event::BuildFinished { success, elapsed: Duration::ZERO, at_us: Micros(at_us) }
     }
 
     /// The worker and its slot, the item, the stage, and from when until when.
@@ -507,7 +522,7 @@ mod tests {
             &[
                 dirty(ZIP_A),
                 started(ZIP_A, None, 0, 101),
-                Event::ItemLost { item: ZIP_A, at_us: 105 },
+                Event::ItemLost { item: ZIP_A, at_us: Micros(105) },
                 started(ZIP_A, None, 0, 108),
                 finished(ZIP_A, 109),
                 ended(true, 110),
@@ -522,11 +537,11 @@ mod tests {
             &[
                 dirty(ZIP_A),
                 dirty(ZIP_B),
-                Event::WorkerStarted { worker: WorkerId(0), pid: 7, at_us: 100 },
+                Event::WorkerStarted { worker: WorkerId(0), pid: 7, at_us: Micros(100) },
                 started(ZIP_A, Some(0), 0, 100),
                 started(ZIP_B, Some(0), 1, 101),
                 phase(ZIP_A, 0, (PhaseName::Translate, None), 100, 110),
-                Event::WorkerEnded { worker: WorkerId(0), at_us: 115 },
+                Event::WorkerEnded { worker: WorkerId(0), at_us: Micros(115) },
                 // Again, until the build ends.
                 started(ZIP_B, Some(1), 0, 116),
                 Event::Interrupted { signal: 2 },
@@ -547,10 +562,10 @@ mod tests {
             Event::Fresh { item: ZIP_ARCHIVE },
             dirty(ZIP_A),
             dirty(ZIP_B),
-            Event::Wait { item: ZIP_A, reason: WaitReason::Token, at_us: 103 },
+            Event::Wait { item: ZIP_A, reason: WaitReason::Token, at_us: Micros(103) },
             started(ZIP_A, Some(0), 0, 110),
             finished(ZIP_A, 120),
-            Event::Cpu { worker: None, used_us: 55, at_us: 130 },
+            Event::Cpu { worker: None, used_us: Micros(55), at_us: Micros(130) },
             ended(false, 130),
         ]);
         assert_eq!((model.fresh, model.jobs, model.duration_us, model.cpu_us), (1, 2, 30, 55));
@@ -562,7 +577,7 @@ mod tests {
             (Some(10), Some(20), Some(Outcome::Ok))
         );
         let wait = Wait { reason: WaitReason::Token, from_us: 3, until_us: 10 };
-        assert_eq!((unit.waits.as_slice(), unit.peak_bytes, unit.runs), (&[wait][..], 7, 1));
+        assert_eq!((unit.waits.as_slice(), unit.peak_bytes, unit.runs), (&[wait][..], Bytes(7), 1));
         assert_eq!((model.units[1].start_us, model.units[1].outcome), (None, None));
     }
 
@@ -570,11 +585,11 @@ mod tests {
     fn lanes_are_sums_over_workers_that_live() {
         let of = |worker, n, at_us| Event::LiveModules { worker: WorkerId(worker), n, at_us };
         let model = model(&[
-            of(0, 2, 110),
-            of(1, 5, 110),
-            Event::WorkerEnded { worker: WorkerId(0), at_us: 115 },
-            Event::Tokens { used: 2, n: 2, at_us: 101 },
-            Event::Cpu { worker: Some(WorkerId(1)), used_us: 10, at_us: 110 },
+            of(0, 2, Micros(110)),
+            of(1, 5, Micros(110)),
+            Event::WorkerEnded { worker: WorkerId(0), at_us: Micros(115) },
+            Event::Tokens { used: 2, n: 2, at_us: Micros(101) },
+            Event::Cpu { worker: Some(WorkerId(1)), used_us: Micros(10), at_us: Micros(110) },
             ended(true, 120),
         ]);
         assert_eq!(model.lanes.live_modules, [(10, 7), (15, 5)]);
@@ -585,31 +600,31 @@ mod tests {
     #[test]
     fn waits_have_reasons_and_ends() {
         let short = WaitReason::Memory(Shortage {
-            need: 7,
-            free: Some(3),
-            budget: Some(9),
+            need: Bytes(7),
+            free: Some(Bytes(3)),
+            budget: Some(Bytes(9)),
             kept_for: None,
         });
         let wait = |item, reason, at_us| Event::Wait { item, reason, at_us };
         let model = model(&[
             dirty(ZIP_A),
             dirty(ZIP_B),
-            wait(ZIP_A, WaitReason::Token, 101),
-            wait(ZIP_A, short, 105),
-            wait(ZIP_B, short, 107),
-            Event::ShortOfMemory { slots: 1, at_us: 107 },
-            Event::Stopped { jobs: 3, at_us: 108 },
+            wait(ZIP_A, WaitReason::Token, Micros(101)),
+            wait(ZIP_A, short, Micros(105)),
+            wait(ZIP_B, short, Micros(107)),
+            Event::ShortOfMemory { slots: 1, at_us: Micros(107) },
+            Event::Stopped { jobs: 3, at_us: Micros(108) },
             Event::Needed {
                 item: ZIP_A,
-                begin: Needed { lease: 8, peak: 7 },
+                begin: Needed { lease: Bytes(8), peak: Bytes(7) },
                 piece: Needed::default(),
             },
-            Event::WaitEnded { item: ZIP_A, at_us: 109 },
+            Event::WaitEnded { item: ZIP_A, at_us: Micros(109) },
             started(ZIP_A, Some(0), 0, 110),
             // A piece of it.
-            wait(ZIP_A, short, 112),
+            wait(ZIP_A, short, Micros(112)),
             finished(ZIP_A, 120),
-            Event::ShortOfMemory { slots: 0, at_us: 120 },
+            Event::ShortOfMemory { slots: 0, at_us: Micros(120) },
             ended(false, 130),
         ]);
         let waits = |unit: usize| -> Vec<(bool, u64, u64)> {
@@ -622,27 +637,37 @@ mod tests {
         assert_eq!(model.lanes.wait_memory, [(5, 1), (7, 2), (9, 1), (12, 2), (20, 1), (30, 0)]);
         assert_eq!(model.lanes.short, [(7, 1), (20, 0)]);
         assert_eq!(model.lanes.stopped, [(8, 3)]);
-        assert_eq!((model.units[0].lease_bytes, model.units[1].lease_bytes), (8, 0));
+        assert_eq!((model.units[0].lease_bytes, model.units[1].lease_bytes), (Bytes(8), Bytes(0)));
     }
 
     #[test]
     fn memory_has_lanes_and_marks() {
         let read = |used, free, at_us| Event::Memory { used, free, at_us };
-        let chosen =
-            Chosen { bytes: Some(60), by: Origin::Option, of: None, clamped: None, off: false };
+        let chosen = Chosen {
+            bytes: Some(Bytes(60)),
+            by: Origin::Option,
+            of: None,
+            clamped: None,
+            off: false,
+        };
         let who = Victim::Worker(WorkerId(3));
-        let summary = MemorySummary { peak: 30, ..MemorySummary::default() };
+        let summary = MemorySummary { peak: Bytes(30), ..MemorySummary::default() };
         let model = model(&[
-            read(0, Some(100), 101),
-            Event::Leases { bytes: 20, baselines: 4, budget: Some(60), at_us: 102 },
-            Event::Budget { chosen, at_us: 103 },
-            read(10, Some(90), 105),
-            Event::Pressure { some: 7, full: 2, at_us: 105 },
+            read(Bytes(0), Some(Bytes(100)), Micros(101)),
+            Event::Leases {
+                bytes: Bytes(20),
+                baselines: Bytes(4),
+                budget: Some(Bytes(60)),
+                at_us: Micros(102),
+            },
+            Event::Budget { chosen, at_us: Micros(103) },
+            read(Bytes(10), Some(Bytes(90)), Micros(105)),
+            Event::Pressure { some: 7, full: 2, at_us: Micros(105) },
             // Other items used some.
-            read(30, Some(20), 110),
-            Event::Killed { who, by: Killer::Tender, peak: 30, at_us: 111 },
-            Event::Pressure { some: 0, full: 0, at_us: 112 },
-            Event::MemorySummary { summary, at_us: 119 },
+            read(Bytes(30), Some(Bytes(20)), Micros(110)),
+            Event::Killed { who, by: Killer::Tender, peak: Bytes(30), at_us: Micros(111) },
+            Event::Pressure { some: 0, full: 0, at_us: Micros(112) },
+            Event::MemorySummary { summary, at_us: Micros(119) },
             ended(true, 120),
         ]);
         assert_eq!(model.lanes.memory, [(1, 0), (5, 10), (10, 30), (20, 0)]);
@@ -652,7 +677,7 @@ mod tests {
         assert_eq!(model.lanes.pressure_full, [(5, 2), (12, 0)]);
         assert_eq!(
             model.kills,
-            [Kill { at_us: 11, worker: Some(3), by: Killer::Tender, peak: 30 }]
+            [Kill { at_us: 11, worker: Some(3), by: Killer::Tender, peak: Bytes(30) }]
         );
         assert_eq!(model.memory, Some(summary));
     }
@@ -684,8 +709,8 @@ mod tests {
             phase: PhaseName::Backend,
             cgu: Some(cgu),
             of: Some("zip/src/a.c".into()),
-            start_us: 100 + u64::from(cgu),
-            dur_us: 1,
+            start_us: Micros(100 + u64::from(cgu)),
+            dur_us: Micros(1),
         };
         let model = model(&[
             dirty(APP_LINK),

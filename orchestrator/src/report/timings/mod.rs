@@ -82,6 +82,7 @@ mod tests {
     use super::*;
     use crate::report::fixture::{self, Shared};
     use std::time::Duration;
+    use tender_units::Micros;
 
     fn finish(path: &Utf8Path) -> (String, String) {
         let (said, errors) = (Shared::default(), Shared::default());
@@ -90,10 +91,10 @@ mod tests {
         let mut timings =
             Timings::new(path.to_owned(), about, Some(console(&said)), console(&errors));
         let graph = fixture::graph();
-        timings.event(&graph, &Event::BuildStarted { jobs: 2, at_us: 1 });
+        timings.event(&graph, &Event::BuildStarted { jobs: 2, at_us: Micros(1) });
         timings.event(
             &graph,
-            &Event::BuildFinished { success: true, elapsed: Duration::ZERO, at_us: 9 },
+            &Event::BuildFinished { success: true, elapsed: Duration::ZERO, at_us: Micros(9) },
         );
         let text = |from: Shared| String::from_utf8(from.0.take()).unwrap();
         (text(said), text(errors))

@@ -6,6 +6,7 @@ use crate::graph::ItemKind;
 use crate::keys::ItemId;
 use crate::memory::{Killer, MemorySummary};
 use tender_protocol::{Outcome, PhaseName};
+use tender_units::Bytes;
 
 /// Facts that the events do not have.
 #[derive(Clone, Debug, Default)]
@@ -71,9 +72,9 @@ pub(super) struct TimedUnit {
     /// `None`: cut off by an interrupt, or never run.
     pub outcome: Option<Outcome>,
     /// 0 if unknown.
-    pub peak_bytes: u64,
+    pub peak_bytes: Bytes,
     /// The lease of its beginning, bytes; 0 if unknown.
-    pub lease_bytes: u64,
+    pub lease_bytes: Bytes,
     /// More than one if its worker died.
     pub runs: u32,
 }
@@ -93,7 +94,7 @@ pub(super) struct Kill {
     pub worker: Option<u32>,
     pub by: Killer,
     /// Bytes; 0 if unknown.
-    pub peak: u64,
+    pub peak: Bytes,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -211,7 +211,7 @@ fn wait(graph: &Graph, wait: &Wait) -> Value {
     match wait.reason {
         WaitReason::Token => json!([wait.from_us, wait.until_us]),
         WaitReason::Memory(short) => {
-            let free = short.free.map_or(-1, |bytes| bytes as i64);
+            let free = short.free.map_or(-1, |bytes| bytes.0 as i64);
             match short.kept_for {
                 Some(larger) => {
                     let larger = words::visible(&graph[larger].label);
@@ -300,6 +300,7 @@ mod tests {
     use crate::report::fixture;
     use crate::report::timings::model::About;
     use crate::report::timings::simulated::{self, Shape, model_of};
+    use tender_units::{Bytes, Micros};
 
     /// The data for the page's scripts.
     #[track_caller]
@@ -400,11 +401,16 @@ mod tests {
     fn wait_for_memory_names_the_unit_it_is_kept_for() {
         let graph = fixture::graph();
         let wait = |free, kept_for, at_us| {
-            let reason = WaitReason::Memory(Shortage { need: 7, free, budget: None, kept_for });
+            let reason =
+                WaitReason::Memory(Shortage { need: Bytes(7), free, budget: None, kept_for });
             Event::Wait { item: fixture::ZIP_A, reason, at_us }
         };
         let ready = Event::Dirty { item: fixture::ZIP_A, reason: RebuildReason::New };
-        let events = [ready, wait(Some(3), None, 1), wait(Some(9), Some(fixture::ZIP_B), 2)];
+        let events = [
+            ready,
+            wait(Some(Bytes(3)), None, Micros(1)),
+            wait(Some(Bytes(9)), Some(fixture::ZIP_B), Micros(2)),
+        ];
         let data = data_of(&page(&graph, &model_of(&graph, &events)));
         let waits: Vec<Value> = data["units"][0][9]
             .as_array()

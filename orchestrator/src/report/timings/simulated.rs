@@ -11,6 +11,7 @@ use crate::report::fixture;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tender_protocol::{Outcome, PhaseName};
+use tender_units::{Bytes, Micros};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
@@ -28,15 +29,18 @@ pub(super) fn model_of(graph: &Graph, events: &[Event]) -> Model {
     let about =
         About { command: vec!["tender".into(), "build".into()], started_ms: 1_700_000_000_000 };
     let mut collector = Collector::new(about);
-    let mut end_us = 0;
-    for event in [&Event::BuildStarted { jobs: 2, at_us: 0 }].into_iter().chain(events) {
+    let mut end_us = Micros(0);
+    for event in [&Event::BuildStarted { jobs: 2, at_us: Micros(0) }].into_iter().chain(events) {
         collector.event(graph, event);
         if let Event::ItemFinished { at_us, .. } = event {
             end_us = end_us.max(*at_us);
         }
     }
-    let finished =
-        Event::BuildFinished { success: true, elapsed: Duration::ZERO, at_us: end_us + 500 };
+    let finished = Event::BuildFinished {
+        success: true,
+        elapsed: Duration::ZERO,
+        at_us: end_us + Micros(500),
+    };
     collector.event(graph, &finished);
     collector.model(graph)
 }
@@ -84,9 +88,9 @@ struct Simulation {
 
 impl Simulation {
     fn new(shape: Shape) -> Self {
-        let mut events = vec![Event::BuildStarted { jobs: shape.jobs, at_us: 0 }];
+        let mut events = vec![Event::BuildStarted { jobs: shape.jobs, at_us: Micros(0) }];
         for worker in (0..shape.jobs.div_ceil(SLOTS)).map(WorkerId) {
-            events.push(Event::WorkerStarted { worker, pid: 1000 + worker.0, at_us: 10 });
+            events.push(Event::WorkerStarted { worker, pid: 1000 + worker.0, at_us: Micros(10) });
         }
         for item in (0..shape.units).map(ItemId) {
             events.push(Event::Dirty { item, reason: RebuildReason::New });
@@ -142,14 +146,14 @@ impl Simulation {
         let Some(unit) = self.left.next() else { return false };
         let item = ItemId(unit);
         if now_us > 1_000 {
-            self.events.push(Event::Wait { item, reason: WaitReason::Token, at_us: 1_000 });
+            self.events.push(Event::Wait { item, reason: WaitReason::Token, at_us: Micros(1_000) });
         }
         let (worker, slot_of_worker) = place(slot);
         self.events.push(Event::ItemStarted {
             item,
             worker: Some(worker),
             slot: slot_of_worker,
-            at_us: now_us,
+            at_us: Micros(now_us),
         });
         if self.shape.pieces == 0 {
             let phases = [(Translate, 60_000), (Optimise, 90_000), (Emit, 50_000)];
@@ -181,8 +185,8 @@ impl Simulation {
                 phase: *phase,
                 cgu,
                 of: None,
-                start_us: at_us,
-                dur_us,
+                start_us: Micros(at_us),
+                dur_us: Micros(dur_us),
             });
             at_us += dur_us;
         }
@@ -193,35 +197,54 @@ impl Simulation {
     fn finished(&mut self, unit: u32, at_us: u64) {
         let peak_bytes = 20 << 20 | u64::from(unit) << 12;
         let (item, outcome) = (ItemId(unit), Outcome::Ok);
-        self.events.push(Event::ItemFinished { item, outcome, at_us, wall_us: 0, peak_bytes });
+        self.events.push(Event::ItemFinished {
+            item,
+            outcome,
+            at_us: Micros(at_us),
+            wall_us: Micros(0),
+            peak_bytes: Bytes(peak_bytes),
+        });
     }
 
     /// Samples every 100 ms.
     fn samples(&mut self) {
         let jobs = self.shape.jobs;
         let end_us = self.free_at.iter().copied().max().unwrap_or(0);
-        self.events.push(Event::Tokens { used: jobs, n: jobs, at_us: 1_000 });
+        self.events.push(Event::Tokens { used: jobs, n: jobs, at_us: Micros(1_000) });
         let mut used_us = 0;
         for at_us in (100_000..end_us).step_by(100_000) {
             let n = (at_us / 100_000) as u32;
             used_us += u64::from(SLOTS.min(jobs)) * (90_000 + 10_000 * u64::from(n % 2));
             for worker in (0..jobs.div_ceil(SLOTS)).map(WorkerId) {
-                self.events.push(Event::Cpu { worker: Some(worker), used_us, at_us });
-                self.events.push(Event::LiveModules { worker, n: 1 + n % 9, at_us });
+                self.events.push(Event::Cpu {
+                    worker: Some(worker),
+                    used_us: Micros(used_us),
+                    at_us: Micros(at_us),
+                });
+                self.events.push(Event::LiveModules { worker, n: 1 + n % 9, at_us: Micros(at_us) });
             }
             let short = n % 2;
-            self.events.push(Event::Tokens { used: jobs - short, n: jobs, at_us });
-            self.events.push(Event::ShortOfMemory { slots: short, at_us });
+            self.events.push(Event::Tokens { used: jobs - short, n: jobs, at_us: Micros(at_us) });
+            self.events.push(Event::ShortOfMemory { slots: short, at_us: Micros(at_us) });
             let used = (200 + 90 * u64::from(n % 11)) << 20;
-            self.events.push(Event::Memory { used, free: Some(1 << 30), at_us });
+            self.events.push(Event::Memory {
+                used: Bytes(used),
+                free: Some(Bytes(1 << 30)),
+                at_us: Micros(at_us),
+            });
             let (bytes, baselines) = (used + (100 << 20), 24 << 20);
-            self.events.push(Event::Leases { bytes, baselines, budget: None, at_us });
-            self.events.push(Event::Pressure { some: n % 7, full: n % 3, at_us });
+            self.events.push(Event::Leases {
+                bytes: Bytes(bytes),
+                baselines: Bytes(baselines),
+                budget: None,
+                at_us: Micros(at_us),
+            });
+            self.events.push(Event::Pressure { some: n % 7, full: n % 3, at_us: Micros(at_us) });
         }
         self.events.push(Event::Cpu {
             worker: None,
-            used_us: end_us * u64::from(jobs) * 9 / 10,
-            at_us: end_us,
+            used_us: Micros(end_us * u64::from(jobs) * 9 / 10),
+            at_us: Micros(end_us),
         });
     }
 }

@@ -7,6 +7,7 @@ use super::super::workers::Worker;
 use super::{AHEAD_US, MOST_AHEAD, MOST_DENIALS, Scheduler, SchedulerMode};
 use crate::keys::{ChildId, ItemId, WorkerId};
 use crate::memory::Purpose;
+use tender_units::{Bytes, Micros};
 
 impl Scheduler {
     /// If nothing runs, one part may run, however large it is. It is a part of an item that has
@@ -88,7 +89,7 @@ impl Scheduler {
         let asked = self.workers[ix].given.parts_of(item).last().copied();
         let bytes = asked.unwrap_or(self.items.need(item).begin);
         let purpose = if asked.is_some() { Purpose::Continuation } else { Purpose::Beginning };
-        if !self.lease(ChildId::Worker(ix), item, bytes, 0, purpose) {
+        if !self.lease(ChildId::Worker(ix), item, bytes, Bytes::ZERO, purpose) {
             return false;
         }
         self.grant(ix, item, bytes);
@@ -96,7 +97,7 @@ impl Scheduler {
     }
 
     /// Passes on a lease that the ledger has granted.
-    pub(super) fn grant(&mut self, worker: WorkerId, item: ItemId, bytes: u64) {
+    pub(super) fn grant(&mut self, worker: WorkerId, item: ItemId, bytes: Bytes) {
         self.workers[worker].given.grant(item, bytes);
         self.actions.push_back(Action::Lease { worker, item, bytes });
     }
@@ -105,8 +106,8 @@ impl Scheduler {
         &mut self,
         process: ChildId,
         item: ItemId,
-        bytes: u64,
-        baseline: u64,
+        bytes: Bytes,
+        baseline: Bytes,
         purpose: Purpose,
     ) -> bool {
         match self.ledger.lease(process, item, bytes, baseline, purpose) {
@@ -121,7 +122,7 @@ impl Scheduler {
     /// Finds the most urgent items and parts that would be denied a lease, although no slot was
     /// free for them. So no offer is withdrawn and no token is borrowed for them.
     pub(super) fn note_denials(&mut self) {
-        let mut waiting: Vec<(Rank, ChildId, u64, Purpose)> = Vec::new();
+        let mut waiting: Vec<(Rank, ChildId, Bytes, Purpose)> = Vec::new();
         for (ix, worker) in self.workers.iter() {
             let child = ChildId::Worker(ix);
             let begins = worker.given.waiting().iter();
@@ -144,7 +145,7 @@ impl Scheduler {
         waiting.sort_by_key(|(rank, ..)| *rank);
         for ((_, item), child, bytes, purpose) in waiting {
             if self.may_ask(item) && !self.ledger.would_grant(item, bytes, purpose) {
-                self.lease(child, item, bytes, 0, purpose);
+                self.lease(child, item, bytes, Bytes::ZERO, purpose);
             }
         }
     }
@@ -164,7 +165,7 @@ impl Scheduler {
             loop {
                 let given = &self.workers[ix].given;
                 let leased = given.leased();
-                let ahead_us: u64 = leased.iter().map(|rank| self.items.cost_us(rank.1)).sum();
+                let ahead_us: Micros = leased.iter().map(|rank| self.items.cost_us(rank.1)).sum();
                 let is_enough = ahead_us >= AHEAD_US || leased.len() >= MOST_AHEAD;
                 let next = given.waiting().first().copied();
                 let Some(rank) = next.filter(|_| !is_enough) else { break };
@@ -176,12 +177,12 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn lease_wanted(&mut self, ix: WorkerId, item: ItemId, bytes: u64) {
+    pub(super) fn lease_wanted(&mut self, ix: WorkerId, item: ItemId, bytes: Bytes) {
         let worker = &mut self.workers[ix];
         if self.items.state(item) != State::Running(Some(ix)) {
             worker.given.ask_to_begin(item);
         } else if !worker.cancelled {
-            let bytes = if bytes == 0 { self.items.need(item).piece } else { bytes };
+            let bytes = if bytes == Bytes::ZERO { self.items.need(item).piece } else { bytes };
             worker.given.ask_for_part(item, bytes);
         }
     }

@@ -9,6 +9,7 @@ use super::{Scheduler, SchedulerMode, WORKER_BASELINE};
 use crate::keys::{ChildId, ItemId, WorkerId};
 use crate::memory::{Denied, Purpose};
 use std::collections::BTreeSet;
+use tender_units::Bytes;
 
 impl Scheduler {
     pub(super) fn is_suspect(&self, item: ItemId) -> bool {
@@ -79,7 +80,7 @@ impl Scheduler {
             if (lacks_room || self.is_exclusive(item)) && !self.close_idle() {
                 return self.wait_for_idle_exit(item);
             }
-            if !self.lease(ChildId::Command(item), item, need, 0, Purpose::Beginning) {
+            if !self.lease(ChildId::Command(item), item, need, Bytes::ZERO, Purpose::Beginning) {
                 return false;
             }
             self.items.set(item, State::Running(None));
@@ -96,7 +97,7 @@ impl Scheduler {
                     ChildId::Worker(self.workers.next()),
                     item,
                     need,
-                    0,
+                    Bytes::ZERO,
                     Purpose::Beginning,
                 );
             }
@@ -110,7 +111,7 @@ impl Scheduler {
             return false;
         }
         if let Some(worker) = self.parked_worker() {
-            if !self.lease(ChildId::Worker(worker), item, need, 0, Purpose::Beginning) {
+            if !self.lease(ChildId::Worker(worker), item, need, Bytes::ZERO, Purpose::Beginning) {
                 return false;
             }
             self.lend_slot(worker);
@@ -129,7 +130,7 @@ impl Scheduler {
     }
 
     /// The lease that `place` would request: for which child, and how many bytes.
-    pub(super) fn lease_to_begin(&self, item: ItemId) -> (ChildId, u64) {
+    pub(super) fn lease_to_begin(&self, item: ItemId) -> (ChildId, Bytes) {
         let need = self.items.need(item).begin;
         if self.items.class(item) == Class::Command {
             return (ChildId::Command(item), need);

@@ -35,7 +35,7 @@ impl FakePieces {
     /// The event after the end of a part.
     pub(super) fn resized(&self, worker: WorkerId, item: ItemId) -> SchedulerEvent {
         let parts = self.granted + self.running;
-        let bytes = self.need.begin / 4 + parts as u64 * self.need.piece;
+        let bytes = self.need.begin / 4 + self.need.piece * parts as u64;
         SchedulerEvent::LeaseResized {
             worker,
             item,

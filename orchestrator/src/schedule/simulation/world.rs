@@ -8,6 +8,7 @@ use crate::tokens::fake::{FakeLender, FakePorts};
 use crate::tokens::{ChildKind, Dialect, Pool};
 use std::collections::{BTreeMap, BTreeSet};
 use tender_protocol::Outcome;
+use tender_units::{Bytes, Micros};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -27,9 +28,9 @@ pub(super) struct World {
     tasks: Vec<Task>,
     pub(super) scheduler: Scheduler,
     pool: Pool<FakePorts, FakeLender>,
-    now_us: u64,
+    now_us: Micros,
     /// When the pool wants its next round, microseconds.
-    deadline_us: Option<u64>,
+    deadline_us: Option<Micros>,
     pub(super) workers: BTreeMap<WorkerId, FakeWorker>,
     commands: BTreeMap<ItemId, FakeCommand>,
     ends: BTreeMap<ItemId, &'static str>,
@@ -38,7 +39,7 @@ pub(super) struct World {
     pub(super) finish: Option<bool>,
     interrupted: bool,
     pub(super) most_live: usize,
-    pub(super) ceiling: Option<u64>,
+    pub(super) ceiling: Option<Bytes>,
     /// Random kills are reported as kills for memory.
     pub(super) out_of_memory: bool,
 }
@@ -56,7 +57,7 @@ const CAPACITY: u32 = 3;
 
 /// Within this time, microseconds, a command that can use a token is offered one, even if no other
 /// command takes its offers.
-const LONGEST_WITHOUT_OFFER_US: u64 = 200_000;
+const LONGEST_WITHOUT_OFFER_US: Micros = Micros::from_millis(200);
 
 impl World {
     pub(super) fn new(tasks: Vec<Task>, fates: Vec<Fate>, slots: usize, keep_going: bool) -> World {
@@ -86,7 +87,7 @@ impl World {
         World {
             scheduler: Scheduler::new(tasks.clone(), slots as u32, keep_going),
             pool,
-            now_us: 0,
+            now_us: Micros(0),
             deadline_us: None,
             slots,
             keep_going,
@@ -107,7 +108,7 @@ impl World {
     fn check_memory(&mut self) {
         let Some(ceiling) = self.ceiling else { return };
         let totals = self.scheduler.ledger().totals();
-        let leases: Vec<u64> = self.scheduler.ledger().all_leases().collect();
+        let leases: Vec<Bytes> = self.scheduler.ledger().all_leases().collect();
         let sum = totals.leases + totals.baselines;
         let parts = self.scheduler.ledger().parts();
         assert!(
@@ -125,7 +126,7 @@ impl World {
     fn expected_need(&self, item: ItemId) -> Need {
         let Need { begin, piece, join } = self.tasks[item.0 as usize].memory;
         let times = 1 << self.ran_out.get(&item).copied().unwrap_or(0);
-        Need { begin: times * begin, piece: times * piece, join: times * join }
+        Need { begin: begin * times, piece: piece * times, join: join * times }
     }
 
     /// The item that was killed for memory and can be retried now.
@@ -448,7 +449,7 @@ impl World {
             choices.extend(worker.running.iter().map(|item| (Some(*ix), Some(*item))));
         }
         choices.extend(self.commands.keys().map(|item| (None, Some(*item))));
-        self.now_us += 1 + (pick * 37 % 6_000) as u64;
+        self.now_us += Micros(1 + (pick * 37 % 6_000) as u64);
         self.use_tokens(pick);
         if choices.is_empty() {
             return false;
@@ -725,7 +726,7 @@ impl World {
 /// How many pieces an item has; 0: it is not cut.
 fn pieces_of(task: &Task) -> usize {
     match task.class {
-        Class::Unit | Class::Link if task.memory.piece > 0 => (task.cost_us % 5) as usize,
+        Class::Unit | Class::Link if task.memory.piece > Bytes(0) => (task.cost_us.0 % 5) as usize,
         _ => 0,
     }
 }

@@ -140,15 +140,15 @@ fn all_unread(broker: &Broker<FakePorts>, children: u32) -> Vec<u32> {
 #[test]
 fn broker_offers_free_slots() {
     let mut broker = with_external(3, 1);
-    let offers = broker.offer(0, Terms::Standing, 0).unwrap();
+    let offers = broker.offer(0, Terms::Standing, Micros(0)).unwrap();
     assert_eq!(offers, Offers::default());
     assert_eq!((unread(&broker, A), broker.free(), broker.used()), (3, 0, 1));
     // It is not taken: with one command the offer stands.
     settle(&mut broker, &[]);
-    assert_eq!(broker.offer(0, Terms::Standing, 1_000_000).unwrap(), Offers::default());
+    assert_eq!(broker.offer(0, Terms::Standing, Micros(1_000_000)).unwrap(), Offers::default());
     read(&broker, A, 2);
     settle(&mut broker, &[]);
-    let offers = broker.offer(0, Terms::Standing, 2_000_000).unwrap();
+    let offers = broker.offer(0, Terms::Standing, Micros(2_000_000)).unwrap();
     assert_eq!((offers.taken, broker.held(A).unwrap(), broker.used()), (true, 2, 3));
     read(&broker, A, 1);
     settle(&mut broker, &[]);
@@ -157,40 +157,40 @@ fn broker_offers_free_slots() {
     give_back(&broker, A, 3);
     settle(&mut broker, &[]);
     assert_eq!(broker.free(), 3);
-    broker.offer(0, Terms::Standing, 3_000_000).unwrap();
+    broker.offer(0, Terms::Standing, Micros(3_000_000)).unwrap();
     assert_eq!((unread(&broker, A), broker.free(), broker.held(A).unwrap()), (3, 0, 0));
 }
 
 #[test]
 fn broker_shares_offers_evenly_and_again_when_commands_start() {
     let mut broker = with_external(5, 1);
-    broker.offer(0, Terms::Standing, 0).unwrap();
+    broker.offer(0, Terms::Standing, Micros(0)).unwrap();
     assert_eq!(all_unread(&broker, 1), [5]);
     // Its implicit slot has to be free first.
     broker.withdraw_offers(1).unwrap();
     drop(broker.admit(B, EXTERNAL, 5).unwrap());
-    broker.offer(0, Terms::Standing, 1).unwrap();
+    broker.offer(0, Terms::Standing, Micros(1)).unwrap();
     assert_eq!((all_unread(&broker, 2), broker.free()), (vec![2, 2], 0));
     // An offer has a maximum.
     let mut broker = with_external(5000, 2);
-    broker.offer(0, Terms::Standing, 0).unwrap();
+    broker.offer(0, Terms::Standing, Micros(0)).unwrap();
     assert_eq!(all_unread(&broker, 2), [MOST_OFFERED, MOST_OFFERED]);
     // A trial offers one token to each.
     let mut broker = with_external(10, 2);
-    broker.offer(0, Terms::Trial { start_us: 1, most: 1 }, 1).unwrap();
+    broker.offer(0, Terms::Trial { start_us: Micros(1), most: 1 }, Micros(1)).unwrap();
     assert_eq!((all_unread(&broker, 2), broker.free()), (vec![1, 1], 8));
 }
 
 #[test]
 fn broker_moves_an_offer_when_its_time_is_over() {
     let mut broker = with_external(1, 3);
-    let mut now_us = 0;
+    let mut now_us = Micros(0);
     let mut had = vec![];
     for _ in 0..7 {
         let offers = broker.offer(0, Terms::Standing, now_us).unwrap();
         had.push(all_unread(&broker, 3).iter().position(|unread| *unread == 1).unwrap());
         assert_eq!((offers.without, offers.deadline_us), (2, Some(now_us + OFFER_TIME_US)));
-        broker.offer(0, Terms::Standing, now_us + OFFER_TIME_US - 1).unwrap();
+        broker.offer(0, Terms::Standing, now_us + OFFER_TIME_US - Micros(1)).unwrap();
         assert_eq!(
             all_unread(&broker, 3).iter().position(|unread| *unread == 1),
             had.last().copied()
@@ -203,7 +203,7 @@ fn broker_moves_an_offer_when_its_time_is_over() {
 #[test]
 fn broker_moves_offers_faster_among_many_commands() {
     let mut broker = with_external(1, 40);
-    let mut now_us = 0;
+    let mut now_us = Micros(0);
     let mut had = BTreeSet::new();
     while now_us < ROUND_US {
         now_us = broker.offer(0, Terms::Standing, now_us).unwrap().deadline_us.unwrap();
@@ -217,7 +217,7 @@ fn broker_offers_an_urgent_command_more_often() {
     let mut broker = with_external(1, 3);
     broker.set_priority(B, 9);
     let had = (0..6).map(|step| {
-        broker.offer(0, Terms::Standing, step * OFFER_TIME_US).unwrap();
+        broker.offer(0, Terms::Standing, OFFER_TIME_US * step).unwrap();
         all_unread(&broker, 3).iter().position(|unread| *unread == 1).unwrap()
     });
     assert_eq!(had.collect::<Vec<_>>(), [1, 0, 1, 2, 1, 0]);
@@ -232,18 +232,18 @@ fn broker_offers_to_each_command_within_a_round() {
             broker.set_priority(ChildId::Worker(WorkerId(id)), u64::from(children - id))
         });
         let mut last_us = BTreeMap::new();
-        let mut now_us = 1_000_000;
-        while now_us < 2_000_000 {
+        let mut now_us = Micros::from_secs(1);
+        while now_us < Micros::from_secs(2) {
             let next_us = broker.offer(0, Terms::Standing, now_us).unwrap().deadline_us.unwrap();
             let has = all_unread(&broker, children).iter().position(|unread| *unread == 1).unwrap();
             last_us.insert(has, now_us);
             now_us = next_us;
             let longest = (0..children as usize)
-                .map(|id| now_us - last_us.get(&id).unwrap_or(&1_000_000))
+                .map(|id| now_us - *last_us.get(&id).unwrap_or(&Micros::from_secs(1)))
                 .max();
             assert!(
-                longest.unwrap() <= ROUND_US + 2 * OFFER_TIME_US,
-                "{children}: {last_us:?} at {now_us}"
+                longest.unwrap() <= ROUND_US + OFFER_TIME_US * 2,
+                "{children}: {last_us:?} at {now_us:?}"
             );
         }
         assert_eq!(last_us.len(), children as usize);
@@ -255,11 +255,11 @@ fn broker_offers_an_urgent_command_more_tokens() {
     let mut broker = with_external(3, 2);
     broker.set_priority(B, 9);
     for at in [1, 2, 3_000] {
-        broker.offer(0, Terms::Standing, at).unwrap();
+        broker.offer(0, Terms::Standing, Micros(at)).unwrap();
         assert_eq!(all_unread(&broker, 2), [1, 2]);
     }
     broker.set_priority(A, 10);
-    broker.offer(0, Terms::Standing, 3_001).unwrap();
+    broker.offer(0, Terms::Standing, Micros(3_001)).unwrap();
     assert_eq!(all_unread(&broker, 2), [2, 1]);
 }
 
@@ -267,15 +267,15 @@ fn broker_offers_an_urgent_command_more_tokens() {
 fn broker_keeps_tokens_of_survivors_charged_and_offers_them_nothing() {
     let left = ChildId::Worker(WorkerId(7));
     let mut broker = with_external(4, 2);
-    broker.offer(0, Terms::Standing, 1).unwrap();
+    broker.offer(0, Terms::Standing, Micros(1)).unwrap();
     read(&broker, A, 2);
     settle(&mut broker, &[]);
-    broker.offer(0, Terms::Standing, 2).unwrap();
+    broker.offer(0, Terms::Standing, Micros(2)).unwrap();
     broker.retire(A, left);
     broker.park(left);
     settle(&mut broker, &[]);
     assert_eq!((broker.held(left).unwrap(), unread(&broker, left)), (2, 0));
-    broker.offer(0, Terms::Standing, 3).unwrap();
+    broker.offer(0, Terms::Standing, Micros(3)).unwrap();
     assert_eq!((unread(&broker, left), unread(&broker, B)), (0, 3), "all but the held tokens");
     // The command runs again.
     broker.withdraw_offers(1).unwrap();
@@ -286,7 +286,7 @@ fn broker_keeps_tokens_of_survivors_charged_and_offers_them_nothing() {
     // Survivors do not count as commands without an offer.
     broker.remove(A);
     broker.remove(B);
-    let offers = broker.offer(0, Terms::Standing, 4).unwrap();
+    let offers = broker.offer(0, Terms::Standing, Micros(4)).unwrap();
     assert_eq!((offers.without, offers.deadline_us), (0, None));
     assert_eq!(broker.remove(left), Settled { held_lost: 1, surplus: 0 });
     assert_eq!(broker.free(), 6);
@@ -295,7 +295,7 @@ fn broker_keeps_tokens_of_survivors_charged_and_offers_them_nothing() {
 #[test]
 fn broker_withdraws_offers_for_workers() {
     let mut broker = with_external(2, 2);
-    broker.offer(0, Terms::Standing, 0).unwrap();
+    broker.offer(0, Terms::Standing, Micros(0)).unwrap();
     assert_eq!((broker.free(), broker.used()), (0, 2));
     broker.withdraw_offers(1).unwrap();
     assert_eq!((all_unread(&broker, 2), broker.free()), (vec![1, 0], 1));
@@ -304,7 +304,7 @@ fn broker_withdraws_offers_for_workers() {
     broker.withdraw_offers(2).unwrap();
     assert_eq!((broker.held(A).unwrap(), broker.free()), (1, 1));
     // The reserve is not offered.
-    assert_eq!(broker.offer(1, Terms::Standing, 0).unwrap().without, 2);
+    assert_eq!(broker.offer(1, Terms::Standing, Micros(0)).unwrap().without, 2);
     assert_eq!(all_unread(&broker, 2), [0, 0]);
 }
 
@@ -313,13 +313,13 @@ fn broker_withdraws_offers_for_workers() {
 fn broker_limits_offers() {
     let mut broker = with_external(5, 1);
     broker.limit_offers(2);
-    broker.offer(0, Terms::Standing, 0).unwrap();
+    broker.offer(0, Terms::Standing, Micros(0)).unwrap();
     assert_eq!((all_unread(&broker, 1), broker.free()), (vec![2], 3));
     read(&broker, A, 1);
     settle(&mut broker, &[]);
     broker.limit_offers(0);
     assert_eq!(
-        broker.offer(0, Terms::Standing, 1).unwrap(),
+        broker.offer(0, Terms::Standing, Micros(1)).unwrap(),
         Offers { taken: true, ..Offers::default() }
     );
     assert_eq!((all_unread(&broker, 1), broker.held(A).unwrap(), broker.free()), (vec![0], 1, 4));
@@ -329,7 +329,7 @@ fn broker_limits_offers() {
     settle(&mut broker, &[]);
     // The limit is lifted.
     broker.limit_offers(u32::MAX);
-    broker.offer(0, Terms::Standing, 2).unwrap();
+    broker.offer(0, Terms::Standing, Micros(2)).unwrap();
     assert_eq!((unread(&broker, A), broker.held(A).unwrap(), broker.free()), (3, 1, 0));
 }
 
@@ -338,13 +338,13 @@ fn broker_limits_the_sum_of_all_offers() {
     let check = |most: u32, expect: &[u32]| {
         let mut broker = with_external(8, 3);
         broker.limit_offers(most);
-        broker.offer(0, Terms::Standing, 0).unwrap();
+        broker.offer(0, Terms::Standing, Micros(0)).unwrap();
         assert_eq!(all_unread(&broker, 3), expect, "{most}");
         // Also of offers that stand already.
         broker.limit_offers(u32::MAX);
-        broker.offer(0, Terms::Standing, 1).unwrap();
+        broker.offer(0, Terms::Standing, Micros(1)).unwrap();
         broker.limit_offers(most);
-        broker.offer(0, Terms::Standing, 2).unwrap();
+        broker.offer(0, Terms::Standing, Micros(2)).unwrap();
         assert_eq!(
             all_unread(&broker, 3).iter().sum::<u32>(),
             most.min(8).max(u32::from(most > 0) * 3),
@@ -360,15 +360,15 @@ fn broker_limits_the_sum_of_all_offers() {
 #[test]
 fn broker_withdraws_a_trial_after_one_round() {
     let mut broker = with_external(1, 2);
-    let terms = Terms::Trial { start_us: 100, most: 1 };
-    let first = broker.offer(0, terms, 100).unwrap();
+    let terms = Terms::Trial { start_us: Micros(100), most: 1 };
+    let first = broker.offer(0, terms, Micros(100)).unwrap();
     assert_eq!(
         (all_unread(&broker, 2), first.deadline_us),
-        (vec![1, 0], Some(100 + OFFER_TIME_US))
+        (vec![1, 0], Some(Micros(100) + OFFER_TIME_US))
     );
-    let second = broker.offer(0, terms, 100 + OFFER_TIME_US).unwrap();
+    let second = broker.offer(0, terms, Micros(100) + OFFER_TIME_US).unwrap();
     assert_eq!((all_unread(&broker, 2), second.refused), (vec![0, 1], false));
-    let third = broker.offer(1, terms, 100 + 2 * OFFER_TIME_US).unwrap();
+    let third = broker.offer(1, terms, Micros(100) + OFFER_TIME_US * 2).unwrap();
     assert_eq!((all_unread(&broker, 2), third.refused, broker.free()), (vec![0, 0], true, 1));
     assert_eq!(broker.shrink(5), 1);
     assert_eq!((broker.n(), broker.free()), (2, 0));
@@ -389,7 +389,7 @@ enum Step {
     Remove(u8),
     Settle,
     AdmitExternal,
-    Offer { reserve: u32, borrowed: bool, later_us: u64 },
+    Offer { reserve: u32, borrowed: bool, later_us: Micros },
     DrawBack(u32),
     Grow(u32),
     Shrink(u32),
@@ -410,7 +410,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => Just(Step::Settle),
         2 => Just(Step::AdmitExternal),
         6 => (0..3u32, any::<bool>(), 0..6000u64)
-            .prop_map(|(reserve, borrowed, later_us)| Step::Offer { reserve, borrowed, later_us }),
+            .prop_map(|(reserve, borrowed, later_us)| Step::Offer { reserve, borrowed, later_us: Micros(later_us) }),
         2 => (0..4u32).prop_map(Step::DrawBack),
         1 => (1..4u32).prop_map(Step::Grow),
         1 => (1..4u32).prop_map(Step::Shrink),
@@ -438,7 +438,7 @@ proptest! {
         let mut broker = Broker::new(n, FakePorts { capacity });
         let mut truth: BTreeMap<ChildId, Truth> = BTreeMap::new();
         let mut next = 0;
-        let mut now_us = 0;
+        let mut now_us = Micros(0);
         for step in steps {
             let pick = |number: u8| truth.keys().nth(number as usize % truth.len().max(1)).copied();
             match step {

@@ -6,7 +6,14 @@ use proptest::prelude::*;
 const MIB: u64 = 1 << 20;
 
 fn member(pid: u32, parent: u32, name: &str, mib: u64) -> Member {
-    Member { pid, parent, started: u64::from(pid), name: name.into(), bytes: mib * MIB, used: 0 }
+    Member {
+        pid,
+        parent,
+        started: u64::from(pid),
+        name: name.into(),
+        bytes: Bytes(mib * MIB),
+        used: 0,
+    }
 }
 
 /// make (10) with jobs 20, 30 and 40, the first behind a shell.
@@ -24,19 +31,19 @@ fn pids(processes: &[Identity]) -> Vec<u32> {
     processes.iter().map(|(_, pid)| *pid).collect()
 }
 
-fn step(brake: &mut Brake, members: &[Member], free_mib: u64, now_us: u64) -> Orders {
-    brake.step(members, &[10], Some(free_mib * MIB), now_us)
+fn step(brake: &mut Brake, members: &[Member], free_mib: u64, now_us: Micros) -> Orders {
+    brake.step(members, &[10], Some(Bytes(free_mib * MIB)), now_us)
 }
 
 #[test]
 fn brake_stops_nothing_while_memory_is_plenty() {
     let mut brake = Brake::default();
-    let orders = step(&mut brake, &three([100, 100, 100]), 10_000, 0);
+    let orders = step(&mut brake, &three([100, 100, 100]), 10_000, Micros(0));
     assert_eq!(
         orders,
         Orders { stop: vec![], resume: vec![], more: Some((10_000 - 3 * 92) / 192) }
     );
-    let unlimited = brake.step(&three([100, 100, 100]), &[10], None, 0);
+    let unlimited = brake.step(&three([100, 100, 100]), &[10], None, Micros(0));
     assert_eq!(unlimited, Orders::default());
 }
 
@@ -44,13 +51,13 @@ fn brake_stops_nothing_while_memory_is_plenty() {
 fn brake_stops_the_youngest_first_and_never_the_oldest() {
     let check = |free_mib: u64, stop: &[u32]| {
         let mut brake = Brake::default();
-        let orders = step(&mut brake, &three([92, 92, 92]), free_mib, 0);
+        let orders = step(&mut brake, &three([92, 92, 92]), free_mib, Micros(0));
         assert_eq!(
             (pids(&orders.stop), pids(&orders.resume)),
             (stop.to_vec(), vec![]),
             "{free_mib}"
         );
-        assert_eq!(brake.stopped_bytes(), 92 * MIB * stop.len() as u64);
+        assert_eq!(brake.stopped_bytes(), Bytes(92 * MIB * stop.len() as u64));
     };
     check(300, &[]);
     check(250, &[40]);
@@ -61,11 +68,11 @@ fn brake_stops_the_youngest_first_and_never_the_oldest() {
 #[test]
 fn brake_continues_a_job_after_a_pause_when_it_fits() {
     let mut brake = Brake::default();
-    assert_eq!(pids(&step(&mut brake, &three([92, 92, 92]), 250, 0).stop), [40]);
+    assert_eq!(pids(&step(&mut brake, &three([92, 92, 92]), 250, Micros(0)).stop), [40]);
     assert_eq!(brake.stopped(), 1);
     // Another program has continued it.
-    assert_eq!(pids(&step(&mut brake, &three([92, 92, 92]), 250, 20_000).stop), [40]);
-    assert_eq!(pids(&step(&mut brake, &three([92, 92, 92]), 1000, 40_000).stop), [40]);
+    assert_eq!(pids(&step(&mut brake, &three([92, 92, 92]), 250, Micros(20_000)).stop), [40]);
+    assert_eq!(pids(&step(&mut brake, &three([92, 92, 92]), 1000, Micros(40_000)).stop), [40]);
     let orders = step(&mut brake, &three([92, 92, 92]), 1000, PAUSE_US);
     assert_eq!((pids(&orders.stop), pids(&orders.resume)), (vec![], vec![40]));
     assert_eq!(brake.stopped(), 0);
@@ -74,10 +81,10 @@ fn brake_continues_a_job_after_a_pause_when_it_fits() {
 #[test]
 fn brake_lets_the_next_oldest_run_when_the_oldest_has_ended() {
     let mut brake = Brake::default();
-    assert_eq!(pids(&step(&mut brake, &three([92, 92, 92]), 0, 0).stop), [30, 40]);
+    assert_eq!(pids(&step(&mut brake, &three([92, 92, 92]), 0, Micros(0)).stop), [30, 40]);
     let mut members = three([92, 92, 92]);
     members.drain(1..3);
-    let orders = step(&mut brake, &members, 0, 20_000);
+    let orders = step(&mut brake, &members, 0, Micros(20_000));
     assert_eq!((pids(&orders.stop), pids(&orders.resume)), (vec![40], vec![30]));
 }
 
@@ -87,7 +94,7 @@ fn brake_stops_processes_without_children_only() {
     let mut members = three([92, 92, 92]);
     members.extend([member(41, 40, "cc1plus", 90), member(42, 40, "as", 1)]);
     // The driver has two children at once, so it is a spawner.
-    assert_eq!(pids(&step(&mut brake, &members, 0, 0).stop), [30, 41, 42]);
+    assert_eq!(pids(&step(&mut brake, &members, 0, Micros(0)).stop), [30, 41, 42]);
 }
 
 #[test]
@@ -95,17 +102,17 @@ fn brake_takes_a_make_below_a_make_for_a_spawner() {
     let mut brake = Brake::default();
     let mut members = three([92, 92, 92]);
     members.extend([member(50, 10, "make", 1), member(51, 50, "cc", 92)]);
-    let orders = step(&mut brake, &members, 0, 0);
+    let orders = step(&mut brake, &members, 0, Micros(0));
     assert_eq!(pids(&orders.stop), [30, 40, 51]);
     // It is not stopped while it reads its files.
     members.pop();
-    assert_eq!(pids(&step(&mut brake, &members, 0, 0).stop), [30, 40]);
+    assert_eq!(pids(&step(&mut brake, &members, 0, Micros(0)).stop), [30, 40]);
 }
 
 #[test]
 fn brake_takes_a_program_without_children_for_a_job() {
     let mut brake = Brake::default();
-    let orders = brake.step(&[member(10, 1, "cc", 50)], &[10], Some(0), 0);
+    let orders = brake.step(&[member(10, 1, "cc", 50)], &[10], Some(Bytes(0)), Micros(0));
     assert_eq!(orders, Orders { more: Some(0), ..Orders::default() });
 }
 
@@ -115,21 +122,21 @@ fn brake_expects_the_size_of_ended_jobs_of_the_same_kind() {
     let mut pid = 20;
     let mut run = |brake: &mut Brake, mib: u64| {
         pid += 1;
-        step(brake, &[member(10, 1, "make", 2), member(pid, 10, "cc", mib)], 10_000, 0);
-        step(brake, &[member(10, 1, "make", 2)], 10_000, 0);
+        step(brake, &[member(10, 1, "make", 2), member(pid, 10, "cc", mib)], 10_000, Micros(0));
+        step(brake, &[member(10, 1, "make", 2)], 10_000, Micros(0));
     };
     for mib in [10, 20, 30] {
         run(&mut brake, mib);
     }
     assert_eq!(brake.expected("cc"), UNKNOWN, "a few do not count");
     run(&mut brake, 40);
-    assert_eq!(brake.expected("cc"), 40 * MIB);
+    assert_eq!(brake.expected("cc"), Bytes(40 * MIB));
     run(&mut brake, 400);
-    assert_eq!(brake.expected("cc"), 400 * MIB);
+    assert_eq!(brake.expected("cc"), Bytes(400 * MIB));
     for _ in 0..REMEMBERED {
         run(&mut brake, 10);
     }
-    assert_eq!(brake.expected("cc"), 10 * MIB);
+    assert_eq!(brake.expected("cc"), Bytes(10 * MIB));
     assert_eq!(brake.expected("ld"), UNKNOWN);
 }
 
@@ -138,8 +145,8 @@ fn brake_continues_a_stopped_job_if_nothing_makes_progress() {
     let mut brake = Brake::default();
     let members = three([92, 92, 92]);
     let mut resumed = Vec::new();
-    for now_us in (0..3 * STANDSTILL_US).step_by(100_000) {
-        resumed.extend(pids(&step(&mut brake, &members, 0, now_us).resume));
+    for now_us in (0..3 * STANDSTILL_US.0).step_by(100_000) {
+        resumed.extend(pids(&step(&mut brake, &members, 0, Micros(now_us)).resume));
     }
     assert_eq!(resumed, [30, 40], "one after the other, the oldest first, and not stopped again");
 }
@@ -148,16 +155,16 @@ fn brake_continues_a_stopped_job_if_nothing_makes_progress() {
 fn brake_continues_no_job_while_another_makes_progress() {
     let mut brake = Brake::default();
     let mut members = three([92, 92, 92]);
-    for now_us in (0..3 * STANDSTILL_US).step_by(100_000) {
+    for now_us in (0..3 * STANDSTILL_US.0).step_by(100_000) {
         members[2].used += 1;
-        assert_eq!(pids(&step(&mut brake, &members, 0, now_us).resume), Vec::<u32>::new());
+        assert_eq!(pids(&step(&mut brake, &members, 0, Micros(now_us)).resume), Vec::<u32>::new());
     }
 }
 
 #[test]
 fn brake_release_continues_all_jobs() {
     let mut brake = Brake::default();
-    step(&mut brake, &three([92, 92, 92]), 0, 0);
+    step(&mut brake, &three([92, 92, 92]), 0, Micros(0));
     assert_eq!(pids(&brake.release()), [30, 40]);
     assert_eq!(brake.stopped(), 0);
 }
@@ -199,11 +206,11 @@ impl World {
                 self.next_pid += 1;
                 self.running.push((member(self.next_pid, 10, "c++", 2), peak));
             }
-            let used: u64 = self.running.iter().map(|(job, _)| job.bytes / MIB).sum();
+            let used: u64 = self.running.iter().map(|(job, _)| job.bytes.0 / MIB).sum();
             let mut members = vec![member(10, 1, "make", 0)];
             members.extend(self.running.iter().map(|(job, _)| job.clone()));
             let free = self.limit.saturating_sub(used);
-            let orders = step(&mut brake, &members, free, report.looks * 20_000);
+            let orders = step(&mut brake, &members, free, Micros(report.looks * 20_000));
             let newly =
                 pids(&orders.stop).into_iter().filter(|pid| self.stopped.insert(*pid)).count();
             for pid in pids(&orders.resume) {
@@ -221,9 +228,9 @@ impl World {
                 if stopped.contains(&job.pid) {
                     return true;
                 }
-                job.bytes += World::STEP * MIB;
+                job.bytes += Bytes(World::STEP * MIB);
                 job.used += 1;
-                job.bytes <= *peak * MIB
+                job.bytes <= Bytes(*peak * MIB)
             });
         }
         report

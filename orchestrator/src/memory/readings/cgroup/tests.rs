@@ -25,9 +25,9 @@ fn check(
     let (_dir, tree) =
         tree(&[&[("/proc/self/cgroup", own), ("/proc/self/mountinfo", mounts)], files].concat());
     let mut notes = Notes::default();
-    let limited = Cgroups::find(&tree, &mut notes).limited(&tree, TOTAL, &mut notes);
+    let limited = Cgroups::find(&tree, &mut notes).limited(&tree, Bytes(TOTAL), &mut notes);
     let found: Vec<_> =
-        limited.iter().map(|group| (group.path.as_str(), group.limit, group.used)).collect();
+        limited.iter().map(|group| (group.path.as_str(), group.limit.0, group.used.0)).collect();
     assert_eq!(found, expect);
     let notes = notes.take();
     let about: Vec<_> = notes
@@ -283,8 +283,8 @@ fn cgroup_of_this_machine_is_read() {
     let files = KernelFiles::new(Utf8Path::new("/"));
     let mut notes = Notes::default();
     let groups = Cgroups::find(&files, &mut notes);
-    for group in groups.limited(&files, u64::MAX, &mut notes) {
-        assert!(group.used < 1 << 60, "{group:?}");
+    for group in groups.limited(&files, Bytes(u64::MAX), &mut notes) {
+        assert!(group.used < Bytes(1 << 60), "{group:?}");
     }
 }
 
@@ -295,7 +295,7 @@ proptest! {
         let texts = [("/proc/self/cgroup", own.as_str()), ("/proc/self/mountinfo", mounts.as_str())];
         let (_dir, tree) = tree(&texts);
         let mut notes = Notes::default();
-        prop_assert!(Cgroups::find(&tree, &mut notes).limited(&tree, TOTAL, &mut notes).is_empty());
+        prop_assert!(Cgroups::find(&tree, &mut notes).limited(&tree, Bytes(TOTAL), &mut notes).is_empty());
     }
 
     #[test]
