@@ -7,7 +7,9 @@
 //! `scaffold` writes new ones, and `join` adds them to a workspace; `schema` tells editors the keys. All problems are collected as values (`problem`) and shown by
 //! `render`.
 
+mod cfg;
 mod check;
+mod features;
 mod format;
 mod join;
 mod load;
@@ -28,6 +30,10 @@ mod tests;
 mod value;
 mod walk;
 
+pub use cfg::{Cfg, CfgError, CfgFacts};
+pub use features::{
+    FeatureCrate, FeatureDependency, FeatureRequest, FeatureValue, resolve_features,
+};
 pub use load::{Loaded, load, load_with};
 pub use locate::{FoundManifest, find, read};
 pub use model::*;
