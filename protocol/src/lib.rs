@@ -2,9 +2,10 @@
 //! line in each direction is `hello`. The orchestrator kills a worker that writes a line of more
 //! than 64 MiB.
 //!
-//! No logic beyond encoding. The orchestrator decides which plans exist; the worker decides how to
-//! run them.
+//! No logic beyond encoding, and the parser of dependency files (`depfile`), which both programs
+//! read. The orchestrator decides which plans exist; the worker decides how to run them.
 
+pub mod depfile;
 mod item;
 mod message;
 mod outcome;

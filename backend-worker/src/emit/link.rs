@@ -24,6 +24,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use tender_protocol::depfile::prerequisites;
 use tender_protocol::{InputFile, OutputFile};
 
 /// The result of a link.
@@ -151,8 +152,8 @@ fn run(link: &Link<'_>, caches: &LinkCaches) -> Result<Linked, String> {
     }
     if done.status.success() {
         let reported =
-            std::fs::read_to_string(&depfile).map(|text| prerequisites(&text)).unwrap_or_default();
-        record_inputs(&mut linked, link, caches, reported);
+            std::fs::read_to_string(&depfile).ok().and_then(|text| prerequisites(&text).ok());
+        record_inputs(&mut linked, link, caches, reported.unwrap_or_default());
         linked.output = Some(publish(output).map_err(|why| why.to_string())?);
     } else {
         // Checked before the linker's files are removed, which frees space.
@@ -279,45 +280,9 @@ fn full_disk(path: &Path) -> Option<String> {
     (room.f_bavail * room.f_frsize < FULL_DISK).then(|| dir.display().to_string())
 }
 
-/// Parses the prerequisites of the first rule of a dependency file, as lld writes it.
-///
-/// lld escapes blanks and `#` with a backslash, and doubles `$`. A backslash before a newline
-/// continues the line.
-fn prerequisites(text: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        let word = words.last_mut().expect("never empty");
-        match c {
-            '\\' if chars.peek() == Some(&'\n') => {
-                chars.next();
-                words.push(String::new());
-            }
-            '\\' if matches!(chars.peek(), Some(' ' | '#')) => word.extend(chars.next()),
-            '$' if chars.peek() == Some(&'$') => word.extend(chars.next()),
-            // The first rule ends here. The empty rules that follow are for make.
-            '\n' => break,
-            c if c.is_whitespace() => words.push(String::new()),
-            c => word.push(c),
-        }
-    }
-    let mut words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    match words.iter().position(|word| word.ends_with(':')) {
-        Some(target) => words.split_off(target + 1),
-        None => Vec::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn link_dependency_file_is_parsed_as_make_does() {
-        let text = "app.part: \\\n  /lib/crt1.o \\\n  a\\ b.o \\\n  c$$d.a\n\n/lib/crt1.o:\n";
-        assert_eq!(prerequisites(text), ["/lib/crt1.o", "a b.o", "c$d.a"]);
-        assert!(prerequisites("").is_empty());
-    }
 
     /// A large input takes no more memory than a buffer.
     #[test]
@@ -335,13 +300,5 @@ mod tests {
         assert!(most < 1 << 20, "{most} bytes for one of {SIZE}");
         assert_eq!((input.stamp.size, named), (SIZE, NamedFiles::None));
         assert_ne!(input.hash, UNKNOWN_CONTENT);
-    }
-
-    #[test]
-    fn fuzz_depfile() {
-        tender_fuzz::check_text("depfile", 3_000, |text| {
-            let found = prerequisites(text);
-            assert!(found.iter().map(String::len).sum::<usize>() <= text.len());
-        });
     }
 }
