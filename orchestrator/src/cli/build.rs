@@ -17,9 +17,9 @@ use crate::environment::{SOURCE_DATE_EPOCH, Variables};
 use crate::exec::{RunError, prepare, run_foreground};
 use crate::fingerprint::Fingerprints;
 use crate::graph::{
-    self, ArtifactKind, Graph, GraphRequest, Mode, Programs, Targets, compile_commands,
+    self, ArtifactKind, Graph, GraphRequest, Item, Mode, Programs, Targets, compile_commands,
 };
-use crate::manifest::CrateId;
+use crate::manifest::{CrateId, Workspace};
 use crate::report::{
     About, Bar, Crates, Fanout, Human, Json, Place, Timings, Trace, Verbosity, style, words,
 };
@@ -70,7 +70,10 @@ pub fn run(
     let program = graph
         .artifacts
         .iter()
-        .find(|file| file.krate == krate && file.kind == ArtifactKind::Program && file.name == name)
+        .find(|file| {
+            let is_it = file.krate == krate && file.name == name && !graph[file.item].host;
+            is_it && file.kind == ArtifactKind::Program
+        })
         .map(|file| file.path.clone())
         .expect("a program of the manifest is an artifact of the graph");
     execute(&program, options, terminal)
@@ -219,11 +222,24 @@ fn run_build(
         target_dir: project.target_dir.clone(),
         surroundings: &machine,
     };
-    let graph = graph::build(workspace, &request(mode, roots, named, targets))?;
+    let build_graph = |workspace: &Workspace| {
+        graph::build(workspace, &request(mode, roots.clone(), named.clone(), targets.clone()))
+    };
+    let mut graph = build_graph(workspace)?;
     // Opened before anything is built, because a wrong path is an error of usage.
     let trace = options.trace.as_deref().map(open_trace).transpose()?;
     target_dir::prepare(&project.target_dir)?;
     let lock = lock(&state_dir, terminal)?;
+    let mut fingerprints = Fingerprints::open(&graph.root, &state_dir, &worker, variables)?;
+    let removed = fingerprints.remove_abandoned(&graph)?;
+    let reads_removed = |item: &Item| item.inputs.iter().any(|path| removed.contains(path));
+    let again = graph.items.iter().any(reads_removed);
+    // Globs of sources have found what is there no more.
+    let again = again.then(|| Project::open(&options.place, environment, terminal)).transpose()?;
+    let workspace = again.as_ref().map_or(workspace, |project| &project.workspace);
+    if again.is_some() {
+        graph = build_graph(workspace)?;
+    }
     // For editors, so it has all units of the workspace, not only those that are built. Errors in
     // other crates do not prevent the build.
     if whole {
@@ -234,7 +250,6 @@ fn run_build(
     ) {
         write_commands(&all, &project.target_dir, terminal);
     }
-    let fingerprints = Fingerprints::open(&graph.root, &state_dir, &worker, variables)?;
     let sample = trace.is_some() || options.timings;
     let timings = options.timings.then(|| timings(&state_dir, terminal));
     let mut sinks = sinks(Rc::new(Crates::new(workspace)), options, (trace, timings), terminal);

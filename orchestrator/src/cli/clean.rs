@@ -136,9 +136,12 @@ fn parts(
             }
         }
         for krate in crates {
-            let own = state_dir.join(&project.workspace.crates[krate.0 as usize].name);
-            if let Err(error) = removed.tree(&own) {
-                return Ok(Err(error));
+            let krate = &project.workspace.crates[krate.0 as usize];
+            let own = [state_dir.join(&krate.name)];
+            for path in own.into_iter().chain(graph::host_outputs(&state_dir, krate)) {
+                if let Err(error) = removed.tree(&path) {
+                    return Ok(Err(error));
+                }
             }
         }
     }

@@ -32,7 +32,7 @@ impl CommandProcess {
     /// Starts the command of a `[[generate]]` item, with its standard output and error in one pipe.
     ///
     /// # Errors
-    /// A directory for its outputs cannot be made, the system has no pipe, or the program cannot be
+    /// A directory for its outputs cannot be made, an old depfile not be removed, the system has no pipe, or the program cannot be
     /// started.
     pub(super) fn start(
         graph: &Graph,
@@ -50,8 +50,16 @@ impl CommandProcess {
             .iter()
             .find(|(name, _)| name == "OUT_DIR")
             .map(|(_, dir)| Utf8Path::new(dir));
-        for directory in item.outputs.iter().filter_map(|output| output.parent()).chain(out_dir) {
+        let written = item.outputs.iter().chain(&command.depfile);
+        for directory in written.filter_map(|path| path.parent()).chain(out_dir) {
             std::fs::create_dir_all(graph.root.join(directory))?;
+        }
+        if let Some(depfile) = &command.depfile {
+            // One of an earlier run must not pass for that of this one.
+            match std::fs::remove_file(graph.root.join(depfile)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
         let (output, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         pipe::set_nonblocking(&output)?;

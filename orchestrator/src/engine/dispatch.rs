@@ -243,6 +243,11 @@ impl Dispatch<'_, '_> {
                     ));
                     Outcome::Failed
                 }
+                CommandResult::DepfileUnusable(what) => {
+                    self.progress
+                        .error(format!("`{command}` of crate `{krate}` succeeded but {what}"));
+                    Outcome::Failed
+                }
             }
         };
         let peak_bytes = self.memory.peak_of(ChildId::Command(ix));

@@ -151,7 +151,7 @@ impl<'a> Record<'a> {
     }
 
     /// A command has ended without an error after `wall_us` microseconds. Returns whether that is a
-    /// success: it is not if one of its outputs is missing.
+    /// success: it is not if one of its outputs is missing, or its depfile cannot be used.
     pub(super) fn command_finished(&mut self, item: ItemId, wall_us: Micros) -> CommandResult {
         let report =
             self.fingerprints.command_report(self.graph, item, Outcome::Ok, now_us(), wall_us);
@@ -165,6 +165,7 @@ impl<'a> Record<'a> {
             Err(StateError::OutputNotWritten { path, .. }) => {
                 CommandResult::OutputMissing(path.to_string())
             }
+            Err(StateError::Depfile { what, .. }) => CommandResult::DepfileUnusable(what),
             Err(error) => {
                 self.note(Err(error));
                 CommandResult::NotRecorded
@@ -201,6 +202,8 @@ pub(super) enum CommandResult {
     Ok,
     /// It has not written this output.
     OutputMissing(String),
+    /// What is wrong with its depfile, a sentence.
+    DepfileUnusable(String),
     /// The state cannot be written.
     NotRecorded,
 }

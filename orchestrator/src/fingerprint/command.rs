@@ -85,6 +85,10 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
                 add(value);
             }
             item.inputs.iter().for_each(|input| add(input.as_str()));
+            if let Some(depfile) = &command.depfile {
+                add("depfile");
+                add(depfile.as_str());
+            }
             item.outputs.iter().for_each(|output| add(output.as_str()));
         }
     }

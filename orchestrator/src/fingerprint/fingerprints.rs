@@ -33,18 +33,23 @@ pub enum StateError {
     /// The command ended without an error, and has not written an output that the manifest names.
     #[error("the command `{command}` has not written its output {path}")]
     OutputNotWritten { command: String, path: Utf8PathBuf },
+    /// As before. `what` is a sentence about the file.
+    #[error("the depfile of the command `{command}` is of no use: {what}")]
+    Depfile { command: String, what: String },
 }
 
 #[derive(Debug)]
 pub struct Fingerprints {
     path: Utf8PathBuf,
-    store: Store,
-    files: Files,
+    pub(super) store: Store,
+    pub(super) files: Files,
     tool: CurrentTool,
     variables: Variables,
     /// The inputs of running items as they were when these began, for items whose worker does not
     /// report what it read.
-    begun: HashMap<ItemId, Vec<VersionId>>,
+    pub(super) begun: HashMap<ItemId, Vec<VersionId>>,
+    /// The item that writes a file. Empty until the first depfile is read.
+    pub(super) writers: HashMap<Utf8PathBuf, ItemId>,
     buffer: Vec<u8>,
 }
 
@@ -66,7 +71,16 @@ impl Fingerprints {
         let files = Files::new(root)
             .map_err(|source| StateError::Root { path: root.to_owned(), source })?;
         let tool = CurrentTool::find(worker, &mut store.tables);
-        Ok(Self { path, store, files, tool, variables, begun: HashMap::new(), buffer: Vec::new() })
+        Ok(Self {
+            path,
+            store,
+            files,
+            tool,
+            variables,
+            begun: HashMap::new(),
+            writers: HashMap::new(),
+            buffer: Vec::new(),
+        })
     }
 
     /// Takes the versions in a worker's `hello`. To be called before one of its reports is
@@ -387,13 +401,13 @@ impl Fingerprints {
         Ok(())
     }
 
-    /// Makes the report of a `[[generate]]` command, which runs in no worker. Reads its outputs.
-    /// Times are CLOCK_MONOTONIC and wall time, microseconds.
+    /// Makes the report of a `[[generate]]` command, which runs in no worker. Reads its outputs and
+    /// its depfile. Times are CLOCK_MONOTONIC and wall time, microseconds.
     ///
     /// # Errors
-    /// It has not written one of its outputs.
+    /// It has not written one of its outputs, or its depfile cannot be used.
     pub fn command_report(
-        &self,
+        &mut self,
         graph: &Graph,
         ix: ItemId,
         outcome: Outcome,
@@ -412,7 +426,7 @@ impl Fingerprints {
                 outputs.push(OutputFile { path: path.to_string(), stamp, hash });
             }
         }
-        Ok(ItemReport {
+        let mut report = ItemReport {
             plan: PlanId(0),
             item: ix,
             outcome,
@@ -428,7 +442,12 @@ impl Fingerprints {
             variables: Vec::new(),
             programs: Vec::new(),
             outputs,
-        })
+        };
+        if let (Outcome::Ok, Run::Command(command)) = (outcome, &item.run) {
+            let began_ns = start_ns(&report);
+            report.missing = self.learn_depfile(graph, ix, command, began_ns)?;
+        }
+        Ok(report)
     }
 
     /// The diagnostics of the item's last success, to be shown again while the item is up to date.
@@ -451,7 +470,7 @@ impl Fingerprints {
         self.store.close().map_err(|source| self.write_error(source))
     }
 
-    fn write_error(&self, source: io::Error) -> StateError {
+    pub(super) fn write_error(&self, source: io::Error) -> StateError {
         StateError::Write { path: self.path.clone(), source }
     }
 }
@@ -496,7 +515,7 @@ fn first_of_deepest<'a>(paths: &[&'a str]) -> Option<&'a str> {
 }
 
 /// The hash of no content.
-const UNKNOWN: Hash = [0; 32];
+pub(super) const UNKNOWN: Hash = [0; 32];
 
 /// The reason, if the name of a program leads to another file than before: PATH has changed, or a
 /// program was added there.

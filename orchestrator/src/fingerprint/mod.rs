@@ -10,6 +10,7 @@
 //! | input                                        | enters the record as           | compared by                           |
 //! |----------------------------------------------|--------------------------------|---------------------------------------|
 //! | sources, headers, objects, `[[generate]]` inputs | `inputs`: path, content    | content, through the path's stamp     |
+//! | what a `[[generate]]` command names in its depfile | `inputs`, `missing`      | as above; and still absent            |
 //! | files that assembly reads, also in a link that optimises | `inputs`           | as above                              |
 //! | `inputs` of a target in the manifest         | `inputs`                       | as above; and each must be in the record |
 //! | the time of a source with `__TIMESTAMP__`    | `dated`: path, seconds         | the file's time of change             |
@@ -62,14 +63,17 @@
 //!
 //! **Outputs without an item.** An output that an earlier build has made and this graph does not
 //! have (archives, under link-time optimisation over crates) is kept while its record would make it
-//! fresh, and removed when it would be made again.
+//! fresh, and removed when it would be made again. What commands of `for-each` have made of files
+//! that are gone is removed before anything is built, unless something else has changed it.
 //!
-//! Parts: `fingerprints` judges items; `files` checks each path once, `listing` avoids most system
-//! calls for absent ones; `store` has the records, `journal` their file; `command` compares
-//! commands, `variables` the environment; `tool` identifies the worker, `program` the file of a
-//! program; `lock` allows one build at a time.
+//! Parts: `fingerprints` judges items, `abandoned` removes outputs without an item; `depfile` adds what a command reports to have read; `files`
+//! checks each path once, `listing` avoids most system calls for absent ones; `store` has the
+//! records, `journal` their file; `command` compares commands, `variables` the environment; `tool`
+//! identifies the worker, `program` the file of a program; `lock` allows one build at a time.
 
+mod abandoned;
 mod command;
+mod depfile;
 mod files;
 mod fingerprints;
 mod journal;

@@ -38,6 +38,7 @@ fn space() -> Space {
     let item = |key: &str, kind, run, inputs: &[&str], outputs: &[&str], after: &[ItemId]| Item {
         krate: CrateId(0),
         krate_name: "one".into(),
+        host: false,
         kind,
         key: key.into(),
         label: key.into(),
@@ -62,10 +63,16 @@ fn space() -> Space {
         members: vec![Member { name: "a.o".into(), path: "a.o".into() }],
         lto: None,
     };
-    let command =
-        Command { words: vec!["gen".into()], dir: root.clone(), env: vec![], retry: false };
+    let command = Command {
+        words: vec!["gen".into()],
+        dir: root.clone(),
+        env: vec![],
+        depfile: None,
+        retry: false,
+    };
     let graph = Graph {
         root: root.clone(),
+        host_profile: Profile::dev(),
         profile,
         out_dir: root.join("target/debug"),
         state_dir,
@@ -681,7 +688,7 @@ fn variable_that_the_worker_names_counts_for_that_item() {
 #[test]
 fn command_that_does_not_write_its_output_is_an_error() {
     let space = space();
-    let state = space.open();
+    let mut state = space.open();
     let error = state
         .command_report(&space.graph, GENERATE, Outcome::Ok, Micros(1), Micros(1))
         .unwrap_err();

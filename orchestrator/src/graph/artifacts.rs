@@ -3,20 +3,20 @@
 use super::GraphError;
 use super::build::{Builder, Object, Planned};
 use super::codegen;
+use super::instance::Instance;
 use super::link::{LibraryForm, LinkInput, LinkWords};
 use super::model::{ArtifactKind, DRIVER_C, DRIVER_CXX, Ingredients, Item, ItemKind, Program, Run};
 use super::order::link_order;
 use super::paths::member_names;
 use super::runtime;
 use crate::keys::ItemId;
-use crate::manifest::{Bin, Crate, CrateId, Lib, Profile, Strip, TargetSettings};
+use crate::manifest::{Bin, Lib, Profile, Strip, TargetSettings};
 use camino::{Utf8Path, Utf8PathBuf};
 use tender_protocol::{LtoArchive, LtoLibrary, LtoLink, Member, Work};
 
 /// What is linked.
 struct Linked<'a> {
-    id: CrateId,
-    krate: &'a Crate,
+    of: &'a Instance<'a>,
     kind: ItemKind,
     key: String,
     /// In its crate's directory for link-time optimisation.
@@ -33,8 +33,7 @@ impl Builder<'_> {
     /// [`GraphError::SameOutput`], or [`GraphError::PkgConfig`] for the link of a shared library.
     pub(super) fn plan_library(
         &mut self,
-        id: CrateId,
-        krate: &Crate,
+        of: &Instance<'_>,
         lib: &Lib,
         objects: &[Object],
         wanted: bool,
@@ -42,10 +41,10 @@ impl Builder<'_> {
         let cxx = objects.iter().any(|object| object.cxx);
         let mut library = None;
         if lib.staticlib || !lib.cdylib {
-            let item = self.archive(id, krate, objects);
+            let item = self.archive(of, objects);
             let path = item.outputs[0].clone();
-            let form = if codegen::crosses_crates(self.request.profile) {
-                let alone = self.request.named.contains(&id) || !self.linked[id.0 as usize];
+            let form = if codegen::crosses_crates(&self.profile(of)) {
+                let alone = self.request.named.contains(&of.id) || !self.linked[of.id.0 as usize];
                 let form =
                     LibraryForm::Members { members: members(objects), items: item.after.clone() };
                 if wanted && alone {
@@ -60,21 +59,21 @@ impl Builder<'_> {
             library = Some(LinkInput { path, form, cxx });
         }
         if lib.cdylib && (wanted || library.is_none()) {
+            let krate = of.krate;
             let file = format!("lib{}.so", krate.name);
-            let path = self.path_for_commands(&self.graph.out_dir).join(&file);
+            let path = self.path_for_commands(&self.side(of.built_for).out_dir).join(&file);
             let mut own = vec!["-shared".to_owned(), format!("-Wl,-soname,{file}")];
             let mut inputs = Vec::new();
             if let Some(exports) = &lib.exports {
-                let exports = self.path_for_commands(&self.expanded(krate, exports));
+                let exports = self.path_for_commands(&self.expanded(of, exports));
                 own.push(format!("-Wl,--version-script={exports}"));
                 inputs.push(exports);
             }
             let item = self.plan_link(
                 Linked {
-                    id,
-                    krate,
+                    of,
                     kind: ItemKind::Shared,
-                    key: format!("{} shared", krate.name),
+                    key: of.key("shared"),
                     directory: "shared".to_owned(),
                     link_args: [&lib.settings.link_args[..], &lib.public_link_args].concat(),
                 },
@@ -84,29 +83,32 @@ impl Builder<'_> {
                 None,
                 &lib.settings,
             )?;
-            self.artifact(item, id, ArtifactKind::Cdylib, &krate.name);
+            self.artifact(item, of.id, ArtifactKind::Cdylib, &krate.name);
             library = library.or(Some(LinkInput { path, form: LibraryForm::Shared(item), cxx }));
         }
         Ok(library)
     }
 
     /// An archive of native code, in every mode.
-    fn archive(&self, id: CrateId, krate: &Crate, objects: &[Object]) -> Item {
-        let profile = self.profile(id);
-        let path = self.path_for_commands(&self.graph.out_dir).join(format!("lib{}.a", krate.name));
+    fn archive(&self, of: &Instance<'_>, objects: &[Object]) -> Item {
+        let krate = of.krate;
+        let profile = self.profile(of);
+        let out_dir = self.path_for_commands(&self.side(of.built_for).out_dir);
+        let path = out_dir.join(format!("lib{}.a", krate.name));
         let members = members(objects);
         let own = members.iter().map(|member| format!("{}={}", member.name, member.path)).collect();
         let lto = objects.iter().any(|object| object.bitcode).then(|| LtoArchive {
             mode: codegen::lto(&profile),
             opt_level: codegen::lto_level(&profile),
-            work_dir: self.lto_dir(krate, "archive"),
+            work_dir: self.lto_dir(of, "archive"),
         });
         let words = if lto.is_some() { codegen::lto_words(&profile) } else { Vec::new() };
         Item {
-            krate: id,
+            krate: of.id,
             krate_name: krate.name.clone(),
+            host: of.is_host(),
             kind: ItemKind::Archive,
-            key: format!("{} archive", krate.name),
+            key: of.key("archive"),
             label: format!("lib{}.a", krate.name),
             after: objects.iter().filter_map(|object| object.item).collect(),
             run: Run::Worker(Work::Archive { output: path.to_string(), members, lto }),
@@ -126,11 +128,11 @@ impl Builder<'_> {
     }
 
     /// Where link-time optimisation puts objects: a directory for one item.
-    fn lto_dir(&self, krate: &Crate, of: &str) -> String {
-        self.path_for_commands(&self.graph.state_dir)
-            .join(&krate.name)
+    fn lto_dir(&self, of: &Instance<'_>, item: &str) -> String {
+        self.path_for_commands(&self.side(of.built_for).crates_dir)
+            .join(&of.krate.name)
             .join("lto")
-            .join(of)
+            .join(item)
             .into_string()
     }
 
@@ -140,31 +142,29 @@ impl Builder<'_> {
     /// [`GraphError::SameOutput`] or [`GraphError::PkgConfig`].
     pub(super) fn plan_program(
         &mut self,
-        id: CrateId,
-        krate: &Crate,
+        of: &Instance<'_>,
         bin: &Bin,
         objects: &[Object],
         of_crate: &Planned,
     ) -> Result<(), GraphError> {
-        let path = self.path_for_commands(&self.graph.out_dir).join(&bin.name);
-        let key = format!("{} bin {}", krate.name, bin.name);
+        let path = self.path_for_commands(&self.side(of.built_for).out_dir).join(&bin.name);
+        let key = of.key(&format!("bin {}", bin.name));
         let directory = format!("bin-{}", bin.name);
         let item = self.plan_link(
             Linked {
-                id,
-                krate,
+                of,
                 kind: ItemKind::Program,
                 key,
                 directory,
                 link_args: bin.settings.link_args.clone(),
             },
             &path,
-            (vec![if self.profile(id).pie { "-pie" } else { "-no-pie" }.to_owned()], Vec::new()),
+            (vec![if self.profile(of).pie { "-pie" } else { "-no-pie" }.to_owned()], Vec::new()),
             objects,
-            krate.lib.as_ref().map(|_| of_crate),
+            of.krate.lib.as_ref().map(|_| of_crate),
             &bin.settings,
         )?;
-        self.artifact(item, id, ArtifactKind::Program, &bin.name);
+        self.artifact(item, of.id, ArtifactKind::Program, &bin.name);
         Ok(())
     }
 
@@ -183,7 +183,7 @@ impl Builder<'_> {
         let workspace = self.workspace;
         let mut pkg_libs = Vec::new();
         for package in &settings.pkg_config {
-            pkg_libs.extend(self.pkg_config(what.krate, package)?.libs);
+            pkg_libs.extend(self.pkg_config(what.of.krate, package)?.libs);
         }
         // A version script may be generated.
         let mut after: Vec<ItemId> =
@@ -198,17 +198,17 @@ impl Builder<'_> {
         let mut requirements = LinkWords::of(&what.link_args, settings, pkg_libs);
         let own_requirements = requirements.clone();
         let mut libraries: Vec<(&str, &LinkInput)> = Vec::new();
-        let mut runtime_words = runtime::words_of_flags(&self.profile(what.id), settings);
+        let mut runtime_words = runtime::words_of_flags(&self.profile(what.of), settings);
         if let Some(planned) = own_lib {
             runtime_words.extend_from_slice(&planned.runtime_words);
             libraries.extend(
-                planned.library.as_ref().map(|library| (what.krate.name.as_str(), library)),
+                planned.library.as_ref().map(|library| (what.of.krate.name.as_str(), library)),
             );
             requirements.append(planned.link_words.clone());
         }
-        for dependency in link_order(workspace, what.id) {
+        for dependency in link_order(workspace, what.of.id) {
             let name = workspace.crates[dependency.0 as usize].name.as_str();
-            let known = self.planned(dependency);
+            let known = self.planned(dependency, what.of.built_for);
             libraries.extend(known.library.as_ref().map(|library| (name, library)));
             requirements.append(known.link_words.clone());
             runtime_words.extend_from_slice(&known.runtime_words);
@@ -250,7 +250,7 @@ impl Builder<'_> {
         args.extend(requirements.all());
         own.extend(own_requirements.all());
 
-        let profile = self.profile(what.id);
+        let profile = self.profile(what.of);
         let mut words = strip_words(&profile);
         words.extend(runtime::link_words(&profile));
         runtime_words.retain(|word| !words.contains(word));
@@ -259,7 +259,7 @@ impl Builder<'_> {
         let (driver, program) = if profile.needs_runtime() || !runtime_words.is_empty() {
             args.extend(runtime_words);
             let driver = surroundings.clang(cxx).map_err(|message| GraphError::NoRuntime {
-                krate: what.krate.name.clone(),
+                krate: what.of.krate.name.clone(),
                 target: path.file_name().unwrap_or(path.as_str()).to_owned(),
                 message,
             })?;
@@ -281,7 +281,7 @@ impl Builder<'_> {
         let lto = (bitcode || !as_members.is_empty()).then(|| LtoLink {
             mode: codegen::lto(&profile),
             opt_level: codegen::lto_level(&profile),
-            work_dir: self.lto_dir(what.krate, &what.directory),
+            work_dir: self.lto_dir(what.of, &what.directory),
             libraries: as_members,
         });
         if lto.is_some() {
@@ -289,8 +289,9 @@ impl Builder<'_> {
         }
         let output = path.to_string();
         self.add(Item {
-            krate: what.id,
-            krate_name: what.krate.name.clone(),
+            krate: what.of.id,
+            krate_name: what.of.krate.name.clone(),
+            host: what.of.is_host(),
             kind: what.kind,
             key: what.key,
             label: path.file_name().unwrap_or(path.as_str()).to_owned(),

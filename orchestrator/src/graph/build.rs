@@ -4,11 +4,12 @@
 use super::GraphError;
 use super::args::{CompileWords, defines};
 use super::codegen::{self, UnitOrigin};
-use super::generate::Generated;
+use super::generate::{Generated, commands_of};
+use super::instance::{BuiltFor, Instance, Side};
 use super::link::{LinkInput, LinkWords};
 use super::model::{Artifact, ArtifactKind, Graph, Ingredients, Item, ItemKind, Program, Run};
-use super::order::{dependencies_first, include_order, linked_crates};
-use super::paths::{name_in_crate, object_path, portable_name, profile_dir, seen_from};
+use super::order::{include_order, instances, linked_crates, tools};
+use super::paths::{name_in_crate, object_path, portable_name, seen_from};
 use super::runtime;
 use crate::keys::ItemId;
 use crate::manifest::{
@@ -104,29 +105,43 @@ pub struct PkgConfig {
 /// Two items with the same output, an absent pkg-config package, generated files outside their
 /// crate.
 pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph, GraphError> {
-    let out_dir = request.target_dir.join(profile_dir(request.profile));
-    let state_dir = out_dir.join(".tender");
+    let side = |profile, built_for| Side::new(workspace, profile, &request.target_dir, built_for);
+    let host_profile = request.profile.for_build();
+    let users = side(request.profile, BuiltFor::Users);
     let mut builder = Builder {
         workspace,
         request,
         graph: Graph {
             root: workspace.root.clone(),
             profile: request.profile.clone(),
-            out_dir,
-            state_dir,
+            out_dir: users.out_dir.clone(),
+            state_dir: users.crates_dir.clone(),
             items: Vec::new(),
             artifacts: Vec::new(),
             unbuilt_archives: Vec::new(),
+            host_profile: host_profile.clone(),
         },
         linked: linked_crates(workspace, &request.roots, &request.targets),
-        planned: vec![None; workspace.crates.len()],
+        planned: HashMap::new(),
+        generated: HashMap::new(),
         writers: HashMap::new(),
         pkg_config: HashMap::new(),
-        profiles: crate_profiles(workspace, request.profile),
+        users,
+        host: side(&host_profile, BuiltFor::Build),
     };
-    for id in dependencies_first(workspace, &request.roots) {
-        let planned = builder.plan_crate(id, request.roots.contains(&id))?;
-        builder.planned[id.0 as usize] = Some(planned);
+    let instances = instances(workspace, &request.roots);
+    let tools = tools(workspace, &instances);
+    for (id, built_for) in instances {
+        let of = Instance { id, krate: &workspace.crates[id.0 as usize], built_for };
+        let programs =
+            |names: Vec<String>| Targets { libraries: false, programs: Programs::Named(names) };
+        let targets = match built_for {
+            BuiltFor::Users if request.roots.contains(&id) => request.targets.clone(),
+            BuiltFor::Users => programs(Vec::new()),
+            BuiltFor::Build => programs(tools.get(&id).cloned().unwrap_or_default()),
+        };
+        let planned = builder.plan_crate(&of, &targets)?;
+        builder.planned.insert((id, built_for), planned);
     }
     let mut graph = builder.graph;
     graph.artifacts.sort_by(|a, b| (a.krate, &a.name, &a.path).cmp(&(b.krate, &b.name, &b.path)));
@@ -158,21 +173,16 @@ pub(super) struct Builder<'a> {
     pub workspace: &'a Workspace,
     pub request: &'a GraphRequest<'a>,
     pub graph: Graph,
-    /// By `CrateId`; those of dependencies are there before their dependents are planned.
-    planned: Vec<Option<Planned>>,
+    /// Those of dependencies are there before their dependents are planned.
+    planned: HashMap<(CrateId, BuiltFor), Planned>,
+    /// The commands of crates.
+    pub generated: HashMap<(CrateId, BuiltFor), Generated>,
     pub writers: HashMap<Utf8PathBuf, ItemId>,
     /// By `CrateId`: its library goes into a program or shared library of this build.
     pub linked: Vec<bool>,
     pkg_config: HashMap<String, PkgConfig>,
-    /// By `CrateId`.
-    profiles: Vec<Cow<'a, Profile>>,
-}
-
-fn crate_profiles<'a>(workspace: &Workspace, profile: &'a Profile) -> Vec<Cow<'a, Profile>> {
-    let mut is_member = vec![false; workspace.crates.len()];
-    workspace.members.iter().for_each(|id| is_member[id.0 as usize] = true);
-    let crates = workspace.crates.iter().zip(is_member);
-    crates.map(|(krate, member)| profile.of_crate(&krate.name, member)).collect()
+    users: Side<'a>,
+    host: Side<'a>,
 }
 
 /// What other crates need to know of a crate.
@@ -217,23 +227,35 @@ struct Target<'a> {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn profile(&self, id: CrateId) -> Cow<'a, Profile> {
-        self.profiles[id.0 as usize].clone()
+    pub(super) fn side(&self, built_for: BuiltFor) -> &Side<'a> {
+        match built_for {
+            BuiltFor::Users => &self.users,
+            BuiltFor::Build => &self.host,
+        }
     }
 
-    fn plan_crate(&mut self, id: CrateId, root: bool) -> Result<Planned, GraphError> {
+    pub(super) fn profile(&self, of: &Instance<'_>) -> Cow<'a, Profile> {
+        self.side(of.built_for).profile(of.id)
+    }
+
+    /// Commands of the build run programs, even where the build only checks.
+    fn mode(&self, of: &Instance<'_>) -> Mode {
+        if of.is_host() { Mode::Build } else { self.request.mode }
+    }
+
+    fn plan_crate(&mut self, of: &Instance<'_>, targets: &Targets) -> Result<Planned, GraphError> {
         let workspace = self.workspace;
-        let krate = &workspace.crates[id.0 as usize];
-        let generated = self.plan_generate(id, krate)?;
-        let closure = include_order(workspace, id);
-        let mut planned = self.public_interface(krate, &generated)?;
-        let profile = self.profile(id);
+        let krate = of.krate;
+        let generated = self.plan_generate(of)?;
+        let closure = include_order(workspace, of.id);
+        let mut planned = self.public_interface(of, &generated)?;
+        let profile = self.profile(of);
         let in_program = if profile.pie { "-fPIE" } else { "-fno-pie" };
 
         let mut after = generated.items.clone();
         let mut interfaces = Vec::new();
         for dependency in &closure {
-            let known = self.planned(*dependency);
+            let known = self.planned(*dependency, of.built_for);
             after.extend(&known.header_items);
             if !known.compile_words.is_empty() {
                 let name = workspace.crates[dependency.0 as usize].name.clone();
@@ -244,37 +266,31 @@ impl<'a> Builder<'a> {
         if let Some(lib) = &krate.lib {
             planned.runtime_words = runtime::words_of_flags(&profile, &lib.settings);
             let target = Target {
-                name: "lib".into(),
+                name: of.target("lib"),
                 directory: "lib".into(),
                 sources: &lib.sources,
                 settings: &lib.settings,
                 position: if profile.pic || lib.cdylib { "-fPIC" } else { in_program },
                 generated: generated.lib_sources.clone(),
             };
-            let objects = self.plan_units(id, krate, &target, &generated, &interfaces, &after)?;
-            if self.request.mode == Mode::Build && !objects.is_empty() {
-                let wanted = root && self.request.targets.libraries;
-                planned.library = self.plan_library(id, krate, lib, &objects, wanted)?;
+            let objects = self.plan_units(of, &target, &generated, &interfaces, &after)?;
+            if self.mode(of) == Mode::Build && !objects.is_empty() {
+                planned.library = self.plan_library(of, lib, &objects, targets.libraries)?;
             }
         }
-        if root {
-            let targets = &self.request.targets;
-            let bins =
-                krate.bins.iter().enumerate().filter(|(_, bin)| targets.have_program(&bin.name));
-            for (number, bin) in bins {
-                let target = Target {
-                    name: format!("bin {}", bin.name),
-                    directory: format!("bin-{}", bin.name),
-                    sources: &bin.sources,
-                    settings: &bin.settings,
-                    position: in_program,
-                    generated: generated.bin_sources[number].clone(),
-                };
-                let objects =
-                    self.plan_units(id, krate, &target, &generated, &interfaces, &after)?;
-                if self.request.mode == Mode::Build {
-                    self.plan_program(id, krate, bin, &objects, &planned)?;
-                }
+        let bins = krate.bins.iter().enumerate().filter(|(_, bin)| targets.have_program(&bin.name));
+        for (number, bin) in bins {
+            let target = Target {
+                name: of.target(&format!("bin {}", bin.name)),
+                directory: format!("bin-{}", bin.name),
+                sources: &bin.sources,
+                settings: &bin.settings,
+                position: in_program,
+                generated: generated.bin_sources[number].clone(),
+            };
+            let objects = self.plan_units(of, &target, &generated, &interfaces, &after)?;
+            if self.mode(of) == Mode::Build {
+                self.plan_program(of, bin, &objects, &planned)?;
             }
         }
         Ok(planned)
@@ -282,17 +298,18 @@ impl<'a> Builder<'a> {
 
     fn public_interface(
         &mut self,
-        krate: &Crate,
+        of: &Instance<'_>,
         generated: &Generated,
     ) -> Result<Planned, GraphError> {
+        let krate = of.krate;
         let mut planned =
             Planned { header_items: generated.header_items.clone(), ..Planned::default() };
         let Some(lib) = &krate.lib else { return Ok(planned) };
         for dir in &lib.headers {
-            planned.compile_words.extend(self.public_include(krate, dir));
+            planned.compile_words.extend(self.public_include(of, dir));
         }
         if generated.headers_in_out_dir {
-            planned.compile_words.extend(self.public_include(krate, &self.crate_out(krate)));
+            planned.compile_words.extend(self.public_include(of, &self.crate_out(of)));
         }
         planned.compile_words.extend(defines(&lib.public_defines));
         let mut pkg_libs = Vec::new();
@@ -307,23 +324,23 @@ impl<'a> Builder<'a> {
 
     fn plan_units(
         &mut self,
-        id: CrateId,
-        krate: &Crate,
+        of: &Instance<'_>,
         target: &Target<'_>,
         generated: &Generated,
         interfaces: &[(String, Vec<String>)],
         after: &[ItemId],
     ) -> Result<Vec<Object>, GraphError> {
-        let profile = &*self.profile(id);
+        let krate = of.krate;
+        let profile = &*self.profile(of);
         let mut directories: Vec<String> =
-            target.settings.include.iter().map(|dir| self.include(krate, dir)).collect();
+            target.settings.include.iter().map(|dir| self.include(of, dir)).collect();
         if let Some(lib) = &krate.lib {
-            directories.extend(lib.headers.iter().map(|dir| self.include(krate, dir)));
+            directories.extend(lib.headers.iter().map(|dir| self.include(of, dir)));
             directories.extend(defines(&lib.public_defines));
         }
-        let crate_out = self.crate_out(krate);
+        let crate_out = self.crate_out(of);
         if !krate.generate.is_empty() {
-            directories.push(self.include(krate, &crate_out));
+            directories.push(self.include(of, &crate_out));
         }
         let mut pkg_config = Vec::new();
         for package in &target.settings.pkg_config {
@@ -342,7 +359,7 @@ impl<'a> Builder<'a> {
             .settings
             .inputs
             .iter()
-            .map(|path| self.path_for_commands(&self.expanded(krate, path)))
+            .map(|path| self.path_for_commands(&self.expanded(of, path)))
             .chain(profile.pgo_use.iter().map(|path| self.path_for_commands(path)))
             .collect();
         let mut after = after.to_vec();
@@ -393,14 +410,14 @@ impl<'a> Builder<'a> {
                 })
                 .clone();
             let object = self
-                .path_for_commands(&self.graph.state_dir)
+                .path_for_commands(&self.side(of.built_for).crates_dir)
                 .join(&krate.name)
                 .join("obj")
                 .join(&target.directory)
                 .join(object_path(&name));
             let size = self.request.surroundings.file_size(source);
             let lto = if codegen::has_module(language) { codegen::lto(profile) } else { Lto::Off };
-            let (kind, key, run, outputs) = match self.request.mode {
+            let (kind, key, run, outputs) = match self.mode(of) {
                 Mode::Check => (
                     ItemKind::Check,
                     format!("{} check {} {name}", krate.name, target.name),
@@ -444,8 +461,9 @@ impl<'a> Builder<'a> {
                 }
             };
             let item = self.add(Item {
-                krate: id,
+                krate: of.id,
                 krate_name: krate.name.clone(),
+                host: of.is_host(),
                 kind,
                 key,
                 label: seen.to_string(),
@@ -503,8 +521,8 @@ impl<'a> Builder<'a> {
         self.graph.artifacts.push(Artifact { item, krate, kind, name: name.to_owned(), path });
     }
 
-    pub(super) fn planned(&self, id: CrateId) -> &Planned {
-        self.planned[id.0 as usize].as_ref().expect("dependencies are planned first")
+    pub(super) fn planned(&self, id: CrateId, built_for: BuiltFor) -> &Planned {
+        &self.planned[&(id, built_for)]
     }
 
     /// The answer of pkg-config for a package, asked for once.
@@ -531,8 +549,9 @@ impl<'a> Builder<'a> {
         Ok(found)
     }
 
-    pub(super) fn crate_out(&self, krate: &Crate) -> Utf8PathBuf {
-        self.graph.state_dir.join(&krate.name).join("out")
+    pub(super) fn crate_out(&self, of: &Instance<'_>) -> Utf8PathBuf {
+        let of = commands_of(of);
+        self.side(of.built_for).crates_dir.join(&of.krate.name).join("out")
     }
 
     /// The path as commands name it: relative to the root if it is below it.
@@ -542,24 +561,24 @@ impl<'a> Builder<'a> {
 
     /// A directory that a crate shows to others. Of what lies outside the workspace its users want
     /// no warnings.
-    fn public_include(&self, krate: &Crate, dir: &Utf8Path) -> Option<String> {
-        if krate.dir.starts_with(&self.workspace.root) {
-            return Some(self.include(krate, dir));
+    fn public_include(&self, of: &Instance<'_>, dir: &Utf8Path) -> Option<String> {
+        if of.krate.dir.starts_with(&self.workspace.root) {
+            return Some(self.include(of, dir));
         }
-        let path = self.path_for_commands(&self.expanded(krate, dir));
+        let path = self.path_for_commands(&self.expanded(of, dir));
         (!is_searched_anyway(&path)).then(|| format!("-isystem{path}"))
     }
 
-    pub(super) fn include(&self, krate: &Crate, dir: &Utf8Path) -> String {
-        format!("-I{}", self.path_for_commands(&self.expanded(krate, dir)))
+    pub(super) fn include(&self, of: &Instance<'_>, dir: &Utf8Path) -> String {
+        format!("-I{}", self.path_for_commands(&self.expanded(of, dir)))
     }
 
     /// A path of the manifest that may begin with `$OUT_DIR`.
-    pub(super) fn expanded(&self, krate: &Crate, path: &Utf8Path) -> Utf8PathBuf {
-        let path = resolve(&krate.dir, path.as_str());
+    pub(super) fn expanded(&self, of: &Instance<'_>, path: &Utf8Path) -> Utf8PathBuf {
+        let path = resolve(&of.krate.dir, path.as_str());
         match path.strip_prefix(OUT_DIR) {
-            Ok(rest) if rest.as_str().is_empty() => self.crate_out(krate),
-            Ok(rest) => self.crate_out(krate).join(rest),
+            Ok(rest) if rest.as_str().is_empty() => self.crate_out(of),
+            Ok(rest) => self.crate_out(of).join(rest),
             Err(_) => path,
         }
     }

@@ -5,9 +5,10 @@
 //! units, kept beside the profile's other state together with the written file's stamp, so that a
 //! build that does nothing neither makes nor reads the JSON.
 
-use super::model::{Graph, Run};
+use super::model::{Graph, Item, Run};
 use camino::Utf8Path;
 use serde::Serialize;
+use std::collections::HashSet;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use tender_protocol::{Language, Work};
@@ -72,13 +73,29 @@ pub fn write_compile_commands(
     link_from_root(&graph.root, &file, &new)
 }
 
-fn units(graph: &Graph) -> impl Iterator<Item = (&str, Language, &[String], &str)> {
-    graph.items.iter().filter_map(|item| match &item.run {
+type UnitWords<'g> = (&'g str, Language, &'g [String], &'g str);
+
+/// A source that is also compiled for the build itself is there once, as it is for users.
+fn units(graph: &Graph) -> impl Iterator<Item = UnitWords<'_>> {
+    let of_users: HashSet<&str> = graph
+        .items
+        .iter()
+        .filter(|item| !item.host)
+        .filter_map(unit)
+        .map(|(source, ..)| source)
+        .collect();
+    let all = graph.items.iter().filter_map(move |item| Some((item.host, unit(item)?)));
+    all.filter(move |(host, (source, ..))| !host || !of_users.contains(source))
+        .map(|(_, unit)| unit)
+}
+
+fn unit(item: &Item) -> Option<UnitWords<'_>> {
+    match &item.run {
         Run::Worker(Work::Compile { source, language, args, object, .. }) => {
-            Some((source.as_str(), *language, args.as_slice(), object.as_str()))
+            Some((source, *language, args, object))
         }
         _ => None,
-    })
+    }
 }
 
 fn digest(graph: &Graph, llvm_bin: &Utf8Path) -> String {

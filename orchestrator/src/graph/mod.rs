@@ -2,6 +2,7 @@
 //!
 //! - `model`: the types; `paths`: names of outputs; `args`, `link`: words of commands; `codegen`:
 //!   what the profile asks of code generation; `runtime`: which code needs clang's run-time library
+//! - `instance`: a crate in one of its builds, for users or for the build itself
 //! - `build`: workspace and request -> graph; `generate`, `artifacts`: its parts for commands, and
 //!   for archives and links; `order`: of dependencies
 //! - `compile_commands`: the graph's units as clangd wants them (this one writes files)
@@ -27,6 +28,7 @@ mod codegen;
 pub mod compile_commands;
 mod error;
 mod generate;
+mod instance;
 mod link;
 mod model;
 mod order;
@@ -38,5 +40,6 @@ mod tests;
 pub use build::{GraphRequest, Mode, PkgConfig, Programs, Surroundings, Targets, build};
 pub use codegen::DEFAULT_CODEGEN_UNITS;
 pub use error::GraphError;
+pub use instance::host_outputs;
 pub use model::*;
 pub use paths::{profile_dir, seen_from};

@@ -12,6 +12,8 @@ pub struct Graph {
     /// start from.
     pub root: Utf8PathBuf,
     pub profile: Profile,
+    /// That of items which are built for the build itself.
+    pub host_profile: Profile,
     /// `target/<profile>`, absolute.
     pub out_dir: Utf8PathBuf,
     /// `target/<profile>/.tender`, absolute.
@@ -39,9 +41,12 @@ pub enum ItemKind {
 pub struct Item {
     pub krate: CrateId,
     pub krate_name: String,
+    /// It is built for the build itself, whose commands run its crate's programs. The same crate
+    /// may be built for users too.
+    pub host: bool,
     pub kind: ItemKind,
     /// Stable over builds and unique: `zstd lib src/a.c`, `zstd archive`, `app bin app`, `app bin
-    /// app src/main.c`.
+    /// app src/main.c`, `moc host bin moc`.
     pub key: String,
     /// The text for users: the source's path relative to the workspace root, or the artifact's file
     /// name.
@@ -91,6 +96,8 @@ pub struct Command {
     /// Absolute.
     pub dir: Utf8PathBuf,
     pub env: Vec<(String, String)>,
+    /// The file in which it names what it has read, relative to the root or absolute.
+    pub depfile: Option<Utf8PathBuf>,
     /// It may run again if it was killed for memory.
     pub retry: bool,
 }

@@ -1,7 +1,9 @@
 //! The orders in which a crate's dependencies matter. Knows nothing of items.
 
 use super::build::Targets;
+use super::instance::BuiltFor;
 use crate::manifest::{CrateId, Workspace};
+use std::collections::{HashMap, HashSet};
 
 pub(super) fn dependencies_first(workspace: &Workspace, roots: &[CrateId]) -> Vec<CrateId> {
     let mut order = Vec::new();
@@ -10,6 +12,51 @@ pub(super) fn dependencies_first(workspace: &Workspace, roots: &[CrateId]) -> Ve
         postorder(workspace, *root, false, &mut seen, &mut order);
     }
     order
+}
+
+/// All crates that are built, in each of their builds that has a part in it: those of dependencies
+/// first, and those of crates whose programs a crate's commands run.
+pub(super) fn instances(workspace: &Workspace, roots: &[CrateId]) -> Vec<(CrateId, BuiltFor)> {
+    fn visit(
+        workspace: &Workspace,
+        next: (CrateId, BuiltFor),
+        seen: &mut HashSet<(CrateId, BuiltFor)>,
+        order: &mut Vec<(CrateId, BuiltFor)>,
+    ) {
+        if !seen.insert(next) {
+            return;
+        }
+        let (id, built_for) = next;
+        let krate = &workspace.crates[id.0 as usize];
+        for dependency in &krate.dependencies {
+            visit(workspace, (*dependency, built_for), seen, order);
+        }
+        for tool in krate.generate.iter().filter_map(|command| command.tool) {
+            visit(workspace, (tool, BuiltFor::Build), seen, order);
+        }
+        order.push(next);
+    }
+    let (mut seen, mut order) = (HashSet::new(), Vec::new());
+    for root in roots {
+        visit(workspace, (*root, BuiltFor::Users), &mut seen, &mut order);
+    }
+    order
+}
+
+/// The programs that commands of these crates run, by the crate that makes them.
+pub(super) fn tools(
+    workspace: &Workspace,
+    instances: &[(CrateId, BuiltFor)],
+) -> HashMap<CrateId, Vec<String>> {
+    let mut tools: HashMap<CrateId, Vec<String>> = HashMap::new();
+    for command in instances.iter().flat_map(|(id, _)| &workspace.crates[id.0 as usize].generate) {
+        let (Some(tool), Some(name)) = (command.tool, command.run.first()) else { continue };
+        let (programs, name) = (tools.entry(tool).or_default(), name.text());
+        if !programs.contains(&name) {
+            programs.push(name);
+        }
+    }
+    tools
 }
 
 /// Dependencies of `id`, each before those it depends on, siblings in declaration order: as a

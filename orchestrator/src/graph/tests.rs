@@ -1,6 +1,7 @@
 //! Literal workspaces -> expected items.
 
 mod codegen;
+mod tools;
 
 use super::*;
 use crate::manifest::{
@@ -485,13 +486,14 @@ fn generating() -> Workspace {
             run: vec!["make".into(), "config".into()],
             inputs: vec!["/w/base/config.in".into()],
             outputs: vec!["$OUT_DIR/config.h".into()],
-            retry: false,
+            ..Generate::default()
         },
         Generate {
+            number: 1,
             run: vec!["make".into()],
             inputs: vec![],
             outputs: vec!["$OUT_DIR/table.c".into()],
-            retry: false,
+            ..Generate::default()
         },
     ];
     let mut app = bin(krate("app"), "app", &["main.c"]);
@@ -500,7 +502,7 @@ fn generating() -> Workspace {
         run: vec!["./gen".into()],
         inputs: vec!["/w/target/debug/.tender/base/out/config.h".into()],
         outputs: vec!["gen/x.c".into(), "gen/ignored.txt".into()],
-        retry: false,
+        ..Generate::default()
     }];
     workspace(vec![(app, &["base"]), (base, &[])])
 }
@@ -551,12 +553,12 @@ fn commands_run_after_those_they_read_from() {
         run: vec![run.into()],
         inputs: inputs.iter().map(Into::into).collect(),
         outputs: outputs.iter().map(|s| s.to_string()).collect(),
-        retry: false,
+        ..Generate::default()
     };
     let mut a = lib(krate("a"), &["a.c"]);
     a.generate = vec![
         generate("second", &["$OUT_DIR/x.txt"], &["$OUT_DIR/inc/y.h"]),
-        generate("first", &["/w/a/x.in"], &["$OUT_DIR/x.txt"]),
+        Generate { number: 1, ..generate("first", &["/w/a/x.in"], &["$OUT_DIR/x.txt"]) },
     ];
     let library = a.lib.as_mut().unwrap();
     library.headers = vec!["$OUT_DIR/inc".into()];
@@ -581,7 +583,7 @@ fn manifest_inputs_count_for_every_unit() {
         run: vec!["gen".into()],
         inputs: vec![],
         outputs: vec![output.into()],
-        retry: false,
+        ..Generate::default()
     };
     let mut base = lib(krate("base"), &["b.c"]);
     base.generate = vec![generate("data/made.txt")];
@@ -669,7 +671,7 @@ fn graph_errors_name_the_crates() {
         run: vec!["x".into()],
         inputs: vec![],
         outputs: vec!["../b/x.h".into()],
-        retry: false,
+        ..Generate::default()
     }];
     check(workspace(vec![(outside, &[])]), &["a"], &["`../b/x.h`", "$OUT_DIR", "/w/a"]);
 }

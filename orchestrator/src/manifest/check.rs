@@ -1,9 +1,10 @@
 //! What can be wrong between crates: names, dependencies, outputs. Each crate by itself is right by
 //! now.
 
+use super::commands::ResolvedCommand;
 use super::model::Crate;
 use super::problem::Problem;
-use super::raw::Manifest;
+use super::raw::{DependencyKind, Manifest};
 use std::collections::BTreeMap;
 
 /// A crate on the way to its place in the workspace.
@@ -13,6 +14,8 @@ pub(super) struct Node {
     /// One for each entry of `manifest.dependencies`; None if that could not be read, which has
     /// been said.
     pub dependencies: Vec<Option<usize>>,
+    /// Those of the manifest.
+    pub commands: Vec<ResolvedCommand>,
     /// None after an error.
     pub krate: Option<Crate>,
 }
@@ -29,6 +32,7 @@ impl Node {
 
 pub(super) fn check_all(nodes: &[Node], problems: &mut Vec<Problem>) {
     check_names(nodes, problems);
+    check_command_names(nodes, problems);
     check_programs(nodes, problems);
     check_dependencies(nodes, problems);
     check_cycles(nodes, problems);
@@ -47,6 +51,19 @@ fn check_names(nodes: &[Node], problems: &mut Vec<Problem>) {
             problems.push(
                 problem.related(other.at.clone(), "the other one").help("rename one of them"),
             );
+        }
+    }
+}
+
+fn check_command_names(nodes: &[Node], problems: &mut Vec<Problem>) {
+    for node in nodes {
+        let mut first = BTreeMap::new();
+        for name in node.manifest.generate.iter().filter_map(|table| table.name.as_ref()) {
+            if let Some(other) = first.insert(name.value.as_str(), name) {
+                let problem = Problem::error(format!("two commands are named `{}`", name.value));
+                let problem = problem.at(name.at.clone()).help("rename one of them");
+                problems.push(problem.related(other.at.clone(), "the other one"));
+            }
         }
     }
 }
@@ -90,7 +107,8 @@ fn place_of(node: &Node, program: &str) -> Option<super::problem::Location> {
 
 fn check_dependencies(nodes: &[Node], problems: &mut Vec<Problem>) {
     for node in nodes {
-        for (dependency, target) in node.manifest.dependencies.iter().zip(&node.dependencies) {
+        let dependencies = node.manifest.dependencies.iter().zip(&node.dependencies);
+        for (number, (dependency, target)) in dependencies.enumerate() {
             let Some(target) = target.map(|index| &nodes[index]) else { continue };
             let (key, name) = (&dependency.name, target.name());
             if name.is_empty() {
@@ -118,6 +136,8 @@ fn check_dependencies(nodes: &[Node], problems: &mut Vec<Problem>) {
                         dependency.path.value
                     )),
                 );
+            } else if dependency.kind == DependencyKind::Build {
+                check_build_dependency(node, number, target, problems);
             } else if target.krate.as_ref().is_some_and(|krate| krate.lib.is_none())
                 && !std::ptr::eq(target, node)
             {
@@ -128,6 +148,33 @@ fn check_dependencies(nodes: &[Node], problems: &mut Vec<Problem>) {
                 problems.push(problem.at(key.at.clone()).help(help));
             }
         }
+    }
+}
+
+/// Whether all commands of a crate could be read.
+fn is_read(node: &Node) -> bool {
+    let has = |table| node.commands.iter().any(|command| command.table == table);
+    (0..node.manifest.generate.len()).all(has)
+}
+
+/// It has programs, and commands run one of them.
+fn check_build_dependency(node: &Node, number: usize, target: &Node, problems: &mut Vec<Problem>) {
+    let key = &node.manifest.dependencies[number].name;
+    let name = &key.value;
+    let Some(krate) = &target.krate else { return };
+    if krate.bins.is_empty() {
+        let problem = Problem::error(format!("the package `{name}` has no program to run"));
+        let help = match krate.lib {
+            Some(_) => "a library to link belongs to `[dependencies]`",
+            None => "put the program's sources under `src`: `src/main.c` makes a program",
+        };
+        problems.push(problem.at(key.at.clone()).help(help));
+    } else if is_read(node) && node.commands.iter().all(|command| command.tool != Some(number)) {
+        let problem =
+            Problem::warning(format!("no `[[generate]]` command runs a program of `{name}`"));
+        let example = &krate.bins[0].name;
+        let help = format!("name the program first: `run = [\"{example}\", ...]`");
+        problems.push(problem.at(key.at.clone()).help(help));
     }
 }
 
@@ -159,7 +206,9 @@ fn check_cycles(nodes: &[Node], problems: &mut Vec<Problem>) {
                 path.pop();
                 continue;
             };
-            let Some(target) = *target else { continue };
+            // A crate's tests may use crates that use it.
+            let kind = node.manifest.dependencies[number].kind;
+            let Some(target) = target.filter(|_| kind != DependencyKind::Dev) else { continue };
             match visits[target] {
                 Visit::Done => {}
                 Visit::Not => {

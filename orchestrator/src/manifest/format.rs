@@ -4,7 +4,7 @@
 
 use super::value::{
     ValueError, check_c_std, check_cxx_std, check_define, check_link, check_name,
-    check_profile_name, check_version, check_warning, check_word,
+    check_profile_name, check_variable, check_version, check_warning, check_word,
 };
 
 /// The keys that a table may have.
@@ -38,6 +38,10 @@ pub(super) enum ValueKind {
     Flags {
         cxx: bool,
     },
+    /// One text, or several.
+    TextOrTexts(Check),
+    /// Texts by names that the user chooses.
+    TextsByName(Check),
     Switch,
     /// A whole number from 1 to this.
     Count(u32),
@@ -124,13 +128,20 @@ pub(super) static MANIFEST: Table = Table {
         key("bin", ValueKind::Tables(&BIN), "A program of the crate."),
         key(
             "dependencies",
-            ValueKind::Named {
-                each: &DEPENDENCY,
-                check: any,
-                help: "write `{} = { path = \"../{}\" }`",
-            },
+            ValueKind::Named { each: &DEPENDENCY, check: any, help: DEPENDENCY_HELP },
             "Crates that this one uses.",
         ),
+        key(
+            "build-dependencies",
+            ValueKind::Named { each: &DEPENDENCY, check: any, help: DEPENDENCY_HELP },
+            "Crates whose programs run in the build.",
+        ),
+        key(
+            "dev-dependencies",
+            ValueKind::Named { each: &DEPENDENCY, check: any, help: DEPENDENCY_HELP },
+            "Crates that its tests use.",
+        ),
+        key("test", ValueKind::Tables(&TEST), "A test of the crate, a program."),
         key(
             "generate",
             ValueKind::Tables(&GENERATE),
@@ -275,6 +286,11 @@ static PROFILE: Table = Table {
                 },
                 "Values for single crates.",
             ),
+            key(
+                "build-override",
+                ValueKind::Table(&BUILD_OVERRIDE),
+                "Values for programs that run in the build.",
+            ),
         ]),
         own(&COMPILE),
     ],
@@ -287,6 +303,14 @@ static PROFILE_PACKAGE: Table = Table {
     required: &[],
     elsewhere: &[("lto", WHOLE_PROFILE), ("sanitize", WHOLE_PROFILE)],
 };
+
+static BUILD_OVERRIDE: Table = Table {
+    groups: &[own(&COMPILE)],
+    required: &[],
+    elsewhere: &[("lto", NOT_IN_BUILD), ("sanitize", NOT_IN_BUILD)],
+};
+
+const NOT_IN_BUILD: &str = "the profile: programs that run in the build are built without it";
 
 const WHOLE_PROFILE: &str = "the profile: it concerns all crates of a program";
 
@@ -423,6 +447,23 @@ static BIN: Table = Table {
     ],
 };
 
+const DEPENDENCY_HELP: &str = "write `{} = { path = \"../{}\" }`";
+
+static TEST: Table = Table {
+    groups: &[
+        own(&[
+            key("name", ValueKind::Text(check_test_name), "The name of the test."),
+            key("sources", ValueKind::Texts(any), "Files and globs; `!` excludes."),
+        ]),
+        own(&SETTINGS),
+    ],
+    required: &[
+        ("name", "write `name = \"...\"`"),
+        ("sources", "name them: `sources = [\"tests/a.c\"]`"),
+    ],
+    elsewhere: &[("headers", "`[lib]`"), ("public-defines", "`[lib]`")],
+};
+
 static DEPENDENCY: Table = Table {
     groups: &[own(&[key("path", ValueKind::Text(any), "The directory of the other crate.")])],
     required: &[("path", "name the directory of the crate: `path = \"../...\"`")],
@@ -431,9 +472,13 @@ static DEPENDENCY: Table = Table {
 
 static GENERATE: Table = Table {
     groups: &[own(&[
+        key("name", ValueKind::Text(check_command_name), "What messages call the command."),
         key("run", ValueKind::Texts(any), "The program and its words."),
+        key("for-each", ValueKind::TextOrTexts(any), "Files and globs: one command for each file."),
         key("inputs", ValueKind::Texts(any), "Files and globs that it reads."),
         key("outputs", ValueKind::Texts(any), "Files that it writes."),
+        key("depfile", ValueKind::Text(any), "A file in which it names what else it has read."),
+        key("env", ValueKind::TextsByName(check_variable), "Variables of its environment."),
         key("retry", ValueKind::Switch, "It may run again if it was killed for memory."),
     ])],
     required: &[
@@ -445,6 +490,14 @@ static GENERATE: Table = Table {
 
 fn check_package_name(text: &str) -> Result<(), ValueError> {
     check_name("package name", text)
+}
+
+fn check_test_name(text: &str) -> Result<(), ValueError> {
+    check_name("test name", text)
+}
+
+fn check_command_name(text: &str) -> Result<(), ValueError> {
+    check_name("command name", text)
 }
 
 fn check_program_name(text: &str) -> Result<(), ValueError> {

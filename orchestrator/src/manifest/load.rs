@@ -3,16 +3,17 @@
 
 use super::MANIFEST_NAME;
 use super::check::{Node, check_all};
+use super::commands::{commands, visible_outputs};
 use super::locate::{Above, absolute, excludes, read, root_above};
 use super::model::{CrateId, Workspace};
-use super::pattern::{Pattern, PatternKind, resolve};
+use super::pattern::{Pattern, PatternKind, in_out_dir, resolve};
 use super::problem::{ManifestErrors, ManifestText, Problem, quoted, sort};
 use super::profile::resolve_profiles;
-use super::raw::{self, Config, Inheritable, Manifest, Package, WorkspaceTable};
-use super::targets::{resolve_crate, visible_outputs};
+use super::raw::{self, Config, DependencyKind, Inheritable, Manifest, Package, WorkspaceTable};
+use super::targets::{program_names, resolve_crate};
 use super::walk::{Dirs, FileKind, identity};
 use camino::{Utf8Path, Utf8PathBuf};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A workspace without errors.
 #[derive(Debug)]
@@ -168,7 +169,13 @@ impl Loader {
         if let Some(dir) = path.parent() {
             self.by_dir.insert(dir.to_owned(), Some(index));
         }
-        self.nodes.push(Node { manifest, member, dependencies: Vec::new(), krate: None });
+        self.nodes.push(Node {
+            manifest,
+            member,
+            dependencies: Vec::new(),
+            commands: Vec::new(),
+            krate: None,
+        });
         index
     }
 
@@ -327,12 +334,56 @@ impl Loader {
     }
 
     fn resolve(&mut self) {
-        let outputs: BTreeSet<Utf8PathBuf> =
-            self.nodes.iter().flat_map(|node| visible_outputs(&node.manifest)).collect();
-        for node in &mut self.nodes {
-            node.krate =
-                resolve_crate(&node.manifest, &mut self.dirs, &outputs, &mut self.problems);
+        // Without those of `for-each`, which may be for each of these.
+        let fixed = self.nodes.iter().flat_map(|node| {
+            let dir = node.manifest.source.path.parent().unwrap_or(Utf8Path::new("/"));
+            let tables = node.manifest.generate.iter().filter(|table| table.for_each.is_none());
+            let texts = tables.flat_map(|table| &table.outputs);
+            texts.map(move |text| resolve(dir, &text.value))
+        });
+        let fixed = fixed.filter(|path| !in_out_dir(path.as_str()));
+        let fixed: BTreeSet<Utf8PathBuf> = fixed.collect();
+        for index in 0..self.nodes.len() {
+            let tools = self.tools(index);
+            let manifest = &self.nodes[index].manifest;
+            let commands = commands(manifest, &tools, &fixed, &mut self.dirs, &mut self.problems);
+            self.nodes[index].commands = commands;
         }
+        let outputs =
+            self.nodes.iter().flat_map(|node| visible_outputs(&node.manifest, &node.commands));
+        let outputs: BTreeSet<Utf8PathBuf> = outputs.collect();
+        for node in &mut self.nodes {
+            let (manifest, commands) = (&node.manifest, &node.commands);
+            node.krate =
+                resolve_crate(manifest, commands, &mut self.dirs, &outputs, &mut self.problems);
+        }
+    }
+
+    /// The programs of a crate's build-dependencies, each with the place of its crate among all
+    /// dependencies.
+    fn tools(&mut self, index: usize) -> BTreeMap<String, usize> {
+        let mut tools: BTreeMap<String, usize> = BTreeMap::new();
+        let node = &self.nodes[index];
+        for (number, dependency) in node.manifest.dependencies.iter().enumerate() {
+            let target =
+                node.dependencies[number].filter(|_| dependency.kind == DependencyKind::Build);
+            let Some(target) = target.map(|target| &self.nodes[target].manifest) else { continue };
+            for program in program_names(target, &mut self.dirs) {
+                let Some(first) = tools.insert(program.clone(), number) else { continue };
+                let other = &node.manifest.dependencies[first];
+                let problem = Problem::error(format!(
+                    "the build-dependencies `{}` and `{}` both make the program `{program}`",
+                    other.name.value, dependency.name.value
+                ));
+                self.problems.push(
+                    problem
+                        .at(dependency.name.at.clone())
+                        .related(other.name.at.clone(), "the other one")
+                        .help("rename one of the programs: `[[bin]]` with another `name`"),
+                );
+            }
+        }
+        tools
     }
 
     /// Numbers the crates by name and puts them together.
@@ -357,8 +408,15 @@ impl Loader {
         for index in order {
             let node = &mut self.nodes[index];
             let Some(mut krate) = node.krate.take() else { continue };
-            krate.dependencies =
-                node.dependencies.iter().flatten().map(|target| ids[*target]).collect();
+            let declared = node.manifest.dependencies.iter().zip(&node.dependencies);
+            krate.dependencies = declared
+                .filter(|(dependency, _)| dependency.kind == DependencyKind::Normal)
+                .filter_map(|(_, target)| target.map(|target| ids[target]))
+                .collect();
+            for (generate, command) in krate.generate.iter_mut().zip(&node.commands) {
+                let target = command.tool.and_then(|number| node.dependencies[number]);
+                generate.tool = target.map(|target| ids[target]);
+            }
             crates.push(krate);
             if node.member {
                 members.push(ids[index]);

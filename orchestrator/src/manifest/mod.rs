@@ -2,13 +2,16 @@
 //! no compilers.
 //!
 //! `locate` finds the root manifest; `format` has the keys, `reader` checks a document by them, `raw`
-//! reads one manifest, without I/O; `load` follows members and path dependencies; `targets` applies defaults and expands lists
-//! through `sources`, `pattern` and `walk`; `profile` resolves profiles; `check` compares crates;
-//! `scaffold` writes new ones, and `join` adds them to a workspace; `schema` tells editors the keys. All problems are collected as values (`problem`) and shown by
+//! reads one manifest, without I/O; `load` follows members and path dependencies; `commands` has
+//! the commands of `[[generate]]`, with their placeholders (`template`) filled; `targets` applies
+//! defaults and expands lists through `sources`, `pattern` and `walk`; `profile` resolves profiles;
+//! `check` compares crates; `scaffold` writes new ones, and `join` adds them to a workspace;
+//! `schema` tells editors the keys. All problems are collected as values (`problem`) and shown by
 //! `render`.
 
 mod cfg;
 mod check;
+mod commands;
 mod features;
 mod format;
 mod join;
@@ -25,6 +28,7 @@ mod scaffold;
 mod schema;
 mod sources;
 mod targets;
+mod template;
 #[cfg(test)]
 mod tests;
 mod value;

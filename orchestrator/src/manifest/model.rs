@@ -1,6 +1,7 @@
 //! The workspace as the manifests describe it: inheritance applied, globs expanded, paths absolute
 //! and normalised.
 
+use super::pattern::{OUT_DIR, in_out_dir};
 use super::profile::Profile;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
@@ -104,7 +105,8 @@ pub struct Crate {
     pub manifest: Utf8PathBuf,
     pub lib: Option<Lib>,
     pub bins: Vec<Bin>,
-    /// In declaration order.
+    /// In declaration order, those of `[dependencies]` alone: commands name the crates whose
+    /// programs they run.
     pub dependencies: Vec<CrateId>,
     pub generate: Vec<Generate>,
 }
@@ -167,16 +169,80 @@ pub struct Sources {
     pub patterns: Vec<String>,
 }
 
-#[derive(Clone, Debug)]
+/// A command of `[[generate]]`: one for each file of `for-each`.
+#[derive(Clone, Debug, Default)]
 pub struct Generate {
-    pub run: Vec<String>,
+    /// The place of its table in the manifest, from 0.
+    pub number: usize,
+    /// What messages call it.
+    pub name: Option<String>,
+    /// The file of `for-each`: absolute, or beginning with `$OUT_DIR`.
+    pub each: Option<Utf8PathBuf>,
+    pub run: Vec<CommandWord>,
+    /// The crate whose program the first word names.
+    pub tool: Option<CrateId>,
+    /// Variables of its environment.
+    pub env: Vec<(String, CommandWord)>,
     /// Absolute, or beginning with `$OUT_DIR` (what another command writes); globs expanded,
-    /// sorted.
+    /// sorted. The file of `for-each` is among them.
     pub inputs: Vec<Utf8PathBuf>,
-    /// As written: `$OUT_DIR` not yet replaced (it depends on the profile).
+    /// As written, placeholders filled: `$OUT_DIR` not yet replaced (it depends on the profile).
     pub outputs: Vec<String>,
+    /// As the outputs.
+    pub depfile: Option<String>,
     /// It may run again if it was killed for memory.
     pub retry: bool,
+}
+
+/// A word of a command, in which the directory of generated files may stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandWord {
+    /// The directory stands between each two of them.
+    pieces: Vec<String>,
+}
+
+impl CommandWord {
+    /// Adds text as it is.
+    pub fn push(&mut self, text: &str) {
+        match self.pieces.last_mut() {
+            Some(last) => last.push_str(text),
+            None => self.pieces.push(text.to_owned()),
+        }
+    }
+
+    /// Adds the directory of generated files.
+    pub fn push_out_dir(&mut self) {
+        self.push("");
+        self.pieces.push(String::new());
+    }
+
+    /// Adds a path that may begin with `$OUT_DIR`.
+    pub fn push_path(&mut self, path: &str) {
+        match path.strip_prefix(OUT_DIR).filter(|_| in_out_dir(path)) {
+            Some(rest) => {
+                self.push_out_dir();
+                self.push(rest);
+            }
+            None => self.push(path),
+        }
+    }
+
+    /// The word, with `dir` for the directory.
+    pub fn with_out_dir(&self, dir: &str) -> String {
+        self.pieces.join(dir)
+    }
+
+    /// The word, with `$OUT_DIR` for the directory.
+    pub fn text(&self) -> String {
+        self.with_out_dir(OUT_DIR)
+    }
+}
+
+impl From<&str> for CommandWord {
+    /// A word without the directory.
+    fn from(text: &str) -> CommandWord {
+        CommandWord { pieces: vec![text.to_owned()] }
+    }
 }
 
 impl Workspace {

@@ -2,7 +2,8 @@
 //!
 //! A key that is absent is inherited; one that stands replaces what would be inherited. What a
 //! profile says of single crates (`[profile.NAME.package.CRATE]`) comes on top: single values
-//! replace the profile's, lists are added to it.
+//! replace the profile's, lists are added to it. Programs that run in the build have a profile of
+//! their own (`[profile.NAME.build-override]`), which takes nothing from this one.
 
 use super::model::{DebugInfo, Lto, OptLevel, Sanitizer, SplitDebugInfo, Strip, Translate};
 use super::problem::{Problem, suggestion};
@@ -84,6 +85,8 @@ pub struct Profile {
     pub compilation_dir: String,
     /// By the name of the crate, in order of name; `*` is every crate that is no member.
     pub packages: BTreeMap<String, ProfileValues>,
+    /// What stands for programs that run in the build.
+    pub build_override: ProfileValues,
 }
 
 impl Profile {
@@ -115,6 +118,7 @@ impl Profile {
             march: all.march,
             compilation_dir: all.compilation_dir.unwrap_or_else(|| ".".to_owned()),
             packages,
+            build_override: ProfileValues::default(),
         }
     }
 
@@ -126,6 +130,14 @@ impl Profile {
     /// The profile `release`, unless a manifest changes it.
     pub fn release() -> Profile {
         Profile::new("release", release(), BTreeMap::new())
+    }
+
+    /// As it is for programs that run in the build. They are optimised, because they run in every
+    /// build and nobody debugs them, and are not instrumented.
+    pub fn for_build(&self) -> Profile {
+        let values = ProfileValues { opt_level: Some(OptLevel::O2), ..ProfileValues::default() };
+        let values = self.build_override.clone().or(&values);
+        Profile::new(&self.name, values, BTreeMap::new())
     }
 
     /// As it is for one crate.
@@ -203,11 +215,12 @@ fn ready_made() -> [(&'static str, ProfileValues); 4] {
 struct Draft {
     values: ProfileValues,
     packages: BTreeMap<String, ProfileValues>,
+    build_override: ProfileValues,
 }
 
 impl Draft {
     fn of(values: ProfileValues) -> Draft {
-        Draft { values, packages: BTreeMap::new() }
+        Draft { values, packages: BTreeMap::new(), build_override: ProfileValues::default() }
     }
 
     /// This profile, with what a table changes in it.
@@ -217,7 +230,11 @@ impl Draft {
             let known = packages.entry(name.value.clone()).or_default();
             *known = own.clone().or(known);
         }
-        Draft { values: table.values.clone().or(&self.values), packages }
+        Draft {
+            values: table.values.clone().or(&self.values),
+            packages,
+            build_override: table.build_override.clone().or(&self.build_override),
+        }
     }
 }
 
@@ -271,7 +288,10 @@ pub(super) fn resolve_profiles(
     }
     drafts
         .into_iter()
-        .map(|(name, draft)| (name.clone(), Profile::new(&name, draft.values, draft.packages)))
+        .map(|(name, Draft { values, packages, build_override })| {
+            let profile = Profile::new(&name, values, packages);
+            (name, Profile { build_override, ..profile })
+        })
         .collect()
 }
 
@@ -285,6 +305,7 @@ fn merged(tables: &[ProfileTable]) -> Vec<ProfileTable> {
                 known.inherits = table.inherits.clone().or_else(|| known.inherits.take());
                 known.values = table.values.clone().or(&known.values);
                 known.packages.extend(table.packages.iter().cloned());
+                known.build_override = table.build_override.clone().or(&known.build_override);
                 known.sanitize_at = table.sanitize_at.clone().or_else(|| known.sanitize_at.take());
             }
         }
@@ -407,6 +428,37 @@ mod tests {
             }
             Err(expect) => assert_eq!(messages, expect),
         }
+    }
+
+    #[test]
+    fn profile_for_the_build_takes_its_own_values_alone() {
+        let source = ManifestText::new(
+            "/w/Tender.toml".into(),
+            "[workspace]\n[profile.release]\nlto = \"thin\"\ndefines = [\"A\"]\n\
+             [profile.release.build-override]\ndebug = true\ndefines = [\"B\"]\n\
+             [profile.fast]\ninherits = \"release\"\nsanitize = [\"address\"]\n\
+             [profile.fast.build-override]\ndebug = false\ncodegen-units = 2\n",
+        );
+        let mut problems = Vec::new();
+        let manifest = raw::parse(&source, &mut problems).unwrap();
+        let profiles = resolve_profiles(&manifest.profiles, &mut problems);
+        assert!(problems.is_empty(), "{problems:?}");
+        let of = |opt_level, debug, defines: &[&str], codegen_units| {
+            let values = ProfileValues {
+                opt_level: Some(opt_level),
+                debug: Some(debug),
+                defines: Some(defines.iter().map(|define| (*define).to_owned()).collect()),
+                codegen_units,
+                ..ProfileValues::default()
+            };
+            Profile::new("", values, BTreeMap::new())
+        };
+        let check = |name: &str, expect: Profile| {
+            assert_eq!(profiles[name].for_build(), Profile { name: name.to_owned(), ..expect });
+        };
+        check("dev", of(OptLevel::O2, DebugInfo::None, &[], None));
+        check("release", of(OptLevel::O2, DebugInfo::Full, &["B"], None));
+        check("fast", of(OptLevel::O2, DebugInfo::None, &["B"], Some(2)));
     }
 
     #[test]

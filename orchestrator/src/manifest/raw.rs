@@ -21,7 +21,8 @@ pub(super) struct Manifest {
     pub package: Option<Package>,
     pub lib: Option<LibTable>,
     pub bins: Vec<BinTable>,
-    /// In order of declaration.
+    pub tests: Vec<BinTable>,
+    /// Of all kinds: in order of kind, then of declaration.
     pub dependencies: Vec<Dependency>,
     pub generate: Vec<GenerateTable>,
 }
@@ -84,6 +85,8 @@ pub(super) struct ProfileTable {
     pub sanitize_at: Option<Location>,
     /// What stands for single crates.
     pub packages: Vec<(Text, ProfileValues)>,
+    /// What stands for programs that run in the build.
+    pub build_override: ProfileValues,
 }
 
 #[derive(Debug)]
@@ -108,17 +111,41 @@ pub(super) struct BinTable {
     pub settings: Settings,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DependencyKind {
+    /// Its library is linked.
+    Normal,
+    /// Its programs run in the build.
+    Build,
+    /// For tests.
+    Dev,
+}
+
+impl DependencyKind {
+    pub const ALL: [(&'static str, DependencyKind); 3] = [
+        ("dependencies", DependencyKind::Normal),
+        ("build-dependencies", DependencyKind::Build),
+        ("dev-dependencies", DependencyKind::Dev),
+    ];
+}
+
 #[derive(Debug)]
 pub(super) struct Dependency {
+    pub kind: DependencyKind,
     pub name: Text,
     pub path: Text,
 }
 
 #[derive(Debug)]
 pub(super) struct GenerateTable {
-    pub run: Vec<String>,
+    pub name: Option<Text>,
+    /// Empty only after an error.
+    pub run: Vec<Text>,
+    pub for_each: Option<Vec<Text>>,
     pub inputs: Vec<Text>,
     pub outputs: Vec<Text>,
+    pub depfile: Option<Text>,
+    pub env: Vec<(String, Text)>,
     pub retry: bool,
 }
 
@@ -139,8 +166,10 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
     let package = file.table(&cx, "package").map(|section| package_table(&cx, &section));
     let lib = file.table(&cx, "lib").map(|section| lib_table(&mut cx, &section));
     if package.is_none() {
-        let orphan = ["lib", "bin", "dependencies", "generate"]
+        let dependencies = DependencyKind::ALL.map(|(key, _)| key);
+        let orphan = ["lib", "bin", "test", "generate"]
             .into_iter()
+            .chain(dependencies)
             .find_map(|key| Some((key, file.key_span(key)?)));
         if let Some((key, span)) = orphan {
             cx.error(span, format!("`{key}` needs a `[package]`")).help =
@@ -161,7 +190,8 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
         package,
         lib,
         bins: file.tables(&cx, "bin").iter().map(|section| bin_table(&cx, section)).collect(),
-        dependencies: dependency_table(&cx, &file),
+        tests: file.tables(&cx, "test").iter().map(|section| bin_table(&cx, section)).collect(),
+        dependencies: dependency_tables(&cx, &file),
         generate: file
             .tables(&cx, "generate")
             .iter()
@@ -259,6 +289,10 @@ fn profile_tables(cx: &Context<'_>, file: &Section<'_, '_>) -> Vec<ProfileTable>
             .into_iter()
             .map(|(name, section)| (name, package_values(cx, &section)))
             .collect(),
+        build_override: section
+            .table(cx, "build-override")
+            .map(|section| package_values(cx, &section))
+            .unwrap_or_default(),
     };
     file.named(cx, "profile").into_iter().map(profile).collect()
 }
@@ -308,7 +342,7 @@ fn profile_values(cx: &Context<'_>, section: &Section<'_, '_>) -> ProfileValues 
     }
 }
 
-/// The keys that a profile may have for one crate too.
+/// The keys that a profile may have for one crate, and for programs that run in the build, too.
 fn package_values(cx: &Context<'_>, section: &Section<'_, '_>) -> ProfileValues {
     ProfileValues {
         opt_level: section.literal(cx, "opt-level").and_then(|text| parse_opt_level(&text)),
@@ -390,11 +424,13 @@ fn bin_table(cx: &Context<'_>, section: &Section<'_, '_>) -> BinTable {
     }
 }
 
-fn dependency_table(cx: &Context<'_>, file: &Section<'_, '_>) -> Vec<Dependency> {
-    let dependency = |(name, section): (Text, Section<'_, '_>)| {
-        section.string(cx, "path").map(|path| Dependency { name, path })
+fn dependency_tables(cx: &Context<'_>, file: &Section<'_, '_>) -> Vec<Dependency> {
+    let of_kind = |(key, kind)| {
+        file.named(cx, key).into_iter().filter_map(move |(name, section)| {
+            section.string(cx, "path").map(|path| Dependency { kind, name, path })
+        })
     };
-    file.named(cx, "dependencies").into_iter().filter_map(dependency).collect()
+    DependencyKind::ALL.into_iter().flat_map(of_kind).collect()
 }
 
 fn generate_table(cx: &mut Context<'_>, section: &Section<'_, '_>) -> Option<GenerateTable> {
@@ -404,9 +440,13 @@ fn generate_table(cx: &mut Context<'_>, section: &Section<'_, '_>) -> Option<Gen
             Some("name a program first".to_owned());
     }
     Some(GenerateTable {
-        run: run.into_iter().map(|text| text.value).collect(),
+        name: section.string(cx, "name"),
+        run,
+        for_each: section.strings(cx, "for-each"),
         inputs: section.strings(cx, "inputs").unwrap_or_default(),
         outputs: section.strings(cx, "outputs")?,
+        depfile: section.string(cx, "depfile"),
+        env: section.texts_by_name(cx, "env"),
         retry: section.switch(cx, "retry").unwrap_or_default(),
     })
 }

@@ -160,8 +160,21 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     pub fn strings(&self, cx: &Context<'_>, key: &str) -> Option<Vec<Text>> {
-        let array = self.get(cx, key)?.get_ref().as_array()?;
-        Some(array.iter().filter_map(|element| text(cx, element)).collect())
+        let value = self.get(cx, key)?;
+        Some(match value.get_ref() {
+            DeValue::Array(array) => array.iter().filter_map(|element| text(cx, element)).collect(),
+            _ => text(cx, value).into_iter().collect(),
+        })
+    }
+
+    /// The texts of a key whose entries have names of the user's, in order of declaration.
+    pub fn texts_by_name(&self, cx: &Context<'_>, key: &str) -> Vec<(String, Text)> {
+        let table = self.get(cx, key).and_then(|value| value.get_ref().as_table());
+        let entries = table.map(entries).unwrap_or_default();
+        entries
+            .into_iter()
+            .filter_map(|(_, name, value)| Some((name.to_owned(), text(cx, value)?)))
+            .collect()
     }
 
     /// `strings` without their places.
@@ -300,6 +313,29 @@ impl<'t, 'i> Section<'t, 'i> {
                 let one = cx.source.text.get(value.span()).unwrap_or_default().to_owned();
                 let problem = cx.wrong_type(name, "an array of strings", value);
                 problem.help = other.is_str().then(|| format!("write `{name} = [{one}]`"));
+            }
+            (ValueKind::TextOrTexts(check), DeValue::Array(array)) => {
+                array.iter().for_each(|element| check_text(cx, name, *check, element));
+            }
+            (ValueKind::TextOrTexts(check), DeValue::String(_)) => {
+                check_text(cx, name, *check, value);
+            }
+            (ValueKind::TextOrTexts(_), _) => {
+                cx.wrong_type(name, "a string or an array of strings", value);
+            }
+            (ValueKind::TextsByName(check), DeValue::Table(table)) => {
+                for (span, entry, value) in entries(table) {
+                    match check(entry) {
+                        Err(error) => {
+                            cx.refuse(value, error.message).help = error.help;
+                            cx.move_last(span);
+                        }
+                        Ok(()) => check_text(cx, entry, |_| Ok(()), value),
+                    }
+                }
+            }
+            (ValueKind::TextsByName(_), _) => {
+                cx.wrong_type(name, &format!("a table, `{}`", self.inner_name(key)), value);
             }
             (ValueKind::Switch, DeValue::Boolean(_)) => {}
             (ValueKind::Switch, _) => drop(cx.wrong_type(name, "`true` or `false`", value)),

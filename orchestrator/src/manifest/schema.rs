@@ -52,6 +52,13 @@ fn kind(kind: &ValueKind) -> Value {
         ValueKind::Texts(_) | ValueKind::Flags { .. } => {
             json!({ "type": "array", "items": { "type": "string" } })
         }
+        ValueKind::TextOrTexts(_) => json!({ "anyOf": [
+            { "type": "string" },
+            { "type": "array", "items": { "type": "string" } },
+        ] }),
+        ValueKind::TextsByName(_) => {
+            json!({ "type": "object", "additionalProperties": { "type": "string" } })
+        }
         ValueKind::Switch => json!({ "type": "boolean" }),
         ValueKind::Count(max) => json!({ "type": "integer", "minimum": 1, "maximum": max }),
         ValueKind::OneOf(choice) => one_of(choice),
@@ -98,6 +105,10 @@ mod tests {
             of("/properties/profile/additionalProperties/properties/lto/enum"),
             &json!(["off", "thin-local", "thin", "fat"])
         );
+        let generate = "/properties/generate/items/properties";
+        assert_eq!(of(&format!("{generate}/for-each/anyOf/0/type")), &json!("string"));
+        assert_eq!(of(&format!("{generate}/for-each/anyOf/1/items/type")), &json!("string"));
+        assert_eq!(of(&format!("{generate}/env/additionalProperties/type")), &json!("string"));
         assert_eq!(of("/properties/bin/items/properties/sources/items/type"), &json!("string"));
     }
 }

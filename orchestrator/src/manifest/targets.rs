@@ -1,6 +1,7 @@
 //! One manifest and the files around it -> one crate: its library, its programs, its commands, with
 //! all defaults.
 
+use super::commands::{ResolvedCommand, outputs};
 use super::model::{Bin, Crate, Generate, Lib, Sources, TargetSettings};
 use super::pattern::{Glob, Pattern, SourceKind, in_out_dir, resolve, source_kind};
 use super::problem::{Location, Problem};
@@ -15,9 +16,10 @@ use std::collections::BTreeSet;
 const DEFAULT_LIB: [&str; 3] = ["src/**", "!src/main.*", "!src/bin/**"];
 
 /// The crate of a manifest with `[package]`. None if it has no name; dependencies are filled in
-/// later.
+/// later. `commands` are those of the manifest, `all_outputs` what commands of any crate write.
 pub(super) fn resolve_crate(
     manifest: &Manifest,
+    commands: &[ResolvedCommand],
     dirs: &mut Dirs,
     all_outputs: &BTreeSet<Utf8PathBuf>,
     problems: &mut Vec<Problem>,
@@ -25,13 +27,14 @@ pub(super) fn resolve_crate(
     let package = manifest.package.as_ref()?;
     let name = package.name.as_ref()?;
     let dir = manifest.source.path.parent()?;
-    let outputs = outputs(manifest, problems);
+    let outputs = outputs(manifest, commands, problems);
     let lists = Lists { dirs, problems, outputs: &outputs, all_outputs };
     let mut resolver = Resolver { dir, package: &package.shared.settings, name, lists };
     let before = resolver.lists.problems.len();
     let bins = resolver.bins(&manifest.bins);
-    let lib = resolver.lib(manifest.lib.as_ref(), &bins);
-    let generate = manifest.generate.iter().map(|table| resolver.generate(table)).collect();
+    let tests = resolver.tests(&manifest.tests);
+    let lib = resolver.lib(manifest.lib.as_ref(), &bins, &tests);
+    let generate = resolver.generate(&manifest.generate, commands);
     let said = resolver.lists.problems.len() > before;
     if lib.is_none()
         && bins.is_empty()
@@ -51,7 +54,7 @@ pub(super) fn resolve_crate(
         };
         resolver.lists.problems.push(problem.help(help));
     }
-    let links = !bins.is_empty() || lib.as_ref().is_some_and(|lib| lib.cdylib);
+    let links = !bins.is_empty() || !tests.is_empty() || lib.as_ref().is_some_and(|lib| lib.cdylib);
     if let (Some(at), false) = (&package.link_args_at, links) {
         resolver.lists.problems.push(nothing_links(at.clone()));
     }
@@ -74,30 +77,15 @@ pub(super) fn nothing_links(at: Location) -> Problem {
         .help("words for the links of those who depend on it are `public-link-args` of `[lib]`")
 }
 
-/// What the commands of a manifest write.
-fn outputs(manifest: &Manifest, problems: &mut Vec<Problem>) -> BTreeSet<Utf8PathBuf> {
-    let mut outputs = BTreeSet::new();
-    let Some(dir) = manifest.source.path.parent() else { return outputs };
-    for text in manifest.generate.iter().flat_map(|table| &table.outputs) {
-        let path = resolve(dir, &text.value);
-        if !in_out_dir(path.as_str()) && !path.starts_with(dir) {
-            let problem = Problem::error(format!("`{}` lies outside the crate", text.value))
-                .at(text.at.clone());
-            problems.push(problem.help("write it to `$OUT_DIR` or below the crate's directory"));
-        } else if !outputs.insert(path) {
-            let problem =
-                Problem::error(format!("`{}` is written twice", text.value)).at(text.at.clone());
-            problems.push(problem.help("let one `[[generate]]` command write it"));
-        }
-    }
-    outputs
-}
-
-/// Absolute paths that the commands of a manifest write, for others to read.
-pub(super) fn visible_outputs(manifest: &Manifest) -> impl Iterator<Item = Utf8PathBuf> {
-    let dir = manifest.source.path.parent().unwrap_or(Utf8Path::new("/"));
-    let texts = manifest.generate.iter().flat_map(|table| &table.outputs);
-    texts.map(move |text| resolve(dir, &text.value)).filter(|path| !in_out_dir(path.as_str()))
+/// The names of a manifest's programs, known before its commands are.
+pub(super) fn program_names(manifest: &Manifest, dirs: &mut Dirs) -> Vec<String> {
+    let name = manifest.package.as_ref().and_then(|package| package.name.as_ref());
+    let (Some(name), Some(dir)) = (name, manifest.source.path.parent()) else { return Vec::new() };
+    // What is wrong is said when the crate is resolved.
+    let (mut problems, none) = (Vec::new(), BTreeSet::new());
+    let lists = Lists { dirs, problems: &mut problems, outputs: &none, all_outputs: &none };
+    let mut resolver = Resolver { dir, package: &Settings::default(), name, lists };
+    resolver.bins(&manifest.bins).into_iter().map(|bin| bin.name).collect()
 }
 
 struct Resolver<'a> {
@@ -109,10 +97,10 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    fn lib(&mut self, table: Option<&LibTable>, bins: &[Bin]) -> Option<Lib> {
+    fn lib(&mut self, table: Option<&LibTable>, bins: &[Bin], tests: &[Bin]) -> Option<Lib> {
         let sources = match table.and_then(|table| table.sources.as_ref()) {
             Some(texts) => self.lists.sources(texts),
-            None => self.default_lib_sources(bins),
+            None => self.default_lib_sources(bins.iter().chain(tests)),
         };
         let headers = match table.and_then(|table| table.headers.as_ref()) {
             Some(texts) => self.lists.directories(texts),
@@ -146,11 +134,12 @@ impl Resolver<'_> {
         })
     }
 
-    /// `src/**` less what belongs to programs: by its place, or because a `[[bin]]` names it.
-    fn default_lib_sources(&mut self, bins: &[Bin]) -> Sources {
+    /// `src/**` less what belongs to programs: by its place, or because a `[[bin]]` or a `[[test]]`
+    /// names it.
+    fn default_lib_sources<'b>(&mut self, programs: impl Iterator<Item = &'b Bin>) -> Sources {
         let src = self.dir.join("src");
         let taken: BTreeSet<&Utf8PathBuf> =
-            bins.iter().flat_map(|bin| &bin.sources.files).collect();
+            programs.flat_map(|program| &program.sources.files).collect();
         let mut files = self.below(&src);
         let is_main = |path: &Utf8Path| {
             path.parent() == Some(&src)
@@ -267,6 +256,23 @@ impl Resolver<'_> {
         bins
     }
 
+    /// Tests have no effect yet, but for their sources, which are not the library's.
+    fn tests(&mut self, tables: &[BinTable]) -> Vec<Bin> {
+        let mut tests: Vec<Bin> = Vec::new();
+        for table in tables {
+            let (Some(name), Some(texts)) = (&table.name, &table.sources) else { continue };
+            if tests.iter().any(|test| test.name == name.value) {
+                let problem = Problem::error(format!("two tests are named `{}`", name.value));
+                self.lists.problems.push(problem.at(name.at.clone()).help("rename one of them"));
+                continue;
+            }
+            let sources = self.bin_sources(table, texts);
+            let settings = self.settings(Some(&table.settings));
+            tests.push(Bin { name: name.value.clone(), sources, settings });
+        }
+        tests
+    }
+
     fn bin_sources(&mut self, table: &BinTable, texts: &[Text]) -> Sources {
         let before = self.lists.problems.len();
         let sources = self.lists.sources(texts);
@@ -331,14 +337,38 @@ impl Resolver<'_> {
         bins
     }
 
-    fn generate(&mut self, table: &GenerateTable) -> Generate {
-        let own = table.outputs.iter().map(|text| resolve(self.dir, &text.value)).collect();
-        Generate {
-            run: table.run.clone(),
-            inputs: self.lists.inputs(&table.inputs, &own),
-            outputs: table.outputs.iter().map(|text| text.value.clone()).collect(),
-            retry: table.retry,
-        }
+    fn generate(
+        &mut self,
+        tables: &[GenerateTable],
+        commands: &[ResolvedCommand],
+    ) -> Vec<Generate> {
+        let lists = &mut self.lists;
+        let inputs: Vec<Vec<Utf8PathBuf>> =
+            tables.iter().map(|table| lists.inputs(&table.inputs, &BTreeSet::new())).collect();
+        let generate = |command: &ResolvedCommand| {
+            let table = &tables[command.table];
+            let texts = || command.outputs.iter().map(|text| &text.value);
+            let own: BTreeSet<Utf8PathBuf> = texts().map(|text| resolve(self.dir, text)).collect();
+            let each = command.each.as_ref().map(|each| each.path.clone());
+            let mut inputs = inputs[command.table].clone();
+            inputs.extend(each.clone());
+            inputs.sort();
+            inputs.dedup();
+            inputs.retain(|path| !own.contains(path));
+            Generate {
+                number: command.table,
+                name: table.name.as_ref().map(|name| name.value.clone()),
+                each,
+                run: command.run.clone(),
+                tool: None,
+                env: command.env.clone(),
+                inputs,
+                outputs: texts().cloned().collect(),
+                depfile: command.depfile.clone(),
+                retry: table.retry,
+            }
+        };
+        commands.iter().map(generate).collect()
     }
 
     /// The package's settings, then the target's own: lists are joined, single values replaced.

@@ -1,6 +1,7 @@
 //! Literal workspaces on disk: what they load as, and what is said of broken ones.
 
 mod fuzz;
+mod generate;
 
 use super::*;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -771,7 +772,9 @@ const RICH: &str = "[workspace]\nmembers = [\"crates/*\"]\nexclude = []\n[worksp
     version.workspace = true\ninclude = [\"i\"]\nc-std = \"c17\"\nlink = [\"m\"]\npkg-config = [\"x >= 3\"]\n\
     [lib]\nsources = [\"src/**/*.{c,cc}\", \"!src/[a-b].c\"]\nheaders = [\"include\"]\ncrate-type = [\"cdylib\"]\n\
     exports = \"z.map\"\n[[bin]]\nname = \"zip\"\nsources = [\"src/main.c\"]\n[dependencies]\nz = { path = \"../z\" }\n\
-    [[generate]]\nrun = [\"make\"]\ninputs = [\"g/*\"]\noutputs = [\"$OUT_DIR/c.h\"]\n";
+    [[generate]]\nrun = [\"make\"]\ninputs = [\"g/*\"]\noutputs = [\"$OUT_DIR/c.h\"]\n\
+    [[generate]]\nname = \"moc\"\nrun = [\"moc\", \"{input}\", \"-o{output}\"]\nfor-each = \"src/*.c\"\n\
+    outputs = [\"{outdir}/{dir}/{stem}.h\"]\ndepfile = \"{outdir}/{name}.d\"\nenv = { A = \"{{{stem}}}\" }\n";
 
 mod never_panics {
     use super::*;

@@ -87,6 +87,26 @@ pub(super) fn check_profile_name(name: &str) -> Result<(), ValueError> {
     }
 }
 
+/// The name of a variable for a command's environment.
+///
+/// # Errors
+/// It is no name, or the build sets this variable itself.
+pub(super) fn check_variable(name: &str) -> Result<(), ValueError> {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        let message = format!("`{}` is no name of a variable", name.escape_debug());
+        return Err(ValueError::new(message, "names are not empty and have no `=` in them"));
+    }
+    let help = match name {
+        "OUT_DIR" | "PROFILE" | "OPT_LEVEL" | "DEBUG" => "choose another name",
+        "MAKEFLAGS" | "MFLAGS" | "CARGO_MAKEFLAGS" => {
+            "it tells the command how many jobs it may run; give other flags in `run`"
+        }
+        "PATH" => "name the program by its path, or set `PATH` with `env` in `run`",
+        _ => return Ok(()),
+    };
+    Err(ValueError::new(format!("the build sets `{name}` itself"), help))
+}
+
 /// # Errors
 /// `text` is blank.
 pub(super) fn check_version(text: &str) -> Result<(), ValueError> {

@@ -82,6 +82,7 @@ impl Crates {
             return CrateTarget::Generate;
         }
         let words = item.key.strip_prefix(item.krate_name.as_str()).unwrap_or(&item.key);
+        let words = words.strip_prefix(" host").filter(|_| item.host).unwrap_or(words);
         let Some(rest) = words.strip_prefix(" bin ") else { return CrateTarget::Lib };
         self.of(item)
             .bins

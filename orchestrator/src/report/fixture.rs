@@ -74,6 +74,7 @@ fn item(krate: u32, kind: ItemKind, key: &str, label: &str, run: Run, output: &s
     Item {
         krate: CrateId(krate),
         krate_name: ["app", "zip"][krate as usize].into(),
+        host: false,
         kind,
         key: key.into(),
         label: label.into(),
@@ -113,6 +114,7 @@ pub fn graph() -> Graph {
     };
     Graph {
         root: "/ws".into(),
+        host_profile: Profile::dev(),
         profile: profile(),
         out_dir: "/ws/target/release".into(),
         state_dir: "/ws/target/release/.tender".into(),

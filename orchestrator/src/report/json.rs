@@ -6,7 +6,7 @@
 
 use crate::events::{Event, Needed, Shortage, Sink, Victim, WaitReason};
 use crate::fingerprint::RebuildReason;
-use crate::graph::{ArtifactKind, Graph, Item};
+use crate::graph::{Artifact, ArtifactKind, Graph, Item};
 use crate::keys::ItemId;
 use crate::manifest::{DebugInfo, OptLevel, Profile};
 use crate::report::crates::Crates;
@@ -74,6 +74,9 @@ impl Json {
                 "test": false,
             },
         });
+        if item.host {
+            message["host"] = json!(true);
+        }
         if let (Value::Object(message), Value::Object(more)) = (&mut message, more) {
             message.extend(more);
         }
@@ -113,11 +116,14 @@ impl Json {
         if files.is_empty() {
             return;
         }
-        let executable =
-            files.iter().find(|file| file.kind == ArtifactKind::Program).map(|file| &file.path);
+        let host = graph[item].host;
+        // As cargo does it for build scripts: what looks for the program to run must not find one
+        // that runs in the build.
+        let is_program = |file: &&&Artifact| file.kind == ArtifactKind::Program && !host;
+        let executable = files.iter().find(is_program).map(|file| &file.path);
         let names: Vec<_> = files.iter().map(|file| &file.path).collect();
         let more = json!({
-            "profile": profile(&graph.profile),
+            "profile": profile(if host { &graph.host_profile } else { &graph.profile }),
             "features": [],
             "filenames": names,
             "executable": executable,

@@ -103,6 +103,7 @@ mod tests {
         Item {
             krate: CrateId(0),
             krate_name: String::new(),
+            host: false,
             kind,
             key: String::new(),
             label: String::new(),
@@ -145,7 +146,8 @@ mod tests {
     }
 
     fn command() -> Item {
-        let run = Command { words: vec![], dir: "/".into(), env: vec![], retry: true };
+        let run =
+            Command { words: vec![], dir: "/".into(), env: vec![], depfile: None, retry: true };
         item(ItemKind::Generate, Run::Command(run), 1 << 40, 3)
     }
 

@@ -28,7 +28,16 @@ impl Space {
         let state_dir = out_dir.join(".tender");
         std::fs::create_dir_all(&state_dir).unwrap();
         let (items, artifacts, unbuilt_archives) = (vec![], vec![], vec![]);
-        let graph = Graph { root, profile, out_dir, state_dir, items, artifacts, unbuilt_archives };
+        let graph = Graph {
+            host_profile: profile.for_build(),
+            root,
+            profile,
+            out_dir,
+            state_dir,
+            items,
+            artifacts,
+            unbuilt_archives,
+        };
         Space { dir, graph, worker: fake_worker() }
     }
 
@@ -97,6 +106,7 @@ impl Space {
         let command = Command {
             words: words.iter().map(|word| (*word).to_owned()).collect(),
             dir: self.graph.root.clone(),
+            depfile: None,
             env: vec![("OUT_DIR".into(), self.graph.root.join("out").into_string())],
             retry: false,
         };
@@ -118,6 +128,7 @@ impl Space {
         output: &str,
     ) -> ItemId {
         self.graph.items.push(Item {
+            host: false,
             krate,
             krate_name: name.into(),
             kind,

@@ -46,12 +46,10 @@ fn stays_below(dir: &Utf8Path, manifest: &Manifest) -> bool {
         texts.extend(bin.sources.iter().flatten().cloned().chain(include(&bin.settings)));
     }
     texts.extend(manifest.dependencies.iter().map(|dependency| dependency.path.clone()));
-    texts.extend(
-        manifest
-            .generate
-            .iter()
-            .flat_map(|command| command.inputs.iter().chain(&command.outputs).cloned()),
-    );
+    texts.extend(manifest.generate.iter().flat_map(|command| {
+        let each = command.for_each.iter().flatten();
+        each.chain(&command.inputs).chain(&command.outputs).cloned()
+    }));
     texts.iter().all(|text| match Pattern::parse(dir, &text.value).map(|pattern| pattern.place) {
         Ok(PatternKind::Path(path)) => path.starts_with(dir) || in_out_dir(path.as_str()),
         Ok(PatternKind::Glob(glob)) => glob.base.starts_with(dir) || in_out_dir(glob.base.as_str()),

@@ -1,0 +1,90 @@
+//! What commands of `for-each` have made of files that are gone. No item makes it any more, and it
+//! would look current: a unit would still find a header, and a glob of sources a source.
+
+use super::files::Content;
+use super::fingerprints::{Fingerprints, StateError};
+use crate::graph::{Graph, ItemKind};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::HashSet;
+use std::io;
+
+impl Fingerprints {
+    /// Removes the outputs of commands that a table of `for-each` had for files that it no longer
+    /// has. A file that was changed since, or that another item writes, is kept; so is what a table
+    /// has made that is itself gone. To be called before anything is built. Returns what was
+    /// removed, relative to the root or absolute.
+    ///
+    /// # Errors
+    /// A file cannot be removed, or the state cannot be written.
+    pub fn remove_abandoned(&mut self, graph: &Graph) -> Result<HashSet<Utf8PathBuf>, StateError> {
+        let commands = graph.items.iter().filter(|item| item.kind == ItemKind::Generate);
+        let keys: HashSet<&str> = commands.map(|item| item.key.as_str()).collect();
+        let tables: HashSet<&str> = keys.iter().filter_map(|key| table_of(key)).collect();
+        let mut removed = HashSet::new();
+        if tables.is_empty() {
+            return Ok(removed);
+        }
+        let mut abandoned = Vec::new();
+        for entry in self.store.entries.iter().filter(|entry| !entry.started) {
+            let key = self.store.tables.text(entry.key);
+            if let Some(unit) = &entry.unit
+                && table_of(key).is_some_and(|table| tables.contains(table))
+                && !keys.contains(key)
+            {
+                abandoned.push((key.to_owned(), unit.outputs.clone()));
+            }
+        }
+        if abandoned.is_empty() {
+            return Ok(removed);
+        }
+        let written: HashSet<&Utf8Path> =
+            graph.items.iter().flat_map(|item| &item.outputs).map(|path| &**path).collect();
+        for (key, outputs) in abandoned {
+            // As before an attempt: the record is not used again.
+            self.store.start(&key).map_err(|source| self.write_error(source))?;
+            for version in outputs {
+                let tables = &mut self.store.tables;
+                let path = tables.path(version);
+                let name = Utf8PathBuf::from(tables.text(path));
+                if written.contains(&*name)
+                    || self.files.content(tables, path) != Content::Is(version)
+                {
+                    continue;
+                }
+                let path = graph.root.join(&name);
+                match std::fs::remove_file(&path) {
+                    Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                        return Err(StateError::Remove { path, source });
+                    }
+                    _ => drop(removed.insert(name)),
+                }
+            }
+        }
+        self.files.forget();
+        Ok(removed)
+    }
+}
+
+/// The part of a command's key that is the same for all files of its table; none for a command
+/// without `for-each`.
+fn table_of(key: &str) -> Option<&str> {
+    let (krate, command) = key.split_once(" generate ")?;
+    let (table, _) = command.split_once(' ')?;
+    Some(&key[..krate.len() + " generate ".len() + table.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_of_a_command_names_its_table() {
+        let check = |key: &str, expect| assert_eq!(table_of(key), expect, "{key}");
+        check("app generate 0 in/a.in", Some("app generate 0"));
+        check("app generate [moc] src/a b.h", Some("app generate [moc]"));
+        check("app host generate 1 in/a.in", Some("app host generate 1"));
+        check("app generate 0", None);
+        check("app generate [moc]", None);
+        check("app lib src/a.c", None);
+    }
+}

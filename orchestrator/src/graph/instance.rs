@@ -1,0 +1,97 @@
+//! A crate in one of its two builds: for the users of the build, or for the build itself, whose
+//! commands run the crate's programs. Both may be in one graph, so that their keys and all paths
+//! that they write differ. Does no I/O and knows no items.
+
+use super::paths::profile_dir;
+use crate::manifest::{Crate, CrateId, Profile, Workspace};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::borrow::Cow;
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum BuiltFor {
+    Users,
+    Build,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Instance<'a> {
+    pub id: CrateId,
+    pub krate: &'a Crate,
+    pub built_for: BuiltFor,
+}
+
+impl Instance<'_> {
+    pub fn is_host(&self) -> bool {
+        self.built_for == BuiltFor::Build
+    }
+
+    /// `what` with a leading `host` where it is built for the build, for keys and symbols. No name
+    /// of a target begins so.
+    pub fn target(&self, what: &str) -> String {
+        match self.built_for {
+            BuiltFor::Users => what.to_owned(),
+            BuiltFor::Build => format!("host {what}"),
+        }
+    }
+
+    /// The key of an item.
+    pub fn key(&self, what: &str) -> String {
+        format!("{} {}", self.krate.name, self.target(what))
+    }
+}
+
+/// How the crates of one of the two builds are compiled, and where their outputs go.
+pub(super) struct Side<'a> {
+    /// Programs and libraries.
+    pub out_dir: Utf8PathBuf,
+    /// Has a directory for each crate.
+    pub crates_dir: Utf8PathBuf,
+    /// By `CrateId`.
+    profiles: Vec<Cow<'a, Profile>>,
+}
+
+impl<'a> Side<'a> {
+    pub fn new(
+        workspace: &Workspace,
+        profile: &'a Profile,
+        target_dir: &Utf8Path,
+        built_for: BuiltFor,
+    ) -> Side<'a> {
+        let mut is_member = vec![false; workspace.crates.len()];
+        workspace.members.iter().for_each(|id| is_member[id.0 as usize] = true);
+        let crates = workspace.crates.iter().zip(is_member);
+        let profiles =
+            crates.map(|(krate, member)| profile.of_crate(&krate.name, member)).collect();
+        let out_dir = target_dir.join(profile_dir(profile));
+        let state_dir = out_dir.join(".tender");
+        match built_for {
+            BuiltFor::Users => Side { out_dir, crates_dir: state_dir, profiles },
+            // A crate named `host` has other directories there: `obj`, `out` and `lto`.
+            BuiltFor::Build => {
+                let host = host_dir(&state_dir);
+                Side { out_dir: host.join("bin"), crates_dir: host.join("crates"), profiles }
+            }
+        }
+    }
+
+    pub fn profile(&self, id: CrateId) -> Cow<'a, Profile> {
+        self.profiles[id.0 as usize].clone()
+    }
+}
+
+/// Where the outputs of crates that are built for the build go, in the state directory of a
+/// profile.
+fn host_dir(state_dir: &Utf8Path) -> Utf8PathBuf {
+    state_dir.join("host")
+}
+
+/// What a crate may have left in the state directory of a profile, when it was built for the build:
+/// files and directories.
+pub fn host_outputs(state_dir: &Utf8Path, krate: &Crate) -> Vec<Utf8PathBuf> {
+    let host = host_dir(state_dir);
+    let programs = krate.bins.iter().map(|bin| bin.name.clone());
+    let libraries = ["a", "so"].map(|extension| format!("lib{}.{extension}", krate.name));
+    let files = programs.chain(libraries).map(|name| host.join("bin").join(name));
+    files.chain([host.join("crates").join(&krate.name)]).collect()
+}
