@@ -71,6 +71,12 @@ fn example_diamond() {
 }
 
 #[test]
+fn example_describe() {
+    check("describe", "app", &[]);
+    check("describe", "app", &["--release"]);
+}
+
+#[test]
 fn example_real_world() {
     if vendored() {
         check("real-world", "app", &[]);
