@@ -42,6 +42,7 @@ check_build() {
 
 check_test() {
     need ninja-build ninja program ninja
+    need cmake "cmake, whose builds `tender init` reads" program cmake
     need gdb gdb program gdb
     need csmith "csmith, which makes up C programs" program csmith
     need libcsmith-dev "the headers of csmith's programs" test -e /usr/include/csmith/csmith.h

@@ -9,6 +9,7 @@ pub mod exec;
 pub mod fingerprint;
 pub mod graph;
 pub mod host;
+pub mod import;
 pub mod keys;
 pub mod manifest;
 pub mod measurements;

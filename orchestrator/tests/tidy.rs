@@ -217,6 +217,31 @@ const RULES: &[Rule] = &[
         instead: "`exec` has one program and no items: move what both need to `host`",
     },
     Rule {
+        of: &["orchestrator/src/manifest", "orchestrator/src/import"],
+        but: &[],
+        words: &[
+            "crate::cli",
+            "crate::engine",
+            "crate::exec",
+            "crate::graph",
+            "crate::host",
+            "crate::report",
+        ],
+        instead: "manifests know nothing of builds: let `graph` or `cli` ask them",
+    },
+    Rule {
+        of: &["orchestrator/src/manifest"],
+        but: &[],
+        words: &["crate::import", "std::process"],
+        instead: "`import` is above `manifest`: give it the values to write",
+    },
+    Rule {
+        of: &["orchestrator/src/import"],
+        but: &["orchestrator/src/import/survey.rs"],
+        words: &["std::process", "std::fs", "whole_file"],
+        instead: "what is decided about a project is pure: read it in `survey`",
+    },
+    Rule {
         of: &["orchestrator/src/sys"],
         but: &[],
         words: &[

@@ -94,6 +94,11 @@ impl TestSpace {
         space
     }
 
+    /// Copies the directory `from` with all in it, hidden files included, to `to`.
+    pub fn copy_in(&self, from: &Utf8Path, to: &str) {
+        copy(from, &self.path(to), &[]);
+    }
+
     /// A copy of the whole directory, outputs included.
     pub fn duplicate(&self) -> TestSpace {
         let space = TestSpace::new();

@@ -5,7 +5,8 @@ use super::exit::CliExit;
 use super::options::{CrateOptions, InitOptions, NewOptions};
 use super::project::current_dir;
 use super::terminal::Terminal;
-use crate::manifest::{CrateKind, CrateLanguage, Scaffolded, init_crate, new_crate};
+use crate::import::{self, Decision};
+use crate::manifest::{CrateKind, CrateLanguage, Scaffolded, adopt_crate, init_crate, new_crate};
 use crate::report::style;
 use camino::Utf8Path;
 
@@ -19,14 +20,43 @@ pub fn new(options: &NewOptions, terminal: Terminal) -> Result<CliExit, CliError
     Ok(created(&name, kind, &done, terminal))
 }
 
-/// `tender init`: makes a crate of an existing directory.
+/// `tender init`: makes a crate of an existing directory and the sources in it.
 ///
 /// # Errors
-/// The directory has no usable name, or as `manifest::init_crate`.
+/// The directory has no usable name, all its sources are left out, or as `manifest::adopt_crate`.
 pub fn init(options: &InitOptions, terminal: Terminal) -> Result<CliExit, CliError> {
-    let (name, kind, language) = choices(&options.path, &options.kind)?;
-    let done = init_crate(&options.path, &name, kind, language)?;
-    Ok(created(&name, kind, &done, terminal))
+    let (mut name, kind, language) = choices(&options.path, &options.kind)?;
+    if options.kind.name.is_none() {
+        name = import::name_of_directory(&name);
+    }
+    let wanted = (options.kind.lib || options.kind.bin).then_some(kind);
+    let tree = import::survey(&options.path);
+    match import::adopt(&tree, &name, wanted, std::env::consts::ARCH) {
+        Ok(Some(adoption)) => {
+            let kind = match adoption.makes_library() {
+                true => CrateKind::Lib,
+                false => CrateKind::Bin,
+            };
+            let done = adopt_crate(&options.path, adoption.package)?;
+            explain(&adoption.decisions, terminal);
+            Ok(created(&name, kind, &done, terminal))
+        }
+        Ok(None) => {
+            let done = init_crate(&options.path, &name, kind, language)?;
+            Ok(created(&name, kind, &done, terminal))
+        }
+        Err(nothing) => {
+            explain(&nothing.decisions, terminal);
+            Err(CliError::usage("there are sources, but none that a crate would be made of")
+                .with_help("write `Tender.toml`, and name them in `[lib]` or `[[bin]]`"))
+        }
+    }
+}
+
+fn explain(decisions: &[Decision], terminal: Terminal) {
+    for decision in decisions {
+        terminal.say(&style::status(decision.verb, &decision.text));
+    }
 }
 
 fn choices(

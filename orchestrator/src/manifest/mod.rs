@@ -5,13 +5,14 @@
 //! reads one manifest, without I/O; `load` follows members and path dependencies; `commands` has
 //! the commands of `[[generate]]`, with their placeholders (`template`) filled; `targets` applies
 //! defaults and expands lists through `sources`, `pattern` and `walk`; `profile` resolves profiles;
-//! `check` compares crates; `scaffold` writes new ones, and `join` adds them to a workspace;
-//! `schema` tells editors the keys. All problems are collected as values (`problem`) and shown by
+//! `check` compares crates; `scaffold` writes new ones, of which `draft` makes the text, and
+//! `join` adds them to a workspace; `schema` tells editors the keys. All problems are collected as values (`problem`) and shown by
 //! `render`.
 
 mod cfg;
 mod check;
 mod commands;
+mod draft;
 mod features;
 mod format;
 mod join;
@@ -35,6 +36,7 @@ mod value;
 mod walk;
 
 pub use cfg::{Cfg, CfgError, CfgFacts};
+pub use draft::{BinDraft, LibDraft, ManifestDraft, PackageDraft, SettingsDraft};
 pub use features::{
     FeatureCrate, FeatureDependency, FeatureRequest, FeatureValue, resolve_features,
 };
@@ -45,8 +47,11 @@ pub use pattern::{Mention, OUT_DIR, SourceKind, mention, normalise, resolve, sou
 pub use problem::{Location, ManifestErrors, ManifestText, Problem, ProblemSeverity, suggestion};
 pub use profile::Profile;
 pub use render::render;
-pub use scaffold::{CrateKind, CrateLanguage, ScaffoldError, Scaffolded, init_crate, new_crate};
+pub use scaffold::{
+    CrateKind, CrateLanguage, ScaffoldError, Scaffolded, adopt_crate, init_crate, new_crate,
+};
 pub use schema::json_schema;
 pub use value::{ValueError, check_name, flags_without_operands, parse_memory};
+pub use walk::files_below;
 
 pub const MANIFEST_NAME: &str = "Tender.toml";

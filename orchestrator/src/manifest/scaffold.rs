@@ -2,12 +2,10 @@
 //! only the root manifest of a workspace changes, which the crate joins (`join`).
 
 use super::MANIFEST_NAME;
+use super::draft::{ManifestDraft, PackageDraft};
 use super::join::Joining;
-use super::pattern::{Glob, source_kind};
 use super::value::{ValueError, check_name};
-use super::walk::{Dirs, FileKind};
 use camino::{Utf8Path, Utf8PathBuf};
-use std::collections::BTreeSet;
 use std::io::Write;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,125 +89,39 @@ pub fn new_crate(
     write_all(dir, &manifest, &sources(name, kind, language), workspace.as_ref())
 }
 
-/// Makes a crate of a directory as it is, and a member of the workspace above it. Sources that are there are adopted; without any it gets
-/// those of `new_crate`.
+/// Makes a crate that builds in a directory without sources, and a member of the workspace above
+/// it.
 ///
 /// # Errors
-/// A bad name, a manifest that is there already, or a file that cannot be written.
+/// A bad name, a manifest that is there already, or a file that cannot be read or written.
 pub fn init_crate(
     dir: &Utf8Path,
     name: &str,
     kind: CrateKind,
     language: CrateLanguage,
 ) -> Result<Scaffolded, ScaffoldError> {
+    let workspace = prepare(dir, name)?;
+    let manifest = manifest(name, language, workspace.as_ref());
+    write_all(dir, &manifest, &sources(name, kind, language), workspace.as_ref())
+}
+
+/// Makes a crate of a directory and the sources in it, and a member of the workspace above it.
+///
+/// # Errors
+/// A bad name, a manifest that is there already, or a file that cannot be read or written.
+pub fn adopt_crate(dir: &Utf8Path, package: PackageDraft) -> Result<Scaffolded, ScaffoldError> {
+    let workspace = prepare(dir, &package.name)?;
+    let draft = ManifestDraft { members: None, package: Some(package) };
+    write_all(dir, &draft.text(), &[], workspace.as_ref())
+}
+
+fn prepare(dir: &Utf8Path, name: &str) -> Result<Option<Joining>, ScaffoldError> {
     check_name("package name", name).map_err(ScaffoldError::Name)?;
     let path = dir.join(MANIFEST_NAME);
     if path.symlink_metadata().is_ok() {
         return Err(ScaffoldError::ManifestExists { path });
     }
-    let workspace = Joining::plan(dir)?;
-    match adopt(dir, name, kind) {
-        // The sources that are there were written for the compiler's default standard.
-        Some(targets) => {
-            let manifest = format!(
-                "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\n{targets}\n[dependencies]\n"
-            );
-            write_all(dir, &manifest, &[], workspace.as_ref())
-        }
-        None => {
-            let manifest = manifest(name, language, workspace.as_ref());
-            write_all(dir, &manifest, &sources(name, kind, language), workspace.as_ref())
-        }
-    }
-}
-
-/// The tables that make targets of the sources in `dir`, empty where the defaults do; None if there
-/// are no sources.
-fn adopt(dir: &Utf8Path, name: &str, kind: CrateKind) -> Option<String> {
-    let found: Vec<Utf8PathBuf> = Dirs::default()
-        .find(&Glob::everything_below(dir), FileKind::File)
-        .iter()
-        .filter_map(|found| found.path().strip_prefix(dir).ok().map(Utf8Path::to_owned))
-        .filter(|path| !aside(path))
-        .collect();
-    let sources: Vec<&Utf8PathBuf> =
-        found.iter().filter(|path| source_kind(path).is_some()).collect();
-    if sources.is_empty() {
-        return None;
-    }
-    let is_program = |path: &Utf8Path| {
-        path.starts_with("src/bin")
-            || (path.parent() == Some("src".into()) && path.file_stem() == Some("main"))
-    };
-    let in_src = sources.iter().any(|path| path.starts_with("src"));
-    let patterns: BTreeSet<String> = if in_src {
-        BTreeSet::from(["src/**".to_owned()])
-    } else {
-        sources.iter().map(|path| pattern_of(path)).collect()
-    };
-    let list = |items: &BTreeSet<String>| {
-        let quoted: Vec<String> =
-            items.iter().map(|item| toml::Value::from(item.as_str()).to_string()).collect();
-        quoted.join(", ")
-    };
-    Some(match kind {
-        CrateKind::Bin if in_src && sources.iter().any(|path| is_program(path)) => String::new(),
-        CrateKind::Bin => {
-            format!("\n[[bin]]\nname = \"{name}\"\nsources = [{}]\n", list(&patterns))
-        }
-        CrateKind::Lib => {
-            let mut table = String::from("\n[lib]\n");
-            if !in_src {
-                table += &format!("sources = [{}]\n", list(&patterns));
-            }
-            if !found.iter().any(|path| path.starts_with("include")) {
-                let is_header = |path: &&Utf8PathBuf| {
-                    matches!(path.extension(), Some("h" | "hh" | "hpp" | "hxx"))
-                };
-                let headers: BTreeSet<String> =
-                    found.iter().filter(is_header).map(|path| top(path)).collect();
-                if !headers.is_empty() {
-                    table += &format!("headers = [{}]\n", list(&headers));
-                }
-            }
-            table
-        }
-    })
-}
-
-/// Directories whose sources are seldom part of what is built.
-fn aside(path: &Utf8Path) -> bool {
-    const ASIDE: [&str; 12] = [
-        "target",
-        "build",
-        "test",
-        "tests",
-        "example",
-        "examples",
-        "bench",
-        "benches",
-        "benchmark",
-        "doc",
-        "docs",
-        "cmake",
-    ];
-    path.components().count() > 1 && path.iter().next().is_some_and(|first| ASIDE.contains(&first))
-}
-
-/// `*.c` for a file at the top, `lib/**` for one below.
-fn pattern_of(path: &Utf8Path) -> String {
-    match path.components().count() {
-        1 => format!("*.{}", path.extension().unwrap_or_default()),
-        _ => format!("{}/**", globset::escape(&top(path))),
-    }
-}
-
-/// The first directory of a relative path.
-fn top(path: &Utf8Path) -> String {
-    match path.components().count() {
-        1 => ".".to_owned(),
-        _ => path.iter().next().unwrap_or(".").to_owned(),
-    }
+    Joining::plan(dir)
 }
 
 /// What `[workspace.package]` has is taken from there.
@@ -442,37 +354,5 @@ mod tests {
         check("bar-lib", "bar_lib");
         check("bar", "bar_lib");
         check("7z", "lib7z_lib");
-    }
-
-    #[test]
-    fn scaffold_adopts_existing_sources() {
-        let check = |kind, files: &[&str], expect: &[&str]| {
-            let (_guard, dir) = temporary();
-            for file in files {
-                let path = dir.join(file);
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                std::fs::write(path, "").unwrap();
-            }
-            init_crate(&dir, "zip", kind, CrateLanguage::C).unwrap();
-            assert_eq!(
-                sources_of(&dir),
-                expect,
-                "{}",
-                std::fs::read_to_string(dir.join(MANIFEST_NAME)).unwrap()
-            );
-        };
-        check(CrateKind::Bin, &["src/main.c"], &["src/main.c"]);
-        check(CrateKind::Bin, &["src/main.c", "src/a.c"], &["src/a.c", "src/main.c"]);
-        check(CrateKind::Bin, &["src/prog.c"], &["src/prog.c"]);
-        check(CrateKind::Bin, &["a.c", "b.c", "tests/t.c"], &["a.c", "b.c"]);
-        check(CrateKind::Lib, &["a.c", "a.h"], &["a.c"]);
-        check(
-            CrateKind::Lib,
-            &["lib/deep/a.cc", "lib/a.h", "common/c.c"],
-            &["common/c.c", "lib/deep/a.cc"],
-        );
-        check(CrateKind::Lib, &["src/a.c", "src/a.h"], &["src/a.c"]);
-        check(CrateKind::Lib, &["o'd [d] \"x\"/a.c"], &["o'd [d] \"x\"/a.c"]);
-        check(CrateKind::Bin, &["README"], &["src/main.c"]);
     }
 }

@@ -81,6 +81,17 @@ impl Dirs {
     }
 }
 
+/// The paths, below `dir` and relative to it, of all files that wildcards see. Those that are not
+/// UTF-8 are left out.
+pub fn files_below(dir: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let found = Dirs::default().find(&Glob::everything_below(dir), FileKind::File);
+    let path = |found: &WalkedPath| match found {
+        WalkedPath::Path(path) => path.strip_prefix(dir).ok().map(Utf8Path::to_owned),
+        WalkedPath::NotUtf8(_) => None,
+    };
+    found.iter().filter_map(path).collect()
+}
+
 struct GlobWalk<'a> {
     dirs: &'a mut Dirs,
     glob: &'a Glob,

@@ -56,15 +56,36 @@ pub fn find(libraries: &[Library]) -> Option<Sources> {
     None
 }
 
-/// Runs the script, which does nothing if all sources exist, and itself reports what cannot be
+/// The sources of a project, in the one version that `make sources` downloads. `None` where Debian has
+/// another by now, or none can be had; the test is skipped then.
+pub fn pinned(name: &str) -> Option<Utf8PathBuf> {
+    static GOT: OnceLock<Utf8PathBuf> = OnceLock::new();
+    let dir = GOT.get_or_init(run_script).join(name);
+    if dir.exists() {
+        return Some(dir);
+    }
+    skip(
+        Feature::PinnedSources,
+        &format!("the sources of {name} are not there; run `make sources`"),
+    );
+    None
+}
+
+/// Runs the scripts, which do nothing if all sources exist, and themselves report what cannot be
 /// downloaded.
 fn get() -> Sources {
+    let got = run_script();
+    fetched();
+    Sources { got, bundle: examples().join("rocksdb/vendor/librocksdb-sys") }
+}
+
+/// Runs the script. The result is the directory that it downloads to.
+fn run_script() -> Utf8PathBuf {
     let target =
         profile_directory().parent().expect("a profile lies in a target directory").to_owned();
     let got = target.join("sources");
     let script = examples().parent().unwrap().join("tools/sources.sh");
     let status = Command::new(script).arg(&got).status().expect("tools/sources.sh starts");
     assert!(status.success(), "tools/sources.sh: {status}");
-    fetched();
-    Sources { got, bundle: examples().join("rocksdb/vendor/librocksdb-sys") }
+    got
 }
