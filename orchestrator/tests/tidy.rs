@@ -237,9 +237,9 @@ const RULES: &[Rule] = &[
     },
     Rule {
         of: &["orchestrator/src/import"],
-        but: &["orchestrator/src/import/survey.rs"],
+        but: &["orchestrator/src/import/survey.rs", "orchestrator/src/import/cmake/query.rs"],
         words: &["std::process", "std::fs", "whole_file"],
-        instead: "what is decided about a project is pure: read it in `survey`",
+        instead: "what is decided about a project is pure: read it in `survey`, ask cmake in `query`",
     },
     Rule {
         of: &["orchestrator/src/sys"],

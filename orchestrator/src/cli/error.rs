@@ -5,6 +5,7 @@ use super::exit::CliExit;
 use crate::fingerprint::StateError;
 use crate::graph::GraphError;
 use crate::host::EngineError;
+use crate::import::CmakeError;
 use crate::manifest::{self, ManifestErrors, Problem, ScaffoldError, ValueError, render};
 use crate::report::style;
 use std::fmt::Write as _;
@@ -122,6 +123,12 @@ impl From<GraphError> for CliError {
 impl From<ScaffoldError> for CliError {
     fn from(error: ScaffoldError) -> Self {
         Self::Scaffold(error)
+    }
+}
+
+impl From<CmakeError> for CliError {
+    fn from(error: CmakeError) -> Self {
+        Self::Usage { message: error.to_string(), help: error.help() }
     }
 }
 

@@ -238,6 +238,12 @@ pub struct InitOptions {
     /// The directory (else this one)
     #[arg(default_value = ".", hide_default_value = true)]
     pub path: Utf8PathBuf,
+    /// Make manifests of what cmake builds in this build directory
+    #[arg(long, value_name = "BUILD_DIR", conflicts_with_all = ["path", "from_compdb", "lib", "bin", "name", "cxx"])]
+    pub from_cmake: Option<Utf8PathBuf>,
+    /// Make a manifest of this `compile_commands.json`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["lib", "bin", "cxx"])]
+    pub from_compdb: Option<Utf8PathBuf>,
     #[command(flatten)]
     pub kind: CrateOptions,
 }
@@ -339,6 +345,9 @@ mod tests {
         check("tender build --color sometimes");
         check("tender new");
         check("tender new a --lib --bin");
+        check("tender init --from-cmake b --lib");
+        check("tender init a --from-cmake b");
+        check("tender init --from-cmake b --from-compdb c");
     }
 
     #[test]

@@ -25,6 +25,12 @@ pub fn survey(dir: &Utf8Path) -> SourceTree {
     SourceTree::new(files)
 }
 
+/// Whether a source defines `main`; not if it cannot be read.
+pub fn defines_main(path: &Utf8Path) -> bool {
+    let bytes = whole_file::read(path.as_std_path(), LARGEST).unwrap_or_default();
+    facts(&String::from_utf8_lossy(&bytes), is_cxx(path)).main
+}
+
 /// Whether a file is C or C++, a header included.
 pub(super) fn is_read(path: &Utf8Path) -> bool {
     let is_unit = matches!(

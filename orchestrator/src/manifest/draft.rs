@@ -32,6 +32,8 @@ pub struct SettingsDraft {
     pub include: Vec<String>,
     pub defines: Vec<String>,
     pub flags: Vec<String>,
+    pub c_flags: Vec<String>,
+    pub cxx_flags: Vec<String>,
     pub link: Vec<String>,
     pub link_args: Vec<String>,
 }
@@ -44,6 +46,7 @@ pub struct LibDraft {
     pub headers: Option<Vec<String>>,
     pub public_defines: Vec<String>,
     pub is_shared: bool,
+    pub exports: Option<String>,
     pub settings: SettingsDraft,
 }
 
@@ -76,6 +79,9 @@ impl ManifestDraft {
             optional_list(&mut text, "sources", lib.sources.as_deref());
             optional_list(&mut text, "headers", lib.headers.as_deref());
             list(&mut text, "public-defines", &lib.public_defines);
+            if let Some(script) = &lib.exports {
+                let _ = writeln!(text, "exports = {}", quoted(script));
+            }
             settings(&mut text, &lib.settings);
         }
         for bin in &package.bins {
@@ -106,6 +112,8 @@ fn settings(text: &mut String, settings: &SettingsDraft) {
     list(text, "include", &settings.include);
     list(text, "defines", &settings.defines);
     list(text, "flags", &settings.flags);
+    list(text, "c-flags", &settings.c_flags);
+    list(text, "cxx-flags", &settings.cxx_flags);
     list(text, "link", &settings.link);
     list(text, "link-args", &settings.link_args);
 }
@@ -169,6 +177,7 @@ mod tests {
                     headers: Some(texts(&["include"])),
                     public_defines: texts(&["P"]),
                     is_shared: true,
+                    exports: Some("zip.map".into()),
                     settings: SettingsDraft { link: texts(&["m"]), ..SettingsDraft::default() },
                 }),
                 bins: vec![BinDraft {
@@ -184,7 +193,7 @@ mod tests {
             draft.text(),
             "[workspace]\nmembers = [\"a\"]\n\n[package]\nname = \"zip\"\nversion = \"0.1.0\"\nc-std = \"gnu17\"\n\
              include = [\".\"]\ndefines = ['A=\"b c\"', \"D\"]\n\n[lib]\ncrate-type = [\"cdylib\"]\nsources = []\n\
-             headers = [\"include\"]\npublic-defines = [\"P\"]\nlink = [\"m\"]\n\n[[bin]]\nname = \"zip\"\n\
+             headers = [\"include\"]\npublic-defines = [\"P\"]\nexports = \"zip.map\"\nlink = [\"m\"]\n\n[[bin]]\nname = \"zip\"\n\
              sources = [\"main.c\"]\n\n[dependencies]\nz = { path = \"../z\" }\n\n# [[generate]]\n#\n# run = []\n"
         );
     }

@@ -49,9 +49,12 @@ pub use profile::Profile;
 pub use render::render;
 pub use scaffold::{
     CrateKind, CrateLanguage, ScaffoldError, Scaffolded, adopt_crate, init_crate, new_crate,
+    write_manifests,
 };
 pub use schema::json_schema;
-pub use value::{ValueError, check_name, flags_without_operands, parse_memory};
+pub use value::{
+    ValueError, check_define, check_link, check_name, flags_without_operands, parse_memory,
+};
 pub use walk::files_below;
 
 pub const MANIFEST_NAME: &str = "Tender.toml";

@@ -115,6 +115,40 @@ pub fn adopt_crate(dir: &Utf8Path, package: PackageDraft) -> Result<Scaffolded, 
     write_all(dir, &draft.text(), &[], workspace.as_ref())
 }
 
+/// Writes the manifests of a workspace whose root is `root`, each into its directory, the root's
+/// last. If one is there already nothing is written.
+///
+/// # Errors
+/// A manifest that is there, or a file that cannot be written; then those that were are removed.
+pub fn write_manifests(
+    root: &Utf8Path,
+    manifests: &[(Utf8PathBuf, ManifestDraft)],
+) -> Result<Vec<Utf8PathBuf>, ScaffoldError> {
+    let mut files: Vec<(Utf8PathBuf, String)> =
+        manifests.iter().map(|(dir, draft)| (dir.join(MANIFEST_NAME), draft.text())).collect();
+    files.sort_by_key(|(path, _)| (path.parent() == Some(root), path.clone()));
+    if let Some((path, _)) = files.iter().find(|(path, _)| path.symlink_metadata().is_ok()) {
+        return Err(ScaffoldError::ManifestExists { path: path.clone() });
+    }
+    let mut written: Vec<Utf8PathBuf> = Vec::new();
+    for (path, text) in files {
+        if let Err(source) = create(&path, &text) {
+            for path in &written {
+                let _ = std::fs::remove_file(path);
+            }
+            return Err(ScaffoldError::Write { path, source });
+        }
+        written.push(path);
+    }
+    // An ignore file of the user's own stays as it is.
+    if create(&root.join(".gitignore"), IGNORED).is_ok() {
+        written.push(root.join(".gitignore"));
+    }
+    Ok(written)
+}
+
+const IGNORED: &str = "/target\n/compile_commands.json\n";
+
 fn prepare(dir: &Utf8Path, name: &str) -> Result<Option<Joining>, ScaffoldError> {
     check_name("package name", name).map_err(ScaffoldError::Name)?;
     let path = dir.join(MANIFEST_NAME);
@@ -205,7 +239,7 @@ fn write_all(
 ) -> Result<Scaffolded, ScaffoldError> {
     let root = workspace.and_then(|joining| joining.root.parent()).unwrap_or(dir);
     let sources = sources.iter().map(|(path, text)| (dir.join(path), text.as_str()));
-    let ignored = (root.join(".gitignore"), "/target\n/compile_commands.json\n");
+    let ignored = (root.join(".gitignore"), IGNORED);
     let mut written = Vec::new();
     for (path, text) in sources.chain([ignored]) {
         match create(&path, text) {
@@ -287,6 +321,32 @@ mod tests {
         let bad = new_crate(&dir.join("new"), "a b", CrateKind::Bin, CrateLanguage::C);
         assert!(matches!(bad, Err(ScaffoldError::Name(_))));
         assert!(!dir.join("new").exists());
+    }
+
+    #[test]
+    fn scaffold_writes_all_manifests_or_none() {
+        let (_guard, root) = temporary();
+        let draft = |name: &str| {
+            let package =
+                PackageDraft { name: name.into(), version: "1".into(), ..PackageDraft::default() };
+            ManifestDraft { members: None, package: Some(package) }
+        };
+        let manifests = [(root.clone(), draft("a")), (root.join("b/c"), draft("c"))];
+        std::fs::write(root.join("file"), "").unwrap();
+        let blocked = [manifests[1].clone(), (root.join("file/d"), draft("d"))];
+        assert!(matches!(write_manifests(&root, &blocked), Err(ScaffoldError::Write { .. })));
+        assert!(!root.join("b/c/Tender.toml").exists() && !root.join(".gitignore").exists());
+        let written = write_manifests(&root, &manifests).unwrap();
+        assert_eq!(
+            written,
+            ["b/c/Tender.toml", "Tender.toml", ".gitignore"].map(|path| root.join(path))
+        );
+        let again = [(root.join("new"), draft("n")), manifests[1].clone()];
+        assert!(matches!(
+            write_manifests(&root, &again),
+            Err(ScaffoldError::ManifestExists { .. })
+        ));
+        assert!(!root.join("new").exists());
     }
 
     #[test]

@@ -284,7 +284,7 @@ fn check_std(
 ///
 /// # Errors
 /// `text` begins with `-D`, or with something that is no name of a macro.
-pub(super) fn check_define(text: &str) -> Result<(), ValueError> {
+pub fn check_define(text: &str) -> Result<(), ValueError> {
     if let Some(rest) = text.strip_prefix("-D") {
         return Err(ValueError::new(
             format!("`{text}` is written as a flag"),
@@ -304,7 +304,7 @@ pub(super) fn check_define(text: &str) -> Result<(), ValueError> {
 ///
 /// # Errors
 /// `text` is empty, or begins with `-`.
-pub(super) fn check_link(text: &str) -> Result<(), ValueError> {
+pub fn check_link(text: &str) -> Result<(), ValueError> {
     if let Some(rest) = text.strip_prefix("-l") {
         return Err(ValueError::new(
             format!("`{text}` is written as a flag"),
