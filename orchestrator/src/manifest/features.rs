@@ -115,7 +115,7 @@ pub fn resolve_features(
     crates: &[FeatureCrate],
     requests: &[FeatureRequest],
 ) -> Result<Vec<EnabledFeatures>, MissingFeature> {
-    let mut resolver = Resolver {
+    let mut resolver = FeatureResolver {
         crates,
         enabled: vec![EnabledFeatures::default(); crates.len()],
         reached: vec![false; crates.len()],
@@ -136,7 +136,7 @@ pub fn resolve_features(
     Ok(resolver.enabled)
 }
 
-struct Resolver<'a> {
+struct FeatureResolver<'a> {
     crates: &'a [FeatureCrate],
     enabled: Vec<EnabledFeatures>,
     reached: Vec<bool>,
@@ -146,7 +146,7 @@ struct Resolver<'a> {
     pending: Vec<(usize, usize, String)>,
 }
 
-impl Resolver<'_> {
+impl FeatureResolver<'_> {
     fn run(&mut self) -> Result<(), MissingFeature> {
         while let Some((krate, feature)) = self.waiting.pop() {
             self.enable(krate, &feature)?;
