@@ -283,7 +283,7 @@ mod tests {
         };
         check(Kind::Many, "147a478acd2bf9f1");
         check(Kind::Huge, "aa8a607c35ee3d6a");
-        check(Kind::Templates, "c231d0099d6690f4");
+        check(Kind::Templates, "f830f864f77c506b");
         check(Kind::Giant, "98d29a528c0241d0");
         check(Kind::Lto, "a489281d6bcf3ae4");
         check(Kind::Fat, "faca8a96e3bc921c");

@@ -68,7 +68,7 @@ fn summary(actions: &[Action]) -> String {
             Part::Join => format!("ask {}.{} join", plan.0, item.0),
         },
         Action::Resize { plan, item, held: Held { bytes, grants, parts } } => {
-            format!("hold {}.{} {bytes} of {grants} for {parts}", plan.0, item.0)
+            format!("hold {}.{} {} of {grants} for {parts}", plan.0, item.0, bytes.0)
         }
         Action::Abandon { plan, item, outcome } => {
             format!("abandon {}.{} {outcome:?}", plan.0, item.0)

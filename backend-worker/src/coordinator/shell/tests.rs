@@ -460,7 +460,7 @@ fn shell_asks_for_memory_and_reports_what_an_item_holds() {
         match peer.next().expect("the worker runs") {
             FromWorker::ItemStarted { .. } => log.push("started".to_owned()),
             FromWorker::LeaseWanted { plan, item, bytes } => {
-                log.push(format!("wants {bytes}"));
+                log.push(format!("wants {}", bytes.0));
                 asks += 1;
                 // The second piece is granted together with the first.
                 for _ in 0..if asks == 2 { 0 } else { asks.min(2) } {
@@ -468,7 +468,7 @@ fn shell_asks_for_memory_and_reports_what_an_item_holds() {
                 }
             }
             FromWorker::LeaseResized { bytes, grants, .. } => {
-                log.push(format!("holds {bytes} of {grants}"))
+                log.push(format!("holds {} of {grants}", bytes.0))
             }
             FromWorker::ItemFinished(report) => log.push(format!("{:?}", report.outcome)),
             FromWorker::Done { .. } => ended = true,
