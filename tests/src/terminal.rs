@@ -1,12 +1,14 @@
 //! A pseudo-terminal with a program in its foreground. Does not know what the program does.
 
 use crate::signals;
+use rustix::fs::OFlags;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcgetpgrp, tcsetwinsize};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -44,7 +46,10 @@ impl Terminal {
         tcsetwinsize(&ours, Winsize { ws_row: ROWS, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 })
             .unwrap();
         let name = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
-        let end = File::options().read(true).write(true).open(name).unwrap();
+        // Opened without it, the terminal would become that of a test that leads a session.
+        let without_control = OFlags::NOCTTY.bits().cast_signed();
+        let end = File::options().read(true).write(true).custom_flags(without_control).open(name);
+        let end = end.unwrap();
         command.stdin(end.try_clone().unwrap()).stdout(end.try_clone().unwrap());
         command.stderr(stderr.unwrap_or_else(|| end.into()));
         signals::reset_in(&mut command);
