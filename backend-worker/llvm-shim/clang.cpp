@@ -22,6 +22,7 @@
 #include "llvm/IR/Module.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Signals.h"
 
 #include "assembler_files.h"
@@ -409,6 +410,14 @@ void tender_clang_precompiled(const TenderClang *unit, void *context,
 
 void tender_clang_assume_time(TenderClang *unit, TenderStr path, int64_t mtime_s) {
   unit->times[ref(path)] = llvm::sys::toTimePoint(mtime_s);
+}
+
+void tender_clang_assume_text(TenderClang *unit, TenderStr text) {
+  CompilerInstance &instance = *unit->instance;
+  const FrontendInputFile &input = instance.getFrontendOpts().Inputs.front();
+  // The instance frees the buffer.
+  instance.getPreprocessorOpts().addRemappedFile(
+      input.getFile(), llvm::MemoryBuffer::getMemBufferCopy(ref(text)).release());
 }
 
 LLVMModuleRef tender_clang_translate(TenderClang *unit, LLVMContextRef context) {

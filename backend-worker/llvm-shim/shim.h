@@ -91,6 +91,9 @@ void tender_clang_precompiled(const TenderClang *unit, void *context,
                                             int64_t mtime_s));
 // Makes the unit see this modification time for `path`. Call it before the unit runs.
 void tender_clang_assume_time(TenderClang *unit, TenderStr path, int64_t mtime_s);
+// Makes the unit see this text in place of its input, whether that exists or not. Call it before the
+// unit runs.
+void tender_clang_assume_text(TenderClang *unit, TenderStr text);
 // Runs only the front end. False after reporting errors.
 bool tender_clang_check(TenderClang *unit);
 // Preprocesses the source. False after reporting errors.

@@ -281,6 +281,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         of: &[
+            "backend-worker/src/configure",
             "backend-worker/src/frontend",
             "backend-worker/src/partition",
             "backend-worker/src/lto",

@@ -1,5 +1,6 @@
 //! Plans and items: what the orchestrator asks a worker to do.
 
+use crate::Configure;
 use serde::{Deserialize, Serialize};
 use tender_units::{Bytes, Micros};
 
@@ -162,6 +163,8 @@ pub enum Work {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lto: Option<LtoLink>,
     },
+    /// Asks the compiler and the linker what the system has, and writes a header that tells it.
+    Configure(Box<Configure>),
 }
 
 /// How to cut a module into codegen units.

@@ -5,12 +5,14 @@
 //! No logic beyond encoding, and the parser of dependency files (`depfile`), which both programs
 //! read. The orchestrator decides which plans exist; the worker decides how to run them.
 
+mod configure;
 pub mod depfile;
 mod item;
 mod message;
 mod outcome;
 mod wire;
 
+pub use configure::{ConfigResults, ConfigValue, Configure, Probe, ProbeResult, ProbeTest};
 pub use item::{
     Cut, Item, ItemId, ItemMemory, Language, Lto, LtoArchive, LtoLibrary, LtoLink, Member, Plan,
     PlanId, Translate, Work,

@@ -85,7 +85,7 @@ pub(super) fn estimate(item: &Item, pieces: Option<&dyn Pieces>) -> Bytes {
         Work::Compile { source, .. }
         | Work::Check { source, .. }
         | Work::Preprocess { source, .. } => source,
-        Work::Archive { .. } | Work::Link { .. } => return UNIT_BASE,
+        Work::Archive { .. } | Work::Link { .. } | Work::Configure(_) => return UNIT_BASE,
     };
     let bytes = std::fs::metadata(source).map_or(0, |metadata| metadata.len());
     UNIT_BASE.saturating_add(Bytes(bytes).saturating_mul(8))

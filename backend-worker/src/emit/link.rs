@@ -181,8 +181,25 @@ fn run(link: &Link<'_>, caches: &LinkCaches) -> Result<Linked, String> {
     Ok(linked)
 }
 
+/// The paths at which the linker looks for the library of `-lNAME`, in order.
+///
+/// # Errors
+/// The driver does not tell how it links: a sentence fragment.
+pub fn library_paths(
+    driver: &[String],
+    args: &[String],
+    name: &str,
+    drivers: &Drivers,
+) -> Result<Vec<String>, String> {
+    // A driver links only if there is something to link.
+    let question = [&["input.o".to_owned()], args].concat();
+    let answer = drivers.ask_without_inputs(driver, &question)?;
+    let (words, _) = response::expanded(&answer.words);
+    Ok(LibrarySearch::of(&words).candidates(name))
+}
+
 /// Whether the driver runs lld.
-fn uses_lld(driver: &[String]) -> bool {
+pub fn uses_lld(driver: &[String]) -> bool {
     driver.iter().any(|word| word == "-fuse-ld=lld")
 }
 

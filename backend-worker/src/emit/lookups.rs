@@ -63,6 +63,16 @@ impl LibrarySearch {
         search
     }
 
+    /// The paths at which the linker looks for the library of `-lNAME`, in order.
+    pub fn candidates(&self, name: &str) -> Vec<String> {
+        let files = match name.strip_prefix(':') {
+            Some(file) => vec![file.to_owned()],
+            None => vec![format!("lib{name}.so"), format!("lib{name}.a")],
+        };
+        let within = |dir: &String| files.iter().map(|file| join(dir, file)).collect::<Vec<_>>();
+        self.directories.iter().flat_map(within).collect()
+    }
+
     /// The paths that the linker opened, for the paths that it reports. It removes `..` from the
     /// reported paths, which changes their meaning after a symbolic link.
     pub fn opened(&self, words: &[String], reported: &[String]) -> Vec<String> {
@@ -219,6 +229,16 @@ mod tests {
             &[],
             &["one/libc.a", "one/libc.so", "three/libc.so", "two/libc.a", "two/libc.so"],
         );
+    }
+
+    #[test]
+    fn lookups_have_candidates_in_every_directory() {
+        let search = LibrarySearch::of(&owned(&["-Lone", "-Ltwo", "x.o"]));
+        assert_eq!(
+            search.candidates("a"),
+            ["one/liba.so", "one/liba.a", "two/liba.so", "two/liba.a"]
+        );
+        assert_eq!(search.candidates(":q.so.1"), ["one/q.so.1", "two/q.so.1"]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub use descendants::adopt_orphans;
 pub use driver::{DriverAnswer, Drivers, is_input};
 pub use file::{WriteError, make_parent, write};
 pub use join::join;
-pub use link::{ChangeTime, Link, LinkCaches, Linked, link};
+pub use link::{ChangeTime, Link, LinkCaches, Linked, library_paths, link, uses_lld};
 pub use response::expanded;
 pub use script::{ScriptInput, inputs as script_inputs};
 pub use thin::{is_thin, members as thin_members};

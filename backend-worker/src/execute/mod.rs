@@ -2,6 +2,7 @@
 //! kind of work.
 
 mod compile;
+mod configure;
 mod lto;
 mod reporter;
 
@@ -89,6 +90,7 @@ impl Execute for Executor {
                     Link { driver, args, response_files, output, threads, began, answer: None };
                 linked(&reporter, emit::link(&link, &self.shared.caches))
             }
+            Work::Configure(request) => configure::configure(request, &self.shared, &reporter),
             Work::Compile { .. } => unreachable!("compiled above"),
         })
     }

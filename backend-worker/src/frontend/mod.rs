@@ -5,6 +5,7 @@ mod inputs;
 mod modules;
 mod unit;
 
+pub use flags::refused;
 pub use inputs::{Dependencies, DependencyCollector, HashCache, hash_of};
 pub use modules::Modules;
 pub use unit::{

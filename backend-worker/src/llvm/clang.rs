@@ -127,6 +127,13 @@ impl<'a> Clang<'a> {
         unsafe { ffi::tender_clang_assume_time(self.unit, ffi::TenderStr::new(path), mtime_s) }
     }
 
+    /// Makes clang see this text in place of the input, which need not exist. Call it before the
+    /// unit runs.
+    pub fn assume_text(&mut self, text: &str) {
+        // SAFETY: the unit is alive, and the text is copied during the call.
+        unsafe { ffi::tender_clang_assume_text(self.unit, ffi::TenderStr::new(text)) }
+    }
+
     /// Translates the source to IR without optimising it. The AST is freed when this returns.
     ///
     /// # Errors

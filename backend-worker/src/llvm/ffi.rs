@@ -80,6 +80,7 @@ unsafe extern "C" {
         input: extern "C" fn(*mut c_void, TenderStr, TenderStr, i64),
     );
     pub fn tender_clang_assume_time(unit: *mut TenderClang, path: TenderStr, mtime_s: i64);
+    pub fn tender_clang_assume_text(unit: *mut TenderClang, text: TenderStr);
     pub fn tender_clang_check(unit: *mut TenderClang) -> bool;
     pub fn tender_clang_preprocess(unit: *mut TenderClang, out: *mut TenderBuffer) -> bool;
     pub fn tender_clang_optimise(unit: *mut TenderClang, module: LLVMModuleRef) -> bool;

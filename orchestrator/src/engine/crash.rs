@@ -69,6 +69,7 @@ fn text(item: &Item, death: Option<&CrashDetails>, verdict: Verdict) -> String {
         ItemKind::Archive => "archiving",
         ItemKind::Shared | ItemKind::Program => "linking",
         ItemKind::Generate => "generating",
+        ItemKind::Configure => "configuring",
     };
     let (label, krate) = (&item.label, &item.krate_name);
     let (how, tail) = match death {
@@ -107,6 +108,7 @@ fn cure(kind: ItemKind, in_pieces: bool) -> &'static str {
             "to make the link smaller, set `lto` to `\"off\"` or `\"thin\"`, and `debug` to `\"line-tables-only\"` or `false`"
         }
         ItemKind::Archive => "set `lto = \"off\"`, which makes archives smaller",
+        ItemKind::Configure => "let several `[[config]]` have fewer probes each",
         ItemKind::Generate => "let the command run fewer jobs at once",
     }
 }

@@ -59,11 +59,11 @@ pub(super) fn plan(
             unreachable!("commands are not given to workers")
         };
         let mut work = work.clone();
-        if let Work::Link { driver, .. } = &mut work
-            && let Some(words) = toolchain.driver(driver).map_err(EngineError::from)?
-        {
-            *driver = words.to_vec();
-            progress.report(Event::Driver { item: planned.item, words: words.to_vec() });
+        for driver in drivers(&mut work) {
+            if let Some(words) = toolchain.driver(driver).map_err(EngineError::from)? {
+                *driver = words.to_vec();
+                progress.report(Event::Driver { item: planned.item, words: words.to_vec() });
+            }
         }
         record.begin(planned.item);
         planned_items.push(tender_protocol::Item {
@@ -88,6 +88,15 @@ pub(super) fn plan(
         },
         items: planned_items,
     })
+}
+
+/// The link drivers that an item's worker runs.
+fn drivers(work: &mut Work) -> Vec<&mut Vec<String>> {
+    match work {
+        Work::Link { driver, .. } => vec![driver],
+        Work::Configure(request) => vec![&mut request.c_driver, &mut request.cxx_driver],
+        _ => Vec::new(),
+    }
 }
 
 /// An external command, and what it needs to start.

@@ -4,7 +4,7 @@ use super::reason::RebuildReason;
 use crate::graph::{Item, Run};
 use camino::Utf8Path;
 use std::collections::HashMap;
-use tender_protocol::{Cut, Lto, LtoArchive, LtoLink, Work};
+use tender_protocol::{Configure, Cut, Lto, LtoArchive, LtoLink, Work};
 
 pub(super) type Hash = [u8; 32];
 
@@ -75,6 +75,14 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
             args.iter().for_each(|arg| add(arg));
             item.ingredients.own.iter().for_each(|word| add(word));
         }
+        // Drivers are left out as in links.
+        Run::Worker(Work::Configure(request)) => {
+            add("configure");
+            let request =
+                Configure { c_driver: Vec::new(), cxx_driver: Vec::new(), ..(**request).clone() };
+            add(&serde_json::to_string(&request).expect("it has string keys only"));
+            item.ingredients.own.iter().for_each(|word| add(word));
+        }
         Run::Command(command) => {
             add("command");
             add(command.dir.as_str());
@@ -142,7 +150,9 @@ pub(super) fn places(item: &Item) -> [&Utf8Path; 2] {
             | Work::Check { source, .. }
             | Work::Preprocess { source, .. },
         ) => parent(source),
-        Run::Worker(Work::Archive { .. } | Work::Link { .. }) => Utf8Path::new(""),
+        Run::Worker(Work::Archive { .. } | Work::Link { .. } | Work::Configure(_)) => {
+            Utf8Path::new("")
+        }
     };
     [work, item.outputs.first().map_or(Utf8Path::new(""), |output| parent(output.as_str()))]
 }

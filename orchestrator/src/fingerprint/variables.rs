@@ -47,6 +47,9 @@ fn kinds(item: &Item) -> Vec<Kind> {
             }
             Work::Archive { lto, .. } => (vec![Kind::Archive], lto.is_some()),
             Work::Link { lto, .. } => (vec![Kind::Link], lto.is_some()),
+            Work::Configure(_) => {
+                (vec![Kind::Unit, Kind::Preprocessed, Kind::C, Kind::Cxx, Kind::Link], false)
+            }
         },
     };
     kinds.extend(modules.then_some(Kind::Modules));
@@ -62,6 +65,7 @@ fn home(item: &Item) -> Option<&'static str> {
             | Work::Preprocess { args, .. }
             | Work::Link { args, .. },
         ) => args,
+        Run::Worker(Work::Configure(request)) => &request.c_args,
         _ => return None,
     };
     words.iter().any(|word| word.starts_with(USER_CONFIG_IN_HOME)).then_some("HOME")

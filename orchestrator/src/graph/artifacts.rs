@@ -168,6 +168,16 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// The link driver, its program, and what chooses it.
+    pub(super) fn chosen_driver(&self, cxx: bool) -> (Vec<String>, Program, String) {
+        let driver = if cxx { DRIVER_CXX } else { DRIVER_C };
+        let chosen = match self.request.surroundings.chosen_driver(cxx) {
+            Some(chosen) => format!("{}={chosen}", if cxx { "CXX" } else { "CC" }),
+            None => driver.to_owned(),
+        };
+        (vec![driver.to_owned()], self.request.surroundings.driver(cxx), chosen)
+    }
+
     /// The order of words: own leading ones, own objects, the crate's own library, the libraries of
     /// dependencies (each before those it depends on), rpath, link-args, then system libraries, the
     /// last two with those of dependencies.
@@ -268,12 +278,9 @@ impl Builder<'_> {
             let path = Some(Utf8PathBuf::from(&name));
             (driver, Program { name, path })
         } else {
-            let driver = if cxx { DRIVER_CXX } else { DRIVER_C };
-            own.push(match surroundings.chosen_driver(cxx) {
-                Some(chosen) => format!("{}={chosen}", if cxx { "CXX" } else { "CC" }),
-                None => driver.to_owned(),
-            });
-            (vec![driver.to_owned()], surroundings.driver(cxx))
+            let (driver, program, chosen) = self.chosen_driver(cxx);
+            own.push(chosen);
+            (driver, program)
         };
         words.extend(profile.link_args.iter().cloned());
         args.extend(words.iter().cloned());

@@ -149,7 +149,7 @@ pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph,
 }
 
 /// pkg-config's flags, with `-isystem` for `-I`: they name directories of the system.
-fn system_cflags(cflags: Vec<String>) -> impl Iterator<Item = String> {
+pub(super) fn system_cflags(cflags: Vec<String>) -> impl Iterator<Item = String> {
     cflags.into_iter().filter_map(|word| match word.strip_prefix("-I") {
         Some(dir) if is_searched_anyway(Utf8Path::new(dir)) => None,
         Some(dir) if !dir.is_empty() => Some(format!("-isystem{dir}")),
@@ -246,22 +246,26 @@ impl<'a> Builder<'a> {
     fn plan_crate(&mut self, of: &Instance<'_>, targets: &Targets) -> Result<Planned, GraphError> {
         let workspace = self.workspace;
         let krate = of.krate;
-        let generated = self.plan_generate(of)?;
         let closure = include_order(workspace, of.id);
-        let mut planned = self.public_interface(of, &generated)?;
-        let profile = self.profile(of);
-        let in_program = if profile.pie { "-fPIE" } else { "-fno-pie" };
-
-        let mut after = generated.items.clone();
+        let mut of_dependencies = Vec::new();
         let mut interfaces = Vec::new();
         for dependency in &closure {
             let known = self.planned(*dependency, of.built_for);
-            after.extend(&known.header_items);
+            of_dependencies.extend(&known.header_items);
             if !known.compile_words.is_empty() {
                 let name = workspace.crates[dependency.0 as usize].name.clone();
                 interfaces.push((name, known.compile_words.clone()));
             }
         }
+        // Commands may read these headers.
+        let configured = self.plan_config_headers(of, &interfaces, &of_dependencies)?;
+        let mut generated = self.plan_generate(of)?;
+        generated.add(configured);
+        let mut planned = self.public_interface(of, &generated)?;
+        let profile = self.profile(of);
+        let in_program = if profile.pie { "-fPIE" } else { "-fno-pie" };
+
+        let after = [&generated.items[..], &of_dependencies].concat();
 
         if let Some(lib) = &krate.lib {
             planned.runtime_words = runtime::words_of_flags(&profile, &lib.settings);
@@ -339,7 +343,7 @@ impl<'a> Builder<'a> {
             directories.extend(defines(&lib.public_defines));
         }
         let crate_out = self.crate_out(of);
-        if !krate.generate.is_empty() {
+        if !krate.generate.is_empty() || !krate.config_headers.is_empty() {
             directories.push(self.include(of, &crate_out));
         }
         let mut pkg_config = Vec::new();

@@ -22,6 +22,16 @@ pub(super) struct Generated {
     pub all: Vec<Utf8PathBuf>,
 }
 
+impl Generated {
+    /// Adds the headers of `[config]`, which come before what commands write.
+    pub fn add(&mut self, configured: Generated) {
+        self.items.splice(0..0, configured.items);
+        self.header_items.splice(0..0, configured.header_items);
+        self.headers_in_out_dir |= configured.headers_in_out_dir;
+        self.all.extend(configured.all);
+    }
+}
+
 impl Builder<'_> {
     /// Adds the `[[generate]]` commands of a crate.
     ///

@@ -26,6 +26,7 @@ mod artifacts;
 mod build;
 mod codegen;
 pub mod compile_commands;
+mod config;
 mod error;
 mod generate;
 mod instance;

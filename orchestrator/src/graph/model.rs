@@ -30,6 +30,8 @@ pub struct Graph {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ItemKind {
     Generate,
+    /// A header of `[config]`.
+    Configure,
     Compile,
     Check,
     Archive,

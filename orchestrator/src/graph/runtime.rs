@@ -36,6 +36,14 @@ pub(super) fn link_words(profile: &Profile) -> Vec<String> {
     words
 }
 
+/// Whether a word asks for instrumented code.
+pub(super) fn is_instrumentation(word: &str) -> bool {
+    needs_runtime(word)
+        || ["-fcoverage-mapping", "-ftest-coverage", "-fprofile-use="]
+            .iter()
+            .any(|start| word.starts_with(start))
+}
+
 /// The flags of a target whose code needs the run-time library where it is linked.
 pub(super) fn words_of_flags(profile: &Profile, settings: &TargetSettings) -> Vec<String> {
     let own = [&settings.flags, &settings.c_flags, &settings.cxx_flags];

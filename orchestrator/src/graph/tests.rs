@@ -5,8 +5,8 @@ mod tools;
 
 use super::*;
 use crate::manifest::{
-    Bin, BuildSettings, Crate, CrateId, DebugInfo, Generate, Lib, Lto, OptLevel, Profile, Sources,
-    TargetSettings, Workspace,
+    Bin, BuildSettings, ConfigHeader, Crate, CrateId, DebugInfo, Generate, Lib, Lto, OptLevel,
+    Profile, Sources, TargetSettings, Workspace,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
@@ -27,6 +27,7 @@ fn krate(name: &str) -> Crate {
         bins: vec![],
         dependencies: vec![],
         generate: vec![],
+        config_headers: vec![],
     }
 }
 
@@ -505,6 +506,39 @@ fn generating() -> Workspace {
         ..Generate::default()
     }];
     workspace(vec![(app, &["base"]), (base, &[])])
+}
+
+#[test]
+fn config_headers_come_before_all_that_see_them() {
+    let config = |header: &str, public| ConfigHeader {
+        template: Some("/w/base/config.h.in".into()),
+        header: header.to_owned(),
+        public,
+        probes: vec![],
+        values: vec![],
+        settings: TargetSettings { defines: vec!["P=1".into()], ..TargetSettings::default() },
+    };
+    let mut base = lib(krate("base"), &["b.c"]);
+    base.config_headers = vec![config("config.h", false), config("public.h", true)];
+    let app = bin(krate("app"), "app", &["main.c"]);
+    let graph = graph(&workspace(vec![(base, &[]), (app, &["base"])]), &["app"]);
+    let [private, public] = ["base config config.h", "base config public.h"];
+    assert_eq!(after(&graph, "base lib b.c"), [private, public]);
+    assert_eq!(after(&graph, "app bin app main.c"), [public]);
+    assert!(args(&graph, "app bin app main.c").contains("-Itarget/debug/.tender/base/out"));
+    let item = item(&graph, private);
+    assert_eq!(item.inputs, ["base/config.h.in"]);
+    assert_eq!(
+        item.outputs,
+        [
+            "target/debug/.tender/base/out/config.h",
+            "target/debug/.tender/base/config/config.h.json"
+        ]
+    );
+    let Run::Worker(Work::Configure(request)) = &item.run else { panic!("{:?}", item.run) };
+    let words = request.c_args.join(" ");
+    assert!(words.contains("-DP=1 -Ibase/include"), "{words}");
+    assert!(!words.contains("/out"), "what an earlier build left there is not found: {words}");
 }
 
 #[test]

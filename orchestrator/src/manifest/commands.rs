@@ -2,7 +2,7 @@
 //! placeholders filled. Knows nothing of the targets that use what the commands write.
 
 use super::model::CommandWord;
-use super::pattern::{in_out_dir, resolve};
+use super::pattern::{OUT_DIR, in_out_dir, resolve};
 use super::problem::{Location, Problem};
 use super::raw::{GenerateTable, Manifest};
 use super::reader::Text;
@@ -261,7 +261,7 @@ fn filled(template: &[TemplatePart], each: Option<&EachInput>, output: &str) -> 
     word
 }
 
-/// What the commands of a manifest write, absolute or beginning with `$OUT_DIR`. Adds what is wrong
+/// What the commands and `[config]` of a manifest write, absolute or beginning with `$OUT_DIR`. Adds what is wrong
 /// with it: each mistake once, however many inputs its table has.
 pub(super) fn outputs(
     manifest: &Manifest,
@@ -297,7 +297,15 @@ pub(super) fn outputs(
             }
         }
     }
-    outputs.into_keys().collect()
+    let mut outputs: BTreeSet<Utf8PathBuf> = outputs.into_keys().collect();
+    for table in &manifest.config_headers {
+        let Text { value, at } = &table.header;
+        if !outputs.insert(Utf8Path::new(OUT_DIR).join(value)) {
+            let problem = Problem::error(format!("`$OUT_DIR/{value}` is written twice"));
+            problems.push(problem.at(at.clone()).help("give the header another name: `header`"));
+        }
+    }
+    outputs
 }
 
 /// Absolute paths that commands write, for others to read.

@@ -3,8 +3,10 @@
 //! Knows nothing of TOML and of what a value is used for.
 
 use super::value::{
-    ValueError, check_c_std, check_cxx_std, check_define, check_link, check_name,
-    check_profile_name, check_variable, check_version, check_warning, check_word,
+    ValueError, check_c_std, check_cxx_std, check_define, check_endian, check_header,
+    check_header_path, check_identifier, check_link, check_macro, check_member, check_name,
+    check_one_line, check_profile_name, check_template, check_variable, check_version,
+    check_warning, check_word,
 };
 
 /// The keys that a table may have.
@@ -51,6 +53,10 @@ pub(super) enum ValueKind {
     Memory,
     Table(&'static Table),
     Tables(&'static Table),
+    /// One table, or an array of them.
+    OneOrMore(&'static Table),
+    /// Values by names that the user chooses: text, whole numbers, `true` and `false`.
+    Values(Check),
     /// A table of tables, by names that the user chooses.
     Named {
         each: &'static Table,
@@ -146,6 +152,11 @@ pub(super) static MANIFEST: Table = Table {
             "generate",
             ValueKind::Tables(&GENERATE),
             "A command that writes files before compiling.",
+        ),
+        key(
+            "config",
+            ValueKind::OneOrMore(&CONFIG_HEADER),
+            "A header that tells sources what the system has.",
         ),
     ])],
     required: &[],
@@ -488,6 +499,68 @@ static GENERATE: Table = Table {
     elsewhere: &[],
 };
 
+static CONFIG_HEADER: Table = Table {
+    groups: &[own(&[
+        key(
+            "template",
+            ValueKind::Text(check_template),
+            "The header's template, as autoconf and cmake have it.",
+        ),
+        key("header", ValueKind::Text(check_header_path), "The header's name in `$OUT_DIR`."),
+        key("public", ValueKind::Switch, "Dependents can include the header."),
+        key(
+            "probes",
+            ValueKind::Named {
+                each: &PROBE,
+                check: check_macro,
+                help: "write `{} = { has-function = \"...\" }`",
+            },
+            "What is asked of the compiler and the linker, by the macro that gets the answer.",
+        ),
+        key("values", ValueKind::Values(check_macro), "Macros that are no probes."),
+    ])],
+    required: &[],
+    elsewhere: &[],
+};
+
+static PROBE: Table = Table {
+    groups: &[
+        own(&PROBE_KINDS),
+        own(&[
+            key("headers", ValueKind::Texts(check_header), "Headers that the probe includes."),
+            key("libs", ValueKind::Texts(check_link), "Libraries that the probe links."),
+            key("language", one_of(&[Text("c"), Text("c++")]), "The language of the probe."),
+        ]),
+    ],
+    required: &[],
+    elsewhere: &[],
+};
+
+/// The kinds of probes. A probe has one of them.
+pub(super) static PROBE_KINDS: [Key; 13] = [
+    key(
+        "has-function",
+        ValueKind::Text(check_identifier),
+        "It can be linked; with `headers` it must be declared too.",
+    ),
+    key("has-header", ValueKind::Text(check_header), "It can be included."),
+    key(
+        "has-symbol",
+        ValueKind::Text(check_one_line),
+        "It is a macro, or it is declared and can be linked.",
+    ),
+    key("has-member", ValueKind::Text(check_member), "`\"struct stat.st_blocks\"`."),
+    key("has-type", ValueKind::Text(check_one_line), "A type."),
+    key("has-decl", ValueKind::Text(check_one_line), "It is a macro or declared: 1, else 0."),
+    key("has-library", ValueKind::Text(check_link), "It can be linked."),
+    key("sizeof", ValueKind::Text(check_one_line), "The size of a type; 0 if there is none."),
+    key("alignof", ValueKind::Text(check_one_line), "The alignment of a type, likewise."),
+    key("compiles", ValueKind::Text(any), "This source compiles."),
+    key("links", ValueKind::Text(any), "This source, which has a `main`, can be linked."),
+    key("endian", ValueKind::Text(check_endian), "`\"big\"` or `\"little\"`: the byte order."),
+    key("has-flag", ValueKind::Text(check_word), "clang accepts the flag without a warning."),
+];
+
 fn check_package_name(text: &str) -> Result<(), ValueError> {
     check_name("package name", text)
 }
@@ -514,6 +587,7 @@ mod tests {
             match &key.kind {
                 ValueKind::Table(inner)
                 | ValueKind::Tables(inner)
+                | ValueKind::OneOrMore(inner)
                 | ValueKind::Named { each: inner, .. } => {
                     keys(inner, names);
                 }

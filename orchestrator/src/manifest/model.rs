@@ -5,6 +5,7 @@ use super::pattern::{OUT_DIR, in_out_dir};
 use super::profile::Profile;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
+use tender_protocol::{ConfigValue, Probe};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CrateId(pub u32);
@@ -109,6 +110,7 @@ pub struct Crate {
     /// programs they run.
     pub dependencies: Vec<CrateId>,
     pub generate: Vec<Generate>,
+    pub config_headers: Vec<ConfigHeader>,
 }
 
 /// What may stand in `[package]`, `[lib]` or `[[bin]]`; here already merged: package first, then
@@ -243,6 +245,21 @@ impl From<&str> for CommandWord {
     fn from(text: &str) -> CommandWord {
         CommandWord { pieces: vec![text.to_owned()] }
     }
+}
+
+/// A header that tells sources what the system has.
+#[derive(Clone, Debug)]
+pub struct ConfigHeader {
+    /// Absolute, or beginning with `$OUT_DIR` (what a command writes).
+    pub template: Option<Utf8PathBuf>,
+    /// The path of the header below `$OUT_DIR`.
+    pub header: String,
+    /// Dependents can include it.
+    pub public: bool,
+    pub probes: Vec<Probe>,
+    pub values: Vec<(String, ConfigValue)>,
+    /// How its probes are compiled: those of the package.
+    pub settings: TargetSettings,
 }
 
 impl Workspace {

@@ -6,9 +6,10 @@ use super::model::{BuildSettings, DebugInfo, Lto, Sanitizer, SplitDebugInfo, Str
 use super::pattern::resolve;
 use super::problem::{Location, ManifestText, Problem};
 use super::profile::ProfileValues;
-use super::reader::{Context, Section, Text};
+use super::reader::{Context, PlainValue, Section, Text};
 use super::targets::nothing_links;
 use super::value::{parse_memory, parse_opt_level};
+use tender_protocol::{ConfigValue, Language, Probe, ProbeTest};
 use toml::de::DeTable;
 
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(super) struct Manifest {
     /// Of all kinds: in order of kind, then of declaration.
     pub dependencies: Vec<Dependency>,
     pub generate: Vec<GenerateTable>,
+    pub config_headers: Vec<ConfigHeaderTable>,
 }
 
 /// What one build changes.
@@ -149,6 +151,16 @@ pub(super) struct GenerateTable {
     pub retry: bool,
 }
 
+#[derive(Debug)]
+pub(super) struct ConfigHeaderTable {
+    pub template: Option<Text>,
+    /// Below `$OUT_DIR`, and where it is named.
+    pub header: Text,
+    pub public: bool,
+    pub probes: Vec<Probe>,
+    pub values: Vec<(String, ConfigValue)>,
+}
+
 /// Errors of syntax beyond this are left out.
 const MOST_ERRORS: usize = 100;
 
@@ -167,7 +179,7 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
     let lib = file.table(&cx, "lib").map(|section| lib_table(&mut cx, &section));
     if package.is_none() {
         let dependencies = DependencyKind::ALL.map(|(key, _)| key);
-        let orphan = ["lib", "bin", "test", "generate"]
+        let orphan = ["lib", "bin", "test", "generate", "config"]
             .into_iter()
             .chain(dependencies)
             .find_map(|key| Some((key, file.key_span(key)?)));
@@ -196,6 +208,11 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
             .tables(&cx, "generate")
             .iter()
             .filter_map(|section| generate_table(&mut cx, section))
+            .collect(),
+        config_headers: file
+            .tables(&cx, "config")
+            .iter()
+            .filter_map(|section| config_header_table(&mut cx, section))
             .collect(),
     })
 }
@@ -449,4 +466,137 @@ fn generate_table(cx: &mut Context<'_>, section: &Section<'_, '_>) -> Option<Gen
         env: section.texts_by_name(cx, "env"),
         retry: section.switch(cx, "retry").unwrap_or_default(),
     })
+}
+
+fn config_header_table(
+    cx: &mut Context<'_>,
+    section: &Section<'_, '_>,
+) -> Option<ConfigHeaderTable> {
+    let template = section.string(cx, "template");
+    let probes: Vec<(Text, Probe)> = section
+        .named(cx, "probes")
+        .into_iter()
+        .filter_map(|(name, section)| Some((name.clone(), probe(cx, name, &section)?)))
+        .collect();
+    let values: Vec<(Text, ConfigValue)> = section
+        .values(cx, "values")
+        .into_iter()
+        .map(|(name, value)| (name, value.into()))
+        .collect();
+    for (name, _) in &values {
+        if let Some((probe, _)) = probes.iter().find(|(probe, _)| probe.value == name.value) {
+            let problem = Problem::error(format!("`{}` is a probe and a value", name.value));
+            let problem = problem.at(name.at.clone()).related(probe.at.clone(), "the probe");
+            cx.add(problem.help("remove one of them"));
+        }
+    }
+    let header = match (section.string(cx, "header"), &template) {
+        (Some(header), _) => header,
+        (None, Some(template)) => {
+            let name = template.value.rsplit('/').next().unwrap_or_default();
+            match name.strip_suffix(".in").filter(|name| !name.is_empty()) {
+                Some(name) => Text { value: name.to_owned(), at: template.at.clone() },
+                None => {
+                    cx.error(
+                        template.at.span.clone(),
+                        "the template's name does not end in `.in`",
+                    )
+                    .help = Some("name the header: `header = \"config.h\"`".to_owned());
+                    return None;
+                }
+            }
+        }
+        (None, None) => {
+            if section.key_span("template").is_none() && section.key_span("header").is_none() {
+                let problem = cx.error(section.span.clone(), "`[config]` names no header");
+                problem.help = Some(
+                    "write `template = \"config.h.in\"`, or `header = \"config.h\"` for one of the probes alone"
+                        .to_owned(),
+                );
+            }
+            return None;
+        }
+    };
+    Some(ConfigHeaderTable {
+        template,
+        header,
+        public: section.switch(cx, "public").unwrap_or_default(),
+        probes: probes.into_iter().map(|(_, probe)| probe).collect(),
+        values: values.into_iter().map(|(name, value)| (name.value, value)).collect(),
+    })
+}
+
+fn probe(cx: &mut Context<'_>, name: Text, section: &Section<'_, '_>) -> Option<Probe> {
+    let kinds: Vec<&str> = format::PROBE_KINDS
+        .iter()
+        .map(|key| key.name)
+        .filter(|kind| section.key_span(kind).is_some())
+        .collect();
+    let [kind] = kinds[..] else {
+        let (span, message) = match kinds.get(1) {
+            None => (name.at.span.clone(), format!("the probe `{}` asks for nothing", name.value)),
+            Some(second) => (
+                section.key_span(second).unwrap_or_else(|| name.at.span.clone()),
+                format!("the probe `{}` asks for `{}` and `{second}`", name.value, kinds[0]),
+            ),
+        };
+        cx.error(span, message).help =
+            Some("a probe has one of `has-function`, `has-header`, `has-type`, ...".to_owned());
+        return None;
+    };
+    // What has been refused is absent.
+    let what = section.string(cx, kind)?.value;
+    let test = match kind {
+        "has-function" => ProbeTest::HasFunction(what),
+        "has-header" => ProbeTest::HasHeader(what),
+        "has-symbol" => ProbeTest::HasSymbol(what),
+        "has-member" => ProbeTest::HasMember(what),
+        "has-type" => ProbeTest::HasType(what),
+        "has-decl" => ProbeTest::HasDecl(what),
+        "has-library" => ProbeTest::HasLibrary(what),
+        "sizeof" => ProbeTest::Sizeof(what),
+        "alignof" => ProbeTest::Alignof(what),
+        "compiles" => ProbeTest::Compiles(what),
+        "links" => ProbeTest::Links(what),
+        "endian" => ProbeTest::Endian(what),
+        _ => ProbeTest::HasFlag(what),
+    };
+    let is_linked =
+        matches!(test, ProbeTest::HasFunction(_) | ProbeTest::HasSymbol(_) | ProbeTest::Links(_));
+    if let (Some(span), false) = (section.key_span("libs"), is_linked) {
+        cx.error(span, format!("`libs` has no effect: `{kind}` links nothing")).help =
+            Some("remove it".to_owned());
+    }
+    let includes = !matches!(
+        test,
+        ProbeTest::HasLibrary(_)
+            | ProbeTest::Compiles(_)
+            | ProbeTest::Links(_)
+            | ProbeTest::Endian(_)
+            | ProbeTest::HasFlag(_)
+    );
+    if let (Some(span), false) = (section.key_span("headers"), includes) {
+        cx.error(span, format!("`headers` has no effect on `{kind}`")).help =
+            Some("remove it; a source includes what it needs by itself".to_owned());
+    }
+    Some(Probe {
+        name: name.value,
+        test,
+        headers: section.words(cx, "headers").filter(|headers| !headers.is_empty()),
+        libs: section.words(cx, "libs").unwrap_or_default(),
+        language: match section.literal(cx, "language").as_deref() {
+            Some("c++") => Language::Cxx,
+            _ => Language::C,
+        },
+    })
+}
+
+impl From<PlainValue> for ConfigValue {
+    fn from(value: PlainValue) -> ConfigValue {
+        match value {
+            PlainValue::Text(text) => ConfigValue::Text(text),
+            PlainValue::Integer(number) => ConfigValue::Integer(number),
+            PlainValue::Switch(on) => ConfigValue::Switch(on),
+        }
+    }
 }

@@ -22,6 +22,14 @@ pub(super) struct Text {
     pub at: Location,
 }
 
+/// A value of a key that the user chose.
+#[derive(Clone, Debug)]
+pub(super) enum PlainValue {
+    Text(String),
+    Integer(i64),
+    Switch(bool),
+}
+
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;
 
 /// What is read, and what was wrong with it.
@@ -206,6 +214,22 @@ impl<'t, 'i> Section<'t, 'i> {
         self.tables(cx, key).pop()
     }
 
+    /// The values of a key whose entries have names of the user's, in order of declaration.
+    pub fn values(&self, cx: &Context<'_>, key: &str) -> Vec<(Text, PlainValue)> {
+        let table = self.get(cx, key).and_then(|value| value.get_ref().as_table());
+        let read = |(span, name, value): (Range<usize>, &str, &Value<'_>)| {
+            let plain = match value.get_ref() {
+                DeValue::Boolean(on) => PlainValue::Switch(*on),
+                DeValue::Integer(_) => PlainValue::Integer(signed(value)?),
+                DeValue::String(text) => PlainValue::Text(text.to_string()),
+                _ => return None,
+            };
+            let name = Text { value: name.to_owned(), at: cx.at(span) };
+            (!cx.is_refused(value)).then_some((name, plain))
+        };
+        table.map(|table| entries(table).into_iter().filter_map(read).collect()).unwrap_or_default()
+    }
+
     /// The tables of a key whose entries have names of the user's, in order of declaration.
     pub fn named(&self, cx: &Context<'_>, key: &str) -> Vec<(Text, Section<'t, 'i>)> {
         let (Some(value), Some((key, _))) = (self.get(cx, key), self.format.key(key)) else {
@@ -233,13 +257,15 @@ impl<'t, 'i> Section<'t, 'i> {
             Some(Section { name, span: value.span(), table, format })
         };
         match (&key.kind, value.get_ref()) {
-            (ValueKind::Table(format), _) => {
+            (ValueKind::Table(format) | ValueKind::OneOrMore(format), DeValue::Table(_)) => {
                 section(value, format, self.inner_name(key)).into_iter().collect()
             }
-            (ValueKind::Tables(format), DeValue::Array(array)) => array
-                .iter()
-                .filter_map(|element| section(element, format, self.inner_name(key)))
-                .collect(),
+            (ValueKind::Tables(format) | ValueKind::OneOrMore(format), DeValue::Array(array)) => {
+                array
+                    .iter()
+                    .filter_map(|element| section(element, format, self.inner_name(key)))
+                    .collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -359,10 +385,9 @@ impl<'t, 'i> Section<'t, 'i> {
             (ValueKind::Memory, _) => {
                 cx.wrong_type(name, "a string or a number of bytes", value);
             }
-            (ValueKind::Table(_), DeValue::Table(_))
-            | (ValueKind::Tables(_), DeValue::Array(_)) => {
-                if let (ValueKind::Tables(_), Some(array)) = (&key.kind, value.get_ref().as_array())
-                {
+            (ValueKind::Table(_) | ValueKind::OneOrMore(_), DeValue::Table(_))
+            | (ValueKind::Tables(_) | ValueKind::OneOrMore(_), DeValue::Array(_)) => {
+                if let Some(array) = value.get_ref().as_array() {
                     let expected = format!("an array of tables, `{}`", self.inner_name(key));
                     for element in array.iter().filter(|element| !element.get_ref().is_table()) {
                         cx.wrong_type(name, &expected, element);
@@ -370,7 +395,17 @@ impl<'t, 'i> Section<'t, 'i> {
                 }
                 self.sections(cx, key, value).iter().for_each(|section| section.check(cx));
             }
-            (ValueKind::Table(_), _) => {
+            (ValueKind::Values(check), DeValue::Table(table)) => {
+                for (span, entry, value) in entries(table) {
+                    if let Err(error) = check(entry) {
+                        cx.refuse(value, error.message).help = error.help;
+                        cx.move_last(span);
+                    } else {
+                        check_plain(cx, entry, value);
+                    }
+                }
+            }
+            (ValueKind::Table(_) | ValueKind::OneOrMore(_) | ValueKind::Values(_), _) => {
                 cx.wrong_type(name, &format!("a table, `{}`", self.inner_name(key)), value);
             }
             (ValueKind::Tables(_), other) => {
@@ -432,6 +467,20 @@ fn check_text(cx: &mut Context<'_>, key: &str, check: Check, value: &Value<'_>) 
     }
 }
 
+/// A text of one line, a whole number, or a switch.
+fn check_plain(cx: &mut Context<'_>, key: &str, value: &Value<'_>) {
+    match value.get_ref() {
+        DeValue::Boolean(_) => {}
+        DeValue::Integer(_) if signed(value).is_some() => {}
+        DeValue::Integer(_) => drop(cx.refuse(value, format!("`{key}` must fit into 64 bits"))),
+        DeValue::String(text) if text.contains(['\n', '\r', '\0']) => {
+            cx.refuse(value, format!("`{key}` must be one line"));
+        }
+        DeValue::String(_) => {}
+        _ => drop(cx.wrong_type(key, "a string, an integer or a boolean", value)),
+    }
+}
+
 fn check_choice(cx: &mut Context<'_>, key: &str, choice: &Choice, value: &Value<'_>) {
     let is = |literal: &Literal| match (literal, value.get_ref()) {
         (Literal::Text(known), DeValue::String(text)) => known == text,
@@ -488,6 +537,11 @@ fn text(cx: &Context<'_>, value: &Value<'_>) -> Option<Text> {
 fn integer(value: &Value<'_>) -> Option<u32> {
     let integer = value.get_ref().as_integer()?;
     u32::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+fn signed(value: &Value<'_>) -> Option<i64> {
+    let integer = value.get_ref().as_integer()?;
+    i64::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 
 /// A value that is no array and no table, as text.

@@ -66,6 +66,14 @@ fn kind(kind: &ValueKind) -> Value {
         ValueKind::Memory => json!({ "type": ["string", "integer"] }),
         ValueKind::Table(format) => table(format),
         ValueKind::Tables(format) => json!({ "type": "array", "items": table(format) }),
+        ValueKind::OneOrMore(format) => {
+            let one = table(format);
+            json!({ "anyOf": [one, { "type": "array", "items": one }] })
+        }
+        ValueKind::Values(_) => json!({
+            "type": "object",
+            "additionalProperties": { "type": ["string", "integer", "boolean"] },
+        }),
         ValueKind::Named { each, .. } => {
             json!({ "type": "object", "additionalProperties": table(each) })
         }

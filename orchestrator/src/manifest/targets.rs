@@ -2,10 +2,10 @@
 //! all defaults.
 
 use super::commands::{ResolvedCommand, outputs};
-use super::model::{Bin, Crate, Generate, Lib, Sources, TargetSettings};
+use super::model::{Bin, ConfigHeader, Crate, Generate, Lib, Sources, TargetSettings};
 use super::pattern::{Glob, Pattern, SourceKind, in_out_dir, resolve, source_kind};
 use super::problem::{Location, Problem};
-use super::raw::{BinTable, GenerateTable, LibTable, Manifest, Settings};
+use super::raw::{BinTable, ConfigHeaderTable, GenerateTable, LibTable, Manifest, Settings};
 use super::reader::Text;
 use super::sources::Lists;
 use super::value::check_name;
@@ -35,6 +35,8 @@ pub(super) fn resolve_crate(
     let tests = resolver.tests(&manifest.tests);
     let lib = resolver.lib(manifest.lib.as_ref(), &bins, &tests);
     let generate = resolver.generate(&manifest.generate, commands);
+    let config_headers =
+        manifest.config_headers.iter().map(|table| resolver.config_header(table)).collect();
     let said = resolver.lists.problems.len() > before;
     if lib.is_none()
         && bins.is_empty()
@@ -67,6 +69,7 @@ pub(super) fn resolve_crate(
         bins,
         dependencies: Vec::new(),
         generate,
+        config_headers,
     })
 }
 
@@ -369,6 +372,27 @@ impl Resolver<'_> {
             }
         };
         commands.iter().map(generate).collect()
+    }
+
+    fn config_header(&mut self, table: &ConfigHeaderTable) -> ConfigHeader {
+        let template = table.template.as_ref().map(|text| {
+            let path = self.lists.file(text);
+            // Commands may read the header, so it comes before them.
+            if self.lists.outputs.contains(&path) {
+                let problem = Problem::error(format!("a command writes `{}`", text.value));
+                let help = "a template must be there before the crate's commands run";
+                self.lists.problems.push(problem.at(text.at.clone()).help(help));
+            }
+            path
+        });
+        ConfigHeader {
+            template,
+            header: table.header.value.clone(),
+            public: table.public,
+            probes: table.probes.clone(),
+            values: table.values.clone(),
+            settings: self.settings(None),
+        }
     }
 
     /// The package's settings, then the target's own: lists are joined, single values replaced.

@@ -107,6 +107,109 @@ pub(super) fn check_variable(name: &str) -> Result<(), ValueError> {
     Err(ValueError::new(format!("the build sets `{name}` itself"), help))
 }
 
+/// The name of a macro.
+///
+/// # Errors
+/// `text` is no identifier of C.
+pub(super) fn check_macro(text: &str) -> Result<(), ValueError> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let starts = text.starts_with(|c: char| is_part(c) && !c.is_ascii_digit());
+    match starts && text.chars().all(is_part) {
+        true => Ok(()),
+        false => Err(ValueError::new(
+            format!("`{}` is no name of a macro", text.escape_debug()),
+            "names are made of ASCII letters, digits and `_`, and begin with no digit",
+        )),
+    }
+}
+
+/// # Errors
+/// `text` is no identifier of C.
+pub(super) fn check_identifier(text: &str) -> Result<(), ValueError> {
+    check_macro(text).map_err(|_| {
+        ValueError::new(
+            format!("`{}` is no name of a function", text.escape_debug()),
+            "write the name alone, such as `\"strlcpy\"`",
+        )
+    })
+}
+
+/// What stands between `<` and `>` in an `#include`.
+///
+/// # Errors
+/// `text` is empty or has one of these, a quote or a line break.
+pub(super) fn check_header(text: &str) -> Result<(), ValueError> {
+    match !text.is_empty() && !text.contains(['<', '>', '"', '\n', '\r', '\\']) {
+        true => Ok(()),
+        false => Err(ValueError::new(
+            format!("`{}` is no name of a header", text.escape_debug()),
+            "write what stands between `<` and `>`, such as `\"sys/stat.h\"`",
+        )),
+    }
+}
+
+/// The path of a header that is made, below `$OUT_DIR`.
+///
+/// # Errors
+/// As `check_header`; `text` is absolute, or has a part that is empty, `.` or `..`.
+pub(super) fn check_header_path(text: &str) -> Result<(), ValueError> {
+    check_header(text)?;
+    match text.split('/').all(|part| !["", ".", ".."].contains(&part)) && !text.contains('$') {
+        true => Ok(()),
+        false => Err(ValueError::new(
+            format!("`{text}` is no path below `$OUT_DIR`"),
+            "write a name such as `\"config.h\"`",
+        )),
+    }
+}
+
+/// # Errors
+/// `text` has no file name.
+pub(super) fn check_template(text: &str) -> Result<(), ValueError> {
+    match text.is_empty() || text.ends_with('/') {
+        false => Ok(()),
+        true => Err(ValueError::new(
+            "`template` names no file".to_owned(),
+            "write its path, such as `\"config.h.in\"`",
+        )),
+    }
+}
+
+/// # Errors
+/// `text` is blank or has a line break.
+pub(super) fn check_one_line(text: &str) -> Result<(), ValueError> {
+    match !text.trim().is_empty() && !text.contains(['\n', '\r']) {
+        true => Ok(()),
+        false => Err(ValueError::new("the probe asks for nothing".to_owned(), "write a name")),
+    }
+}
+
+/// # Errors
+/// `text` is not `TYPE.MEMBER`.
+pub(super) fn check_member(text: &str) -> Result<(), ValueError> {
+    check_one_line(text)?;
+    match text.split_once('.').is_some_and(|(base, member)| !base.is_empty() && !member.is_empty())
+    {
+        true => Ok(()),
+        false => Err(ValueError::new(
+            format!("`{text}` names no member"),
+            "write the type, a point and the member: `\"struct stat.st_blocks\"`",
+        )),
+    }
+}
+
+/// # Errors
+/// `text` is neither `big` nor `little`.
+pub(super) fn check_endian(text: &str) -> Result<(), ValueError> {
+    match text {
+        "big" | "little" => Ok(()),
+        _ => Err(ValueError::new(
+            format!("`{}` is no byte order", text.escape_debug()),
+            "write `\"big\"` or `\"little\"`",
+        )),
+    }
+}
+
 /// # Errors
 /// `text` is blank.
 pub(super) fn check_version(text: &str) -> Result<(), ValueError> {

@@ -76,6 +76,10 @@ fn worker_words<'a>(work: &'a Work, real_driver: Option<&'a [String]>) -> Vec<&'
             let paths: Vec<&str> = members.iter().map(|member| member.path.as_str()).collect();
             [&["llvm-ar", "rcsD", output.as_str()], paths.as_slice()].concat()
         }
+        Work::Configure(request) => {
+            let template = request.template.as_deref().unwrap_or("the probes of Tender.toml");
+            vec!["configure", template, "-o", &request.header]
+        }
         Work::Link { driver, args, output, .. } => {
             let mut words: Vec<&str> =
                 real_driver.unwrap_or(driver).iter().map(String::as_str).collect();

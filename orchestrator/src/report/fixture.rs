@@ -28,6 +28,7 @@ fn krate(name: &str) -> Crate {
         bins: vec![],
         dependencies: vec![],
         generate: vec![],
+        config_headers: vec![],
     }
 }
 

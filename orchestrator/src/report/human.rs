@@ -84,6 +84,7 @@ impl Kept {
 #[derive(Default)]
 struct Told {
     generating: bool,
+    configuring: bool,
     building: bool,
     fresh: usize,
     /// Counts of items that succeeded; the line of a failed item has its own count.
@@ -161,6 +162,8 @@ impl Human {
         let verb = match item.kind {
             ItemKind::Generate if told.generating || told.building => return,
             ItemKind::Generate => "Generating",
+            ItemKind::Configure if told.configuring || told.building => return,
+            ItemKind::Configure => "Configuring",
             _ if told.building => return,
             ItemKind::Compile => "Compiling",
             ItemKind::Check => "Checking",
@@ -169,6 +172,7 @@ impl Human {
         };
         match item.kind {
             ItemKind::Generate => told.generating = true,
+            ItemKind::Configure => told.configuring = true,
             _ => told.building = true,
         }
         if self.at_least(Verbosity::Normal) {
@@ -200,6 +204,9 @@ impl Human {
         let kept = self.kept.remove(&ix).unwrap_or_default();
         if outcome == Outcome::Ok && self.at_least(Verbosity::Verbose) {
             self.built(item, &kept, wall_us, peak_bytes);
+            if let Some(text) = super::config_results::text(graph, item) {
+                self.print(&text);
+            }
         }
         if outcome == Outcome::Failed || self.at_least(Verbosity::Normal) {
             for text in &kept.output {

