@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use tender_tests::examples;
 
 /// Tested elsewhere.
-const FLAGS_ELSEWHERE: &[(&str, &str)] =
-    &[("--gcc-toolchain", "a_new_gcc_counts_..."), ("-include-pch", "precompiled.rs")];
+const FLAGS_ELSEWHERE: &[(&str, &str)] = &[
+    ("--gcc-toolchain", "a_new_gcc_counts_..."),
+    ("-include-pch", "precompiled.rs"),
+    ("-L", "flags_of_the_link_are_sent_where_they_belong"),
+];
 
 const LINK_ARGS_ELSEWHERE: &[(&str, &str)] = &[
     ("-L", "link_inputs.rs"),
