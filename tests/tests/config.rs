@@ -367,3 +367,26 @@ fn config_is_the_same_for_any_number_of_jobs_and_in_any_directory() {
     assert_eq!(first, build("-j1"));
     assert_eq!(first, build("-j4"));
 }
+
+#[test]
+fn config_whose_settings_do_not_compile_is_an_error() {
+    let space = TestSpace::new();
+    space.write(
+        "Tender.toml",
+        "[package]\nname = \"x\"\nflags = [\"-include\", \"x_config.h\"]\n[config]\nheader = \"x_config.h\"\n\
+         [config.probes]\nHAVE_STDIO_H = { has-header = \"stdio.h\" }\n",
+    );
+    space.write("src/x.c", "#ifndef HAVE_STDIO_H\n#error\n#endif\n");
+    let run = space.tender(&["build"]);
+    run.expect_code(101).expect_stderr(&[
+        "no probe compiles with the settings of `[package]`: 'x_config.h' file not found",
+        "belong to `[lib]`",
+    ]);
+    space.edit("Tender.toml", "flags = [\"-include\", \"x_config.h\"]\n", "");
+    space.edit(
+        "Tender.toml",
+        "[config]\n",
+        "[lib]\nflags = [\"-include\", \"x_config.h\"]\n[config]\n",
+    );
+    space.tender(&["build"]).expect_ok();
+}

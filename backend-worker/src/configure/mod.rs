@@ -117,6 +117,7 @@ impl<'a> Session<'a> {
             Some((path, text)) => self.macros_of(path, text, &mut probes)?,
             None => self.macros_of_manifest(),
         };
+        self.check_settings(&probes)?;
         let mut judge = Judge { session: self, probes: &probes, batching: Batching::Together };
         let verdicts = judge.judge(linking);
 
@@ -146,6 +147,28 @@ impl<'a> Session<'a> {
             None => template::lines(answers.iter().map(|(name, answer)| (*name, answer))),
         };
         Ok((header, results))
+    }
+
+    /// Settings with which not even an empty unit compiles would answer no to every probe.
+    fn check_settings(&self, probes: &[Probe]) -> Result<(), Diagnostic> {
+        for language in [Language::C, Language::Cxx] {
+            if probes.iter().all(|probe| probe.language != language) {
+                continue;
+            }
+            let (text, flags) = ("", &[][..]);
+            let unit = ProbeUnit { language, text, flags, warnings: false, object: None };
+            if let Some(error) = errors(&self.compiler.compile(&unit).diagnostics).next() {
+                let message = format!(
+                    "no probe compiles with the settings of `[package]`: {}",
+                    error.message
+                );
+                let mut diagnostic = crate::frontend::plain_error(None, message);
+                diagnostic.rendered += "  help: settings that need the header itself, such as \
+                                        `-include`, belong to `[lib]` and `[[bin]]`\n";
+                return Err(diagnostic);
+            }
+        }
+        Ok(())
     }
 
     fn read_template(&self, path: &str) -> Result<String, Diagnostic> {

@@ -382,9 +382,15 @@ fn package_table(cx: &Context<'_>, section: &Section<'_, '_>) -> Package {
     Package {
         name: section.string(cx, "name"),
         shared: inheritable(cx, section),
-        link_args_at: section.key_span("link-args").map(|span| cx.at(span)),
+        link_args_at: link_args_at(cx, section),
         inherited: section.inherited(cx),
     }
+}
+
+/// Where `link-args` with at least one word stands.
+fn link_args_at(cx: &Context<'_>, section: &Section<'_, '_>) -> Option<Location> {
+    section.words(cx, "link-args").filter(|words| !words.is_empty())?;
+    section.key_span("link-args").map(|span| cx.at(span))
 }
 
 /// The keys that may stand in `[package]`, `[lib]` and `[[bin]]`.
@@ -415,8 +421,7 @@ fn lib_table(cx: &mut Context<'_>, section: &Section<'_, '_>) -> LibTable {
             cx.warning(exports.at.span.clone(), "`exports` has no effect without a shared library");
         problem.help = Some("add `crate-type = [\"staticlib\", \"cdylib\"]`".to_owned());
     }
-    if let (Some(span), false) = (section.key_span("link-args"), has("cdylib")) {
-        let at = cx.at(span);
+    if let (Some(at), false) = (link_args_at(cx, section), has("cdylib")) {
         cx.add(nothing_links(at));
     }
     LibTable {

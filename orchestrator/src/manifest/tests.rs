@@ -347,6 +347,7 @@ fn manifest_values_are_checked() {
         "[lib]\nlink-args = [\"-Wl,-z,now\"]",
         &["Tender.toml:4 `link-args`: `link-args` has no effect: a static library is not linked"],
     );
+    check("[lib]\nlink-args = []", &[]);
     check("link-args = [\"-Wl,-z,now\"]", &[]);
     check(
         "warnings = [\"-Wall\", \"-O2\", \"extra\"]",
