@@ -4,11 +4,14 @@
 //! use tender_tests::TestSpace;
 //! use tender_tests::interop::{Probes, Tool, find};
 //!
-//! let (Some(make), Some(ninja)) = (find(Tool::Make44), find(Tool::Ninja)) else { return }; let
-//! space = TestSpace::new(); // Each job lasts until three have run at once, so three are counted
-//! if the tools can do it. let probes = Probes::new(&space, 3); let inner = ninja.tree(&probes,
-//! "inner", 6, &[]); let outer = make.tree(&probes, "outer", 2, &[inner]);
-//! outer.arg("-j3").run(&space).expect_ok(); assert_eq!(probes.log().most_at_once(), 3);
+//! let (Some(make), Some(ninja)) = (find(Tool::Make44), find(Tool::Ninja)) else { return };
+//! let space = TestSpace::new();
+//! // Each job lasts until three have run at once, so three are counted if the tools can do it.
+//! let probes = Probes::new(&space, 3);
+//! let inner = ninja.tree(&probes, "inner", 6, &[]);
+//! let outer = make.tree(&probes, "outer", 2, &[inner]);
+//! outer.arg("-j3").run(&space).expect_ok();
+//! assert_eq!(probes.log().most_at_once(), 3);
 //! ```
 //!
 //! - [`find`] searches a tool, and reports a skip if it is missing. `make interop` installs missing
