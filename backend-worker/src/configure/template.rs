@@ -89,6 +89,10 @@ pub fn expand(template: &str, answer: impl Fn(&str) -> Option<Answer>) -> String
         match Directive::of(body) {
             Some(directive) => match (&directive.kind, answer(directive.name)) {
                 (_, None) => out += &replaced(body, &answer),
+                // cmake's: the line says where the value goes.
+                (Kind::Define, _) if next_reference(directive.rest).is_some() => {
+                    out += &replaced(body, &answer);
+                }
                 (kind, Some(known)) => out += &directive.expand(kind, &known, &answer),
             },
             None => out += &replaced(body, &answer),
@@ -252,6 +256,7 @@ mod tests {
             (" #\tundef NO", "/*  #\tundef NO */"),
             ("#define YES 7", "#define YES 1"),
             ("#define NO 7", "#define NO 7"),
+            ("#define EIGHT \"@EIGHT@\"", "#define EIGHT \"8\""),
             ("#define OTHER 7", "#define OTHER 7"),
             ("#define YES(x) x", "#define YES 1"),
             (" * #undef YES", " * #undef YES"),
