@@ -195,8 +195,8 @@ fn release() -> ProfileValues {
     }
 }
 
-/// Profiles that look for faults: as `dev`, instrumented. A profile of the manifest with such a
-/// name replaces it.
+/// Profiles that look for faults: as `dev`, instrumented. A table of the manifest with such a name
+/// changes it, or, if it has `inherits`, replaces it.
 fn ready_made() -> [(&'static str, ProfileValues); 4] {
     let sanitized = |sanitizers: &[Sanitizer]| ProfileValues {
         sanitize: Some(sanitizers.to_vec()),
@@ -263,8 +263,7 @@ pub(super) fn resolve_profiles(
             drafts.insert(table.name.value.clone(), changed);
         }
     }
-    // A table that stands for itself is a profile of the user's; one that inherits from nothing
-    // changes the ready-made one.
+    // A table with `inherits` is a profile of the user's own, which `resolve_custom` makes below.
     for (name, values) in ready_made() {
         let own = tables.iter().find(|table| table.name.value == name);
         if own.is_none_or(|table| table.inherits.is_none()) {
