@@ -29,7 +29,7 @@ pub(super) fn instances(workspace: &Workspace, roots: &[CrateId]) -> Vec<(CrateI
         let (id, built_for) = next;
         let krate = &workspace.crates[id.0 as usize];
         for dependency in &krate.dependencies {
-            visit(workspace, (*dependency, built_for), seen, order);
+            visit(workspace, (dependency.krate, built_for), seen, order);
         }
         for tool in krate.generate.iter().filter_map(|command| command.tool) {
             visit(workspace, (tool, BuiltFor::Build), seen, order);
@@ -80,14 +80,11 @@ fn postorder(
     if std::mem::replace(&mut seen[id.0 as usize], true) {
         return;
     }
-    let dependencies = &workspace.crates[id.0 as usize].dependencies;
+    let dependencies = workspace.crates[id.0 as usize].dependencies.iter().map(|next| next.krate);
     if backwards {
-        dependencies
-            .iter()
-            .rev()
-            .for_each(|next| postorder(workspace, *next, backwards, seen, order));
+        dependencies.rev().for_each(|next| postorder(workspace, next, backwards, seen, order));
     } else {
-        dependencies.iter().for_each(|next| postorder(workspace, *next, backwards, seen, order));
+        dependencies.for_each(|next| postorder(workspace, next, backwards, seen, order));
     }
     order.push(id);
 }
@@ -118,10 +115,10 @@ pub(super) fn linked_crates(
 /// include directories.
 pub(super) fn include_order(workspace: &Workspace, id: CrateId) -> Vec<CrateId> {
     fn visit(workspace: &Workspace, id: CrateId, seen: &mut [bool], order: &mut Vec<CrateId>) {
-        for next in &workspace.crates[id.0 as usize].dependencies {
+        for next in workspace.crates[id.0 as usize].dependencies.iter().map(|next| next.krate) {
             if !std::mem::replace(&mut seen[next.0 as usize], true) {
-                order.push(*next);
-                visit(workspace, *next, seen, order);
+                order.push(next);
+                visit(workspace, next, seen, order);
             }
         }
     }

@@ -5,8 +5,8 @@ mod tools;
 
 use super::*;
 use crate::manifest::{
-    Bin, BuildSettings, ConfigHeader, Crate, CrateId, DebugInfo, Generate, Lib, Lto, OptLevel,
-    Profile, Sources, TargetSettings, Workspace,
+    Bin, BuildSettings, ConfigHeader, Crate, CrateId, DebugInfo, Dependency, Generate, Lib, Lto,
+    OptLevel, Profile, Sources, TargetSettings, Workspace,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
@@ -63,10 +63,13 @@ fn workspace(crates: Vec<(Crate, &[&str])>) -> Workspace {
     let mut crates = crates;
     crates.sort_by(|a, b| a.0.name.cmp(&b.0.name));
     let names: Vec<String> = crates.iter().map(|(krate, _)| krate.name.clone()).collect();
-    let id = |name: &&str| CrateId(names.iter().position(|n| n == name).unwrap() as u32);
+    let edge = |name: &&str| {
+        let place = names.iter().position(|n| n == name).unwrap();
+        Dependency::on(CrateId(place as u32), name)
+    };
     let crates: Vec<Crate> = crates
         .into_iter()
-        .map(|(krate, needs)| Crate { dependencies: needs.iter().map(id).collect(), ..krate })
+        .map(|(krate, needs)| Crate { dependencies: needs.iter().map(edge).collect(), ..krate })
         .collect();
     let members: Vec<CrateId> = (0..crates.len() as u32).map(CrateId).collect();
     Workspace {
@@ -290,7 +293,7 @@ fn link_has_a_library_after_all_that_use_it() {
     // app names base first, yet left uses it.
     let mut workspace = diamond();
     let base = workspace.crates.iter().position(|k| k.name == "base").unwrap() as u32;
-    workspace.crates[0].dependencies.insert(0, CrateId(base));
+    workspace.crates[0].dependencies.insert(0, Dependency::on(CrateId(base), "base"));
     let graph = graph(&workspace, &["app"]);
     assert!(
         args(&graph, "app bin app")

@@ -5,7 +5,7 @@ use super::MANIFEST_NAME;
 use super::check::{Node, check_all};
 use super::commands::{commands, visible_outputs};
 use super::locate::{Above, absolute, excludes, read, root_above};
-use super::model::{CrateId, Workspace};
+use super::model::{CrateId, Dependency, Workspace};
 use super::pattern::{Pattern, PatternKind, in_out_dir, resolve};
 use super::problem::{ManifestErrors, ManifestText, Problem, quoted, sort};
 use super::profile::resolve_profiles;
@@ -411,7 +411,9 @@ impl Loader {
             let declared = node.manifest.dependencies.iter().zip(&node.dependencies);
             krate.dependencies = declared
                 .filter(|(dependency, _)| dependency.kind == DependencyKind::Normal)
-                .filter_map(|(_, target)| target.map(|target| ids[target]))
+                .filter_map(|(dependency, target)| {
+                    target.map(|target| Dependency::on(ids[target], &dependency.name.value))
+                })
                 .collect();
             for (generate, command) in krate.generate.iter_mut().zip(&node.commands) {
                 let target = command.tool.and_then(|number| node.dependencies[number]);

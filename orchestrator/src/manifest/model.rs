@@ -108,9 +108,17 @@ pub struct Crate {
     pub bins: Vec<Bin>,
     /// In declaration order, those of `[dependencies]` alone: commands name the crates whose
     /// programs they run.
-    pub dependencies: Vec<CrateId>,
+    pub dependencies: Vec<Dependency>,
     pub generate: Vec<Generate>,
     pub config_headers: Vec<ConfigHeader>,
+}
+
+/// An edge from a crate to one of its `[dependencies]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependency {
+    pub krate: CrateId,
+    /// The key in the manifest.
+    pub name: String,
 }
 
 /// What may stand in `[package]`, `[lib]` or `[[bin]]`; here already merged: package first, then
@@ -260,6 +268,13 @@ pub struct ConfigHeader {
     pub values: Vec<(String, ConfigValue)>,
     /// How its probes are compiled: those of the package.
     pub settings: TargetSettings,
+}
+
+impl Dependency {
+    /// As `name = { path = "..." }` has it.
+    pub fn on(krate: CrateId, name: &str) -> Dependency {
+        Dependency { krate, name: name.to_owned() }
+    }
 }
 
 impl Workspace {

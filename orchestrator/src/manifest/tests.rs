@@ -162,7 +162,9 @@ fn workspace_is_loaded_whole() {
     assert_eq!(names, ["app", "out", "z"]);
     assert_eq!(workspace.members, [CrateId(0), CrateId(2)]);
     assert_eq!(workspace.default_members, workspace.members);
-    assert_eq!(workspace.crates[0].dependencies, [CrateId(2), CrateId(1)]);
+    let dependencies = &workspace.crates[0].dependencies;
+    let seen: Vec<_> = dependencies.iter().map(|one| (one.krate, one.name.as_str())).collect();
+    assert_eq!(seen, [(CrateId(2), "z"), (CrateId(1), "out")]);
     assert_eq!(workspace.build.jobs, Some(3));
     assert_eq!(workspace.build.memory, Some(MemorySetting::Percent(75.0)));
     assert_eq!(workspace.profiles["release"].opt_level, OptLevel::O3);

@@ -4,7 +4,8 @@
 use crate::graph::{Artifact, ArtifactKind, Graph, Ingredients, Item, ItemKind, Run};
 use crate::keys::ItemId;
 use crate::manifest::{
-    Bin, BuildSettings, Crate, CrateId, Lib, Profile, Sources, TargetSettings, Workspace,
+    Bin, BuildSettings, Crate, CrateId, Dependency, Lib, Profile, Sources, TargetSettings,
+    Workspace,
 };
 use tender_protocol::{Diagnostic, Language, Level, Member, Work};
 
@@ -44,7 +45,7 @@ pub fn workspace() -> Workspace {
     };
     let app = Crate {
         bins: vec![bin("app", "/ws/app/src/main.c"), bin("app two", "/ws/app/src/bin/two.c")],
-        dependencies: vec![CrateId(1)],
+        dependencies: vec![Dependency::on(CrateId(1), "zip")],
         ..krate("app")
     };
     let zip = Crate {
