@@ -24,7 +24,7 @@ pub(super) struct Manifest {
     pub bins: Vec<BinTable>,
     pub tests: Vec<BinTable>,
     /// Of all kinds: in order of kind, then of declaration.
-    pub dependencies: Vec<Dependency>,
+    pub dependencies: Vec<DependencyTable>,
     pub generate: Vec<GenerateTable>,
     pub config_headers: Vec<ConfigHeaderTable>,
 }
@@ -132,7 +132,7 @@ impl DependencyKind {
 }
 
 #[derive(Debug)]
-pub(super) struct Dependency {
+pub(super) struct DependencyTable {
     pub kind: DependencyKind,
     pub name: Text,
     pub path: Text,
@@ -446,10 +446,10 @@ fn bin_table(cx: &Context<'_>, section: &Section<'_, '_>) -> BinTable {
     }
 }
 
-fn dependency_tables(cx: &Context<'_>, file: &Section<'_, '_>) -> Vec<Dependency> {
+fn dependency_tables(cx: &Context<'_>, file: &Section<'_, '_>) -> Vec<DependencyTable> {
     let of_kind = |(key, kind)| {
         file.named(cx, key).into_iter().filter_map(move |(name, section)| {
-            section.string(cx, "path").map(|path| Dependency { kind, name, path })
+            section.string(cx, "path").map(|path| DependencyTable { kind, name, path })
         })
     };
     DependencyKind::ALL.into_iter().flat_map(of_kind).collect()
