@@ -2,24 +2,20 @@
 //! out in topological order.
 
 use super::GraphError;
-use super::args::{CompileWords, defines};
-use super::codegen::{self, UnitOrigin};
+use super::args::defines;
 use super::generate::{Generated, commands_of};
 use super::instance::{BuiltFor, Instance, Side};
 use super::link::{LinkInput, LinkWords};
-use super::model::{Artifact, ArtifactKind, Graph, Ingredients, Item, ItemKind, Program, Run};
+use super::model::{Artifact, ArtifactKind, Graph, Item, Program};
 use super::order::{include_order, instances, linked_crates, tools};
-use super::paths::{name_in_crate, object_path, portable_name, seen_from};
+use super::paths::seen_from;
 use super::runtime;
+use super::units::{CrateUnits, Target, UnitContext};
 use crate::keys::ItemId;
-use crate::manifest::{
-    Crate, CrateId, OUT_DIR, Profile, SourceKind, Sources, TargetSettings, Workspace, resolve,
-    source_kind,
-};
+use crate::manifest::{Crate, CrateId, OUT_DIR, Profile, Workspace, resolve};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
-use tender_protocol::{Language, Lto, Work};
+use std::collections::HashMap;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -165,7 +161,7 @@ fn is_searched_anyway(dir: &Utf8Path) -> bool {
 }
 
 /// Whether a word asks for the processor of the machine that compiles.
-fn is_native(word: &str) -> bool {
+pub(super) fn is_native(word: &str) -> bool {
     ["-march=native", "-mcpu=native", "-mtune=native"].contains(&word)
 }
 
@@ -215,17 +211,6 @@ pub(super) struct Object {
     pub size: u64,
 }
 
-struct Target<'a> {
-    /// In keys and object paths: `lib`, `bin zip`.
-    name: String,
-    directory: String,
-    sources: &'a Sources,
-    settings: &'a TargetSettings,
-    /// `-fPIC` and the like.
-    position: &'static str,
-    generated: Vec<Utf8PathBuf>,
-}
-
 impl<'a> Builder<'a> {
     pub(super) fn side(&self, built_for: BuiltFor) -> &Side<'a> {
         match built_for {
@@ -239,7 +224,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Commands of the build run programs, even where the build only checks.
-    fn mode(&self, of: &Instance<'_>) -> Mode {
+    pub(super) fn mode(&self, of: &Instance<'_>) -> Mode {
         if of.is_host() { Mode::Build } else { self.request.mode }
     }
 
@@ -267,32 +252,46 @@ impl<'a> Builder<'a> {
 
         let after = [&generated.items[..], &of_dependencies].concat();
 
+        let mut all = Vec::new();
         if let Some(lib) = &krate.lib {
             planned.runtime_words = runtime::words_of_flags(&profile, &lib.settings);
-            let target = Target {
+            all.push(Target {
                 name: of.target("lib"),
                 directory: "lib".into(),
                 sources: &lib.sources,
                 settings: &lib.settings,
                 position: if profile.pic || lib.cdylib { "-fPIC" } else { in_program },
-                generated: generated.lib_sources.clone(),
-            };
-            let objects = self.plan_units(of, &target, &generated, &interfaces, &after)?;
+                generated: &generated.lib_sources,
+            });
+        }
+        let first_bin = all.len();
+        for (bin, generated) in krate.bins.iter().zip(&generated.bin_sources) {
+            all.push(Target {
+                name: of.target(&format!("bin {}", bin.name)),
+                directory: format!("bin-{}", bin.name),
+                sources: &bin.sources,
+                settings: &bin.settings,
+                position: in_program,
+                generated,
+            });
+        }
+        let surroundings = UnitContext {
+            of,
+            profile: &profile,
+            generated: &generated.all,
+            interfaces: &interfaces,
+            after: &after,
+        };
+        let mut units = CrateUnits::new(surroundings, &all);
+        if let Some(lib) = &krate.lib {
+            let objects = self.plan_units(&mut units, 0)?;
             if self.mode(of) == Mode::Build && !objects.is_empty() {
                 planned.library = self.plan_library(of, lib, &objects, targets.libraries)?;
             }
         }
         let bins = krate.bins.iter().enumerate().filter(|(_, bin)| targets.have_program(&bin.name));
         for (number, bin) in bins {
-            let target = Target {
-                name: of.target(&format!("bin {}", bin.name)),
-                directory: format!("bin-{}", bin.name),
-                sources: &bin.sources,
-                settings: &bin.settings,
-                position: in_program,
-                generated: generated.bin_sources[number].clone(),
-            };
-            let objects = self.plan_units(of, &target, &generated, &interfaces, &after)?;
+            let objects = self.plan_units(&mut units, first_bin + number)?;
             if self.mode(of) == Mode::Build {
                 self.plan_program(of, bin, &objects, &planned)?;
             }
@@ -324,174 +323,6 @@ impl<'a> Builder<'a> {
         }
         planned.link_words = LinkWords::of(&lib.public_link_args, &lib.settings, pkg_libs);
         Ok(planned)
-    }
-
-    fn plan_units(
-        &mut self,
-        of: &Instance<'_>,
-        target: &Target<'_>,
-        generated: &Generated,
-        interfaces: &[(String, Vec<String>)],
-        after: &[ItemId],
-    ) -> Result<Vec<Object>, GraphError> {
-        let krate = of.krate;
-        let profile = &*self.profile(of);
-        let mut directories: Vec<String> =
-            target.settings.include.iter().map(|dir| self.include(of, dir)).collect();
-        if let Some(lib) = &krate.lib {
-            directories.extend(lib.headers.iter().map(|dir| self.include(of, dir)));
-            directories.extend(defines(&lib.public_defines));
-        }
-        let crate_out = self.crate_out(of);
-        if !krate.generate.is_empty() || !krate.config_headers.is_empty() {
-            directories.push(self.include(of, &crate_out));
-        }
-        let mut pkg_config = Vec::new();
-        for package in &target.settings.pkg_config {
-            pkg_config.extend(system_cflags(self.pkg_config(krate, package)?.cflags));
-        }
-        let words = CompileWords {
-            profile,
-            settings: target.settings,
-            position: target.position,
-            directories,
-            interfaces: interfaces.to_vec(),
-            pkg_config,
-        };
-
-        let declared: Vec<Utf8PathBuf> = target
-            .settings
-            .inputs
-            .iter()
-            .map(|path| self.path_for_commands(&self.expanded(of, path)))
-            .chain(profile.pgo_use.iter().map(|path| self.path_for_commands(path)))
-            .collect();
-        let mut after = after.to_vec();
-        for writer in declared.iter().filter_map(|path| self.writers.get(path)) {
-            if !after.contains(writer) {
-                after.push(*writer);
-            }
-        }
-
-        // Generated files come last whether or not an earlier build has left them on the disk for
-        // the globs to find.
-        let mut late = target.generated.clone();
-        late.sort();
-        let found = target.sources.files.iter().filter(|path| !generated.all.contains(path));
-        let mut by_language: BTreeMap<u8, (Vec<String>, Ingredients)> = BTreeMap::new();
-        let mut objects = Vec::new();
-        let mut outside = HashMap::new();
-        for source in found.chain(&late) {
-            let name = name_in_crate(&self.workspace.root, krate, &crate_out, source);
-            let seen = self.path_for_commands(source);
-            let language = match source_kind(source) {
-                None => continue,
-                Some(SourceKind::Prebuilt) => {
-                    let item = self.writers.get(&seen).copied();
-                    objects.push(Object {
-                        name,
-                        path: seen,
-                        item,
-                        prebuilt: true,
-                        bitcode: false,
-                        cxx: false,
-                        size: 0,
-                    });
-                    continue;
-                }
-                Some(SourceKind::Unit(language)) => language,
-            };
-            let (args, mut ingredients) = by_language
-                .entry(language as u8)
-                .or_insert_with(|| {
-                    let (args, mut ingredients) = words.of(language);
-                    // What `native` means differs between machines that share a directory.
-                    if args.iter().any(|word| is_native(word)) {
-                        let processor = self.request.surroundings.processor();
-                        ingredients.own.push(format!("processor={processor}"));
-                    }
-                    (args, ingredients)
-                })
-                .clone();
-            let object = self
-                .path_for_commands(&self.side(of.built_for).crates_dir)
-                .join(&krate.name)
-                .join("obj")
-                .join(&target.directory)
-                .join(object_path(&name));
-            let size = self.request.surroundings.file_size(source);
-            let lto = if codegen::has_module(language) { codegen::lto(profile) } else { Lto::Off };
-            let (kind, key, run, outputs) = match self.mode(of) {
-                Mode::Check => (
-                    ItemKind::Check,
-                    format!("{} check {} {name}", krate.name, target.name),
-                    Work::Check { source: seen.to_string(), language, args },
-                    Vec::new(),
-                ),
-                Mode::Build => {
-                    let splits_debug = args.iter().any(|arg| arg == "-gsplit-dwarf");
-                    // With link-time optimisation, debug information stays in the modules.
-                    let dwo = (splits_debug && lto.is_off()).then(|| object.with_extension("dwo"));
-                    let source_name = portable_name(&name, &mut outside);
-                    let origin = UnitOrigin {
-                        krate: &krate.name,
-                        target: &target.name,
-                        source: &source_name,
-                    };
-                    // One object names one `.dwo`.
-                    let may_cut = codegen::has_module(language)
-                        && dwo.is_none()
-                        && !profile.keeps_units_whole();
-                    let forced = self.request.force_pieces.filter(|_| may_cut);
-                    let cut = may_cut.then(|| codegen::cut(profile, forced, &origin)).flatten();
-                    ingredients.own.extend(forced.map(codegen::forced_word));
-                    ingredients.profile.extend(codegen::unit_words(profile, language));
-                    let mut outputs = vec![object.clone()];
-                    outputs.extend(dwo);
-                    let work = Work::Compile {
-                        source: seen.to_string(),
-                        language,
-                        args,
-                        object: object.to_string(),
-                        cut,
-                        lto,
-                    };
-                    (
-                        ItemKind::Compile,
-                        format!("{} {} {name}", krate.name, target.name),
-                        work,
-                        outputs,
-                    )
-                }
-            };
-            let item = self.add(Item {
-                krate: of.id,
-                krate_name: krate.name.clone(),
-                host: of.is_host(),
-                kind,
-                key,
-                label: seen.to_string(),
-                after: after.clone(),
-                run: Run::Worker(run),
-                program: None,
-                inputs: [seen].into_iter().chain(declared.iter().cloned()).collect(),
-                outputs,
-                ingredients,
-                size,
-            })?;
-            let cxx = language == Language::Cxx;
-            let bitcode = !lto.is_off();
-            objects.push(Object {
-                name,
-                path: object,
-                item: Some(item),
-                prebuilt: false,
-                bitcode,
-                cxx,
-                size,
-            });
-        }
-        Ok(objects)
     }
 
     /// Adds an item to the graph.

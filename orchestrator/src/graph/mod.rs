@@ -3,8 +3,8 @@
 //! - `model`: the types; `paths`: names of outputs; `args`, `link`: words of commands; `codegen`:
 //!   what the profile asks of code generation; `runtime`: which code needs clang's run-time library
 //! - `instance`: a crate in one of its builds, for users or for the build itself
-//! - `build`: workspace and request -> graph; `generate`, `artifacts`: its parts for commands, and
-//!   for archives and links; `order`: of dependencies
+//! - `build`: workspace and request -> graph; `generate`, `units`, `artifacts`: its parts for commands,
+//!   for sources, and for archives and links; `order`: of dependencies
 //! - `compile_commands`: the graph's units as clangd wants them (this one writes files)
 //!
 //! # Items and their order
@@ -37,6 +37,7 @@ mod paths;
 mod runtime;
 #[cfg(test)]
 mod tests;
+mod units;
 
 pub use build::{GraphRequest, Mode, PkgConfig, Programs, Surroundings, Targets, build};
 pub use codegen::DEFAULT_CODEGEN_UNITS;

@@ -725,3 +725,62 @@ fn commands_are_the_same_from_any_directory() {
     };
     assert_eq!(words("/first"), words("/second/deeper"));
 }
+
+/// Programs `one` and `two` with a source that both name.
+fn two_programs() -> Crate {
+    let one = bin(krate("x"), "one", &["one.c", "helper.c"]);
+    bin(one, "two", &["two.c", "helper.c"])
+}
+
+#[test]
+fn equal_units_are_one_item() {
+    let workspace = workspace(vec![(two_programs(), &[])]);
+    let whole = graph(&workspace, &["x"]);
+    let helper = "x bin one helper.c";
+    assert_eq!(
+        keys(&whole),
+        ["x bin one one.c", helper, "x bin one", "x bin two two.c", "x bin two"]
+    );
+    assert!(after(&whole, "x bin two").contains(&helper));
+    let object = "target/debug/.tender/x/obj/bin-one/helper.c.o";
+    assert!(args(&whole, "x bin two").contains(object));
+    let check = try_graph(&workspace, Mode::Check, &["x"]).unwrap();
+    assert_eq!(
+        keys(&check),
+        ["x check bin one one.c", "x check bin one helper.c", "x check bin two two.c"]
+    );
+    // The same unit where only the second is built.
+    let programs = Programs::Named(vec!["two".into()]);
+    let targets = Targets { libraries: false, programs };
+    let second = graph_of_targets(&workspace, &profile("dev"), &["x"], targets);
+    assert_eq!(keys(&second), ["x bin two two.c", helper, "x bin two"]);
+}
+
+#[test]
+fn units_with_other_words_or_inputs_are_items_of_their_own() {
+    let check = |change: fn(&mut TargetSettings)| {
+        let mut programs = two_programs();
+        change(&mut programs.bins[1].settings);
+        let graph = graph(&workspace(vec![(programs, &[])]), &["x"]);
+        assert!(keys(&graph).contains(&"x bin two helper.c"));
+    };
+    check(|settings| settings.defines = vec!["D".into()]);
+    check(|settings| settings.flags = vec!["-fwrapv".into()]);
+    check(|settings| settings.inputs = vec!["/w/x/data".into()]);
+    // A flag of another language changes nothing.
+    let mut programs = two_programs();
+    programs.bins[1].settings.cxx_flags = vec!["-fno-rtti".into()];
+    let graph = graph(&workspace(vec![(programs, &[])]), &["x"]);
+    assert!(!keys(&graph).contains(&"x bin two helper.c"));
+}
+
+#[test]
+fn package_of_a_program_that_is_not_built_may_be_missing() {
+    let mut programs = two_programs();
+    programs.bins[0].settings.pkg_config = vec!["missing".into()];
+    let workspace = workspace(vec![(programs, &[])]);
+    let programs = Programs::Named(vec!["two".into()]);
+    let targets = Targets { libraries: false, programs };
+    let graph = graph_of_targets(&workspace, &profile("dev"), &["x"], targets);
+    assert_eq!(keys(&graph), ["x bin two two.c", "x bin two helper.c", "x bin two"]);
+}

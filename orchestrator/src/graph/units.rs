@@ -1,0 +1,342 @@
+//! The units of a crate as items.
+//!
+//! A source that several targets of a crate name, and compile by the same words, is compiled once.
+//! The unit is that of the first of these targets in the order of the manifest, even where that is
+//! not built now: its names do not depend on what was asked for.
+
+use super::GraphError;
+use super::args::CompileWords;
+use super::build::{Builder, Mode, Object, is_native, system_cflags};
+use super::codegen::{self, UnitOrigin};
+use super::instance::Instance;
+use super::model::{Ingredients, Item, ItemKind, Run};
+use super::paths::{name_in_crate, object_path, portable_name};
+use crate::keys::ItemId;
+use crate::manifest::{Profile, SourceKind, Sources, TargetSettings, source_kind};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::{BTreeMap, HashMap};
+use tender_protocol::{Language, Lto, Work};
+
+pub(super) struct Target<'a> {
+    /// In keys: `lib`, `bin zip`.
+    pub name: String,
+    /// Of its objects.
+    pub directory: String,
+    pub sources: &'a Sources,
+    pub settings: &'a TargetSettings,
+    /// `-fPIC` and the like.
+    pub position: &'static str,
+    /// The sources that commands write.
+    pub generated: &'a [Utf8PathBuf],
+}
+
+/// What the units of all targets of a crate have in common.
+#[derive(Clone, Copy)]
+pub(super) struct UnitContext<'a> {
+    pub of: &'a Instance<'a>,
+    pub profile: &'a Profile,
+    /// All that the crate's commands write.
+    pub generated: &'a [Utf8PathBuf],
+    /// What dependencies add to compile commands.
+    pub interfaces: &'a [(String, Vec<String>)],
+    /// Items that each unit comes after.
+    pub after: &'a [ItemId],
+}
+
+/// The units of the targets of a crate.
+pub(super) struct CrateUnits<'a> {
+    context: UnitContext<'a>,
+    targets: &'a [Target<'a>],
+    /// How each target compiles, as soon as that is asked for.
+    prepared: Vec<Option<PreparedTarget<'a>>>,
+    /// Sources that several targets name, and which these are.
+    shared: HashMap<&'a Utf8Path, Vec<usize>>,
+    /// The items of shared sources, by the target that they belong to.
+    made: HashMap<(usize, &'a Utf8Path), ItemId>,
+}
+
+struct PreparedTarget<'a> {
+    words: CompileWords<'a>,
+    /// Arguments and the same in parts.
+    by_language: BTreeMap<u8, (Vec<String>, Ingredients)>,
+    /// Files that each unit reads beside those that its compiler reports.
+    declared: Vec<Utf8PathBuf>,
+    after: Vec<ItemId>,
+    sources: Vec<NamedSource<'a>>,
+}
+
+#[derive(Clone)]
+struct NamedSource<'a> {
+    path: &'a Utf8Path,
+    name: String,
+    /// In symbols.
+    portable: String,
+}
+
+impl<'a> CrateUnits<'a> {
+    pub fn new(context: UnitContext<'a>, targets: &'a [Target<'a>]) -> CrateUnits<'a> {
+        let mut shared: HashMap<&Utf8Path, Vec<usize>> = HashMap::new();
+        if targets.len() > 1 {
+            for (number, target) in targets.iter().enumerate() {
+                for source in target.compiled(context.generated) {
+                    shared.entry(source).or_default().push(number);
+                }
+            }
+            shared.retain(|_, targets| targets.len() > 1);
+        }
+        let prepared = targets.iter().map(|_| None).collect();
+        CrateUnits { context, targets, prepared, shared, made: HashMap::new() }
+    }
+
+    fn prepared(&self, number: usize) -> &PreparedTarget<'a> {
+        self.prepared[number].as_ref().expect("the target was prepared")
+    }
+
+    fn prepared_mut(&mut self, number: usize) -> &mut PreparedTarget<'a> {
+        self.prepared[number].as_mut().expect("the target was prepared")
+    }
+}
+
+impl<'a> Target<'a> {
+    /// Its sources. Generated files come last whether or not an earlier build has left them on the
+    /// disk for the globs to find.
+    fn compiled(&self, generated: &[Utf8PathBuf]) -> impl Iterator<Item = &'a Utf8Path> {
+        let mut late: Vec<&Utf8Path> = self.generated.iter().map(|path| &**path).collect();
+        late.sort();
+        let found = self.sources.files.iter().filter(|path| !generated.contains(path));
+        found.map(|path| &**path).chain(late).collect::<Vec<_>>().into_iter()
+    }
+}
+
+impl PreparedTarget<'_> {
+    fn args(&self, language: Language) -> &(Vec<String>, Ingredients) {
+        &self.by_language[&(language as u8)]
+    }
+}
+
+impl<'a> Builder<'_> {
+    /// Adds the units of a target, but for those that another target has added already.
+    ///
+    /// # Errors
+    /// [`GraphError::SameOutput`] or [`GraphError::PkgConfig`].
+    pub(super) fn plan_units(
+        &mut self,
+        units: &mut CrateUnits<'a>,
+        number: usize,
+    ) -> Result<Vec<Object>, GraphError> {
+        self.prepare_target(units, number)?;
+        let sources = std::mem::take(&mut units.prepared_mut(number).sources);
+        let mut objects = Vec::with_capacity(sources.len());
+        for source in &sources {
+            match source_kind(source.path) {
+                None => {}
+                Some(SourceKind::Prebuilt) => {
+                    let path = self.path_for_commands(source.path);
+                    objects.push(Object {
+                        name: source.name.clone(),
+                        item: self.writers.get(&path).copied(),
+                        path,
+                        prebuilt: true,
+                        bitcode: false,
+                        cxx: false,
+                        size: 0,
+                    });
+                }
+                Some(SourceKind::Unit(language)) => {
+                    let owner = self.owner(units, number, source.path, language);
+                    let mut of_owner = units.prepared(owner).sources.iter();
+                    let of_owner = of_owner.find(|known| known.path == source.path);
+                    let source = of_owner.unwrap_or(source).clone();
+                    objects.push(self.plan_unit(units, owner, &source, language)?);
+                }
+            }
+        }
+        units.prepared_mut(number).sources = sources;
+        Ok(objects)
+    }
+
+    /// The target whose unit the source is: the first that compiles it by the same words.
+    fn owner(
+        &mut self,
+        units: &mut CrateUnits<'a>,
+        number: usize,
+        source: &Utf8Path,
+        language: Language,
+    ) -> usize {
+        let candidates = units.shared.get(source).cloned().unwrap_or_default();
+        for candidate in candidates.into_iter().take_while(|candidate| *candidate < number) {
+            // One that is not built now may need a package that is missing.
+            if self.prepare_target(units, candidate).is_err() {
+                continue;
+            }
+            self.prepare_language(units, candidate, language);
+            self.prepare_language(units, number, language);
+            let (first, own) = (units.prepared(candidate), units.prepared(number));
+            if first.args(language).0 == own.args(language).0 && first.declared == own.declared {
+                return candidate;
+            }
+        }
+        number
+    }
+
+    fn prepare_target(
+        &mut self,
+        units: &mut CrateUnits<'a>,
+        number: usize,
+    ) -> Result<(), GraphError> {
+        if units.prepared[number].is_some() {
+            return Ok(());
+        }
+        let UnitContext { of, profile, generated, interfaces, after } = units.context;
+        let (krate, target) = (of.krate, &units.targets[number]);
+        let mut directories: Vec<String> =
+            target.settings.include.iter().map(|dir| self.include(of, dir)).collect();
+        if let Some(lib) = &krate.lib {
+            directories.extend(lib.headers.iter().map(|dir| self.include(of, dir)));
+            directories.extend(super::args::defines(&lib.public_defines));
+        }
+        let crate_out = self.crate_out(of);
+        if !krate.generate.is_empty() || !krate.config_headers.is_empty() {
+            directories.push(self.include(of, &crate_out));
+        }
+        let mut pkg_config = Vec::new();
+        for package in &target.settings.pkg_config {
+            pkg_config.extend(system_cflags(self.pkg_config(krate, package)?.cflags));
+        }
+        let words = CompileWords {
+            profile,
+            settings: target.settings,
+            position: target.position,
+            directories,
+            interfaces: interfaces.to_vec(),
+            pkg_config,
+        };
+
+        let declared: Vec<Utf8PathBuf> = target
+            .settings
+            .inputs
+            .iter()
+            .map(|path| self.path_for_commands(&self.expanded(of, path)))
+            .chain(profile.pgo_use.iter().map(|path| self.path_for_commands(path)))
+            .collect();
+        let mut after = after.to_vec();
+        for writer in declared.iter().filter_map(|path| self.writers.get(path)) {
+            if !after.contains(writer) {
+                after.push(*writer);
+            }
+        }
+        let mut outside = HashMap::new();
+        let named = |path: &'a Utf8Path| {
+            let name = name_in_crate(&self.workspace.root, krate, &crate_out, path);
+            let portable = portable_name(&name, &mut outside);
+            NamedSource { path, name, portable }
+        };
+        let sources = target.compiled(generated).map(named).collect();
+        let by_language = BTreeMap::new();
+        units.prepared[number] =
+            Some(PreparedTarget { words, by_language, declared, after, sources });
+        Ok(())
+    }
+
+    /// Makes the words of a language, of a target that is prepared.
+    fn prepare_language(&self, units: &mut CrateUnits<'a>, number: usize, language: Language) {
+        let prepared = units.prepared_mut(number);
+        prepared.by_language.entry(language as u8).or_insert_with(|| {
+            let (args, mut ingredients) = prepared.words.of(language);
+            // What `native` means differs between machines that share a directory.
+            if args.iter().any(|word| is_native(word)) {
+                let processor = self.request.surroundings.processor();
+                ingredients.own.push(format!("processor={processor}"));
+            }
+            (args, ingredients)
+        });
+    }
+
+    /// The unit of a source as one of the target `number`; made now if it is not there yet.
+    fn plan_unit(
+        &mut self,
+        units: &mut CrateUnits<'a>,
+        number: usize,
+        NamedSource { path, name, portable }: &NamedSource<'a>,
+        language: Language,
+    ) -> Result<Object, GraphError> {
+        self.prepare_language(units, number, language);
+        let UnitContext { of, profile, .. } = units.context;
+        let (krate, target, prepared) = (of.krate, &units.targets[number], units.prepared(number));
+        let object = self
+            .path_for_commands(&self.side(of.built_for).crates_dir)
+            .join(&krate.name)
+            .join("obj")
+            .join(&target.directory)
+            .join(object_path(name));
+        let size = self.request.surroundings.file_size(path);
+        let lto = if codegen::has_module(language) { codegen::lto(profile) } else { Lto::Off };
+        let mut unit = Object {
+            name: name.clone(),
+            path: object.clone(),
+            item: units.made.get(&(number, path)).copied(),
+            prebuilt: false,
+            bitcode: !lto.is_off(),
+            cxx: language == Language::Cxx,
+            size,
+        };
+        if unit.item.is_some() {
+            return Ok(unit);
+        }
+        let seen = self.path_for_commands(path);
+        let (args, mut ingredients) = prepared.args(language).clone();
+        let (kind, key, run, outputs) = match self.mode(of) {
+            Mode::Check => (
+                ItemKind::Check,
+                format!("{} check {} {name}", krate.name, target.name),
+                Work::Check { source: seen.to_string(), language, args },
+                Vec::new(),
+            ),
+            Mode::Build => {
+                let splits_debug = args.iter().any(|arg| arg == "-gsplit-dwarf");
+                // With link-time optimisation, debug information stays in the modules.
+                let dwo = (splits_debug && lto.is_off()).then(|| object.with_extension("dwo"));
+                let origin =
+                    UnitOrigin { krate: &krate.name, target: &target.name, source: portable };
+                // One object names one `.dwo`.
+                let may_cut =
+                    codegen::has_module(language) && dwo.is_none() && !profile.keeps_units_whole();
+                let forced = self.request.force_pieces.filter(|_| may_cut);
+                let cut = may_cut.then(|| codegen::cut(profile, forced, &origin)).flatten();
+                ingredients.own.extend(forced.map(codegen::forced_word));
+                ingredients.profile.extend(codegen::unit_words(profile, language));
+                let mut outputs = vec![object.clone()];
+                outputs.extend(dwo);
+                let work = Work::Compile {
+                    source: seen.to_string(),
+                    language,
+                    args,
+                    object: object.to_string(),
+                    cut,
+                    lto,
+                };
+                (ItemKind::Compile, format!("{} {} {name}", krate.name, target.name), work, outputs)
+            }
+        };
+        let item = self.add(Item {
+            krate: of.id,
+            krate_name: krate.name.clone(),
+            host: of.is_host(),
+            kind,
+            key,
+            label: seen.to_string(),
+            after: prepared.after.clone(),
+            run: Run::Worker(run),
+            program: None,
+            inputs: [seen].into_iter().chain(prepared.declared.iter().cloned()).collect(),
+            outputs,
+            ingredients,
+            size,
+        })?;
+        if units.shared.contains_key(path) {
+            units.made.insert((number, path), item);
+        }
+        unit.item = Some(item);
+        Ok(unit)
+    }
+}
