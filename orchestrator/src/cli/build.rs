@@ -124,7 +124,8 @@ fn choose_targets(
     let targets = Targets { libraries: *lib, programs };
     roots.retain(|id| {
         let krate = &crates[*id];
-        *lib && krate.lib.is_some() || krate.bins.iter().any(|bin| targets.have_program(&bin.name))
+        *lib && !krate.libs.is_empty()
+            || krate.bins.iter().any(|bin| targets.have_program(&bin.name))
     });
     if roots.is_empty() {
         let what = if *lib { "library" } else { "program" };

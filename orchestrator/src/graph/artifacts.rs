@@ -1,12 +1,12 @@
 //! Archives, shared libraries and programs as items.
 
 use super::GraphError;
-use super::build::{Builder, Object, Planned};
+use super::build::{Builder, Object, Planned, PlannedLib};
 use super::codegen;
 use super::instance::Instance;
 use super::link::{LibraryForm, LinkInput, LinkWords};
 use super::model::{ArtifactKind, DRIVER_C, DRIVER_CXX, Ingredients, Item, ItemKind, Program, Run};
-use super::order::link_order;
+use super::order::{LibId, link_order};
 use super::paths::member_names;
 use super::runtime;
 use crate::keys::ItemId;
@@ -17,6 +17,10 @@ use tender_protocol::{LtoArchive, LtoLibrary, LtoLink, Member, Work};
 /// What is linked.
 struct Linked<'a> {
     of: &'a Instance<'a>,
+    /// The place of a library in its crate; None: a program.
+    lib: Option<usize>,
+    /// What is known of the libraries of the crate.
+    own: &'a Planned,
     kind: ItemKind,
     key: String,
     /// In its crate's directory for link-time optimisation.
@@ -34,33 +38,35 @@ impl Builder<'_> {
     pub(super) fn plan_library(
         &mut self,
         of: &Instance<'_>,
-        lib: &Lib,
+        place: usize,
         objects: &[Object],
+        planned: &Planned,
         wanted: bool,
     ) -> Result<Option<LinkInput>, GraphError> {
+        let lib = &of.krate.libs[place];
         let cxx = objects.iter().any(|object| object.cxx);
         let mut library = None;
         if lib.staticlib || !lib.cdylib {
-            let item = self.archive(of, objects);
+            let item = self.archive(of, lib, objects);
             let path = item.outputs[0].clone();
             let form = if codegen::crosses_crates(&self.profile(of)) {
-                let alone = self.request.named.contains(&of.id) || !self.linked[of.id.0 as usize];
+                let is_linked = self.linked.contains(&LibId { krate: of.id, lib: place });
+                let alone = self.request.named.contains(&of.id) || !is_linked;
                 let form =
                     LibraryForm::Members { members: members(objects), items: item.after.clone() };
                 if wanted && alone {
-                    self.add_archive(item)?;
+                    self.add_archive(item, &lib.name)?;
                 } else {
                     self.graph.unbuilt_archives.push(item);
                 }
                 form
             } else {
-                LibraryForm::Archive(self.add_archive(item)?)
+                LibraryForm::Archive(self.add_archive(item, &lib.name)?)
             };
             library = Some(LinkInput { path, form, cxx });
         }
         if lib.cdylib && (wanted || library.is_none()) {
-            let krate = of.krate;
-            let file = format!("lib{}.so", krate.name);
+            let file = format!("lib{}.so", lib.name);
             let path = self.path_for_commands(&self.side(of.built_for).out_dir).join(&file);
             let mut own = vec!["-shared".to_owned(), format!("-Wl,-soname,{file}")];
             let mut inputs = Vec::new();
@@ -72,35 +78,37 @@ impl Builder<'_> {
             let item = self.plan_link(
                 Linked {
                     of,
+                    lib: Some(place),
+                    own: planned,
                     kind: ItemKind::Shared,
-                    key: of.key("shared"),
-                    directory: "shared".to_owned(),
+                    key: of.key(&lib.target_name("shared")),
+                    directory: lib.directory("shared"),
                     link_args: [&lib.settings.link_args[..], &lib.public_link_args].concat(),
                 },
                 &path,
                 (own, inputs),
                 objects,
-                None,
                 &lib.settings,
             )?;
-            self.artifact(item, of.id, ArtifactKind::Cdylib, &krate.name);
+            self.artifact(item, of.id, ArtifactKind::Cdylib, &lib.name);
             library = library.or(Some(LinkInput { path, form: LibraryForm::Shared(item), cxx }));
         }
         Ok(library)
     }
 
     /// An archive of native code, in every mode.
-    fn archive(&self, of: &Instance<'_>, objects: &[Object]) -> Item {
+    fn archive(&self, of: &Instance<'_>, lib: &Lib, objects: &[Object]) -> Item {
         let krate = of.krate;
         let profile = self.profile(of);
         let out_dir = self.path_for_commands(&self.side(of.built_for).out_dir);
-        let path = out_dir.join(format!("lib{}.a", krate.name));
+        let file = format!("lib{}.a", lib.name);
+        let path = out_dir.join(&file);
         let members = members(objects);
         let own = members.iter().map(|member| format!("{}={}", member.name, member.path)).collect();
         let lto = objects.iter().any(|object| object.bitcode).then(|| LtoArchive {
             mode: codegen::lto(&profile),
             opt_level: codegen::lto_level(&profile),
-            work_dir: self.lto_dir(of, "archive"),
+            work_dir: self.lto_dir(of, &lib.directory("archive")),
         });
         let words = if lto.is_some() { codegen::lto_words(&profile) } else { Vec::new() };
         Item {
@@ -108,8 +116,8 @@ impl Builder<'_> {
             krate_name: krate.name.clone(),
             host: of.is_host(),
             kind: ItemKind::Archive,
-            key: of.key("archive"),
-            label: format!("lib{}.a", krate.name),
+            key: of.key(&lib.target_name("archive")),
+            label: file,
             after: objects.iter().filter_map(|object| object.item).collect(),
             run: Run::Worker(Work::Archive { output: path.to_string(), members, lto }),
             program: None,
@@ -120,10 +128,10 @@ impl Builder<'_> {
         }
     }
 
-    fn add_archive(&mut self, item: Item) -> Result<ItemId, GraphError> {
-        let (id, name) = (item.krate, item.krate_name.clone());
+    fn add_archive(&mut self, item: Item, name: &str) -> Result<ItemId, GraphError> {
+        let id = item.krate;
         let ix = self.add(item)?;
-        self.artifact(ix, id, ArtifactKind::Staticlib, &name);
+        self.artifact(ix, id, ArtifactKind::Staticlib, name);
         Ok(ix)
     }
 
@@ -153,6 +161,8 @@ impl Builder<'_> {
         let item = self.plan_link(
             Linked {
                 of,
+                lib: None,
+                own: of_crate,
                 kind: ItemKind::Program,
                 key,
                 directory,
@@ -161,7 +171,6 @@ impl Builder<'_> {
             &path,
             (vec![if self.profile(of).pie { "-pie" } else { "-no-pie" }.to_owned()], Vec::new()),
             objects,
-            of.krate.lib.as_ref().map(|_| of_crate),
             &bin.settings,
         )?;
         self.artifact(item, of.id, ArtifactKind::Program, &bin.name);
@@ -178,7 +187,16 @@ impl Builder<'_> {
         (vec![driver.to_owned()], self.request.surroundings.driver(cxx), chosen)
     }
 
-    /// The order of words: own leading ones, own objects, the crate's own library, the libraries of
+    /// What is known of a library that a target is linked with.
+    fn planned_lib<'p>(&'p self, what: &Linked<'p>, lib: LibId) -> &'p PlannedLib {
+        let planned = match lib.krate == what.of.id {
+            true => what.own,
+            false => self.planned(lib.krate, what.of.built_for),
+        };
+        &planned.libs[lib.lib]
+    }
+
+    /// The order of words: own leading ones, own objects, the libraries of the crate and of
     /// dependencies (each before those it depends on), rpath, link-args, then system libraries, the
     /// last two with those of dependencies.
     fn plan_link(
@@ -187,10 +205,8 @@ impl Builder<'_> {
         path: &Utf8Path,
         (mut own, mut inputs): (Vec<String>, Vec<Utf8PathBuf>),
         objects: &[Object],
-        own_lib: Option<&Planned>,
         settings: &TargetSettings,
     ) -> Result<ItemId, GraphError> {
-        let workspace = self.workspace;
         let mut pkg_libs = Vec::new();
         for package in &settings.pkg_config {
             pkg_libs.extend(self.pkg_config(what.of.krate, package)?.libs);
@@ -204,35 +220,38 @@ impl Builder<'_> {
         inputs.extend(objects.iter().map(|object| object.path.clone()));
 
         let mut args = own.clone();
-        let mut interfaces = Vec::new();
+        let mut interfaces: Vec<(String, Vec<String>)> = Vec::new();
         let mut requirements = LinkWords::of(&what.link_args, settings, pkg_libs);
         let own_requirements = requirements.clone();
         let mut libraries: Vec<(&str, &LinkInput)> = Vec::new();
         let mut runtime_words = runtime::words_of_flags(&self.profile(what.of), settings);
-        if let Some(planned) = own_lib {
-            runtime_words.extend_from_slice(&planned.runtime_words);
-            libraries.extend(
-                planned.library.as_ref().map(|library| (what.of.krate.name.as_str(), library)),
-            );
-            requirements.append(planned.link_words.clone());
-        }
-        for dependency in link_order(workspace, what.of.id) {
-            let name = workspace.crates[dependency.0 as usize].name.as_str();
-            let known = self.planned(dependency, what.of.built_for);
-            libraries.extend(known.library.as_ref().map(|library| (name, library)));
-            requirements.append(known.link_words.clone());
+        let mut own_libraries = Vec::new();
+        for linked in link_order(self.workspace, what.of.id, what.lib) {
+            let known = self.planned_lib(&what, linked.lib);
+            let name = self.workspace[linked.lib.krate].name.as_str();
             runtime_words.extend_from_slice(&known.runtime_words);
-            let mut words: Vec<String> =
-                known.library.iter().map(|library| library.path.to_string()).collect();
-            words.extend(known.link_words.all());
-            if !words.is_empty() {
-                interfaces.push((name.to_owned(), words));
+            let link_words = known.link_words.shown(linked.is_visible);
+            requirements.append(link_words.clone());
+            let mut words = Vec::new();
+            if let Some(library) = &known.library {
+                words = library.words(linked.is_whole);
+                args.extend_from_slice(&words);
+                libraries.push((name, library));
+            }
+            if linked.lib.krate == what.of.id {
+                own_libraries.extend(words);
+                continue;
+            }
+            words.extend(link_words.all());
+            match interfaces.iter_mut().find(|(known, _)| known == name) {
+                Some((_, known)) => known.extend(words),
+                None if words.is_empty() => {}
+                None => interfaces.push((name.to_owned(), words)),
             }
         }
         let mut runtime_path = false;
         let mut as_members = Vec::new();
         for (name, library) in &libraries {
-            args.push(library.path.to_string());
             after.extend(library.items());
             cxx |= library.cxx && !library.is_shared();
             runtime_path |= library.is_shared();
@@ -251,9 +270,7 @@ impl Builder<'_> {
                 }
             }
         }
-        if let Some(planned) = own_lib {
-            own.extend(planned.library.iter().map(|library| library.path.to_string()));
-        }
+        own.extend(own_libraries);
         if runtime_path {
             args.push("-Wl,-rpath,$ORIGIN".to_owned());
         }

@@ -7,15 +7,18 @@ use super::generate::{Generated, commands_of};
 use super::instance::{BuiltFor, Instance, Side};
 use super::link::{LinkInput, LinkWords};
 use super::model::{Artifact, ArtifactKind, Graph, Item, Program};
-use super::order::{include_order, instances, linked_crates, tools};
+use super::order::{
+    LibId, VisibleCrate, compiled_libs, instances, linked_libs, seen_libs, tools, used_first,
+    visible_crates,
+};
 use super::paths::seen_from;
 use super::runtime;
 use super::units::{CrateUnits, Target, UnitContext};
 use crate::keys::ItemId;
-use crate::manifest::{Crate, CrateId, OUT_DIR, Profile, Workspace, resolve};
+use crate::manifest::{Crate, CrateId, Lib, OUT_DIR, Profile, Workspace, resolve};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -46,6 +49,11 @@ impl Targets {
             Programs::All => true,
             Programs::Named(names) => names.iter().any(|known| known == name),
         }
+    }
+
+    /// Whether one of the crate's programs is among them.
+    pub fn have_program_of(&self, krate: &Crate) -> bool {
+        krate.bins.iter().any(|bin| self.have_program(&bin.name))
     }
 }
 
@@ -117,7 +125,9 @@ pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph,
             unbuilt_archives: Vec::new(),
             host_profile: host_profile.clone(),
         },
-        linked: linked_crates(workspace, &request.roots, &request.targets),
+        linked: HashSet::new(),
+        used: HashSet::new(),
+        visible: HashMap::new(),
         planned: HashMap::new(),
         generated: HashMap::new(),
         writers: HashMap::new(),
@@ -127,17 +137,31 @@ pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph,
     };
     let instances = instances(workspace, &request.roots);
     let tools = tools(workspace, &instances);
-    for (id, built_for) in instances {
-        let of = Instance { id, krate: &workspace.crates[id.0 as usize], built_for };
-        let programs =
-            |names: Vec<String>| Targets { libraries: false, programs: Programs::Named(names) };
-        let targets = match built_for {
-            BuiltFor::Users if request.roots.contains(&id) => request.targets.clone(),
-            BuiltFor::Users => programs(Vec::new()),
-            BuiltFor::Build => programs(tools.get(&id).cloned().unwrap_or_default()),
-        };
-        let planned = builder.plan_crate(&of, &targets)?;
-        builder.planned.insert((id, built_for), planned);
+    let programs =
+        |names: Vec<String>| Targets { libraries: false, programs: Programs::Named(names) };
+    let targets = |(id, built_for): &(CrateId, BuiltFor)| match built_for {
+        BuiltFor::Users if request.roots.contains(id) => request.targets.clone(),
+        BuiltFor::Users => programs(Vec::new()),
+        BuiltFor::Build => programs(tools.get(id).cloned().unwrap_or_default()),
+    };
+    let instances: Vec<_> =
+        instances.iter().map(|instance| (*instance, targets(instance))).collect();
+    let compiled = compiled_libs(workspace, &instances);
+    builder.linked = linked_libs(workspace, &instances, &compiled);
+    for ((id, _), _) in &instances {
+        builder.visible.entry(*id).or_insert_with(|| visible_crates(workspace, *id));
+    }
+    let seen = builder.visible.values().flatten().map(|seen| (seen.krate, &seen.libs));
+    let compiled_of = compiled.iter().map(|((krate, _), libs)| (*krate, libs));
+    builder.used = seen
+        .chain(compiled_of)
+        .flat_map(|(krate, libs)| libs.iter().map(move |lib| LibId { krate, lib: *lib }))
+        .collect();
+    for (instance, targets) in &instances {
+        let (id, built_for) = *instance;
+        let of = Instance { id, krate: &workspace[id], built_for };
+        let planned = builder.plan_crate(&of, targets, &compiled[instance])?;
+        builder.planned.insert(*instance, planned);
     }
     let mut graph = builder.graph;
     graph.artifacts.sort_by(|a, b| (a.krate, &a.name, &a.path).cmp(&(b.krate, &b.name, &b.path)));
@@ -174,8 +198,12 @@ pub(super) struct Builder<'a> {
     /// The commands of crates.
     pub generated: HashMap<(CrateId, BuiltFor), Generated>,
     pub writers: HashMap<Utf8PathBuf, ItemId>,
-    /// By `CrateId`: its library goes into a program or shared library of this build.
-    pub linked: Vec<bool>,
+    /// The libraries that go into a program or shared library of this build.
+    pub linked: HashSet<LibId>,
+    /// The libraries that are compiled, or whose headers are used.
+    used: HashSet<LibId>,
+    /// The crates whose headers a crate sees.
+    visible: HashMap<CrateId, Vec<VisibleCrate>>,
     pkg_config: HashMap<String, PkgConfig>,
     users: Side<'a>,
     host: Side<'a>,
@@ -184,16 +212,65 @@ pub(super) struct Builder<'a> {
 /// What other crates need to know of a crate.
 #[derive(Clone, Default)]
 pub(super) struct Planned {
-    /// What its public interface adds to compile commands.
-    compile_words: Vec<String>,
-    /// What it adds to links, its archive apart.
-    pub link_words: LinkWords,
     /// Items that write headers which dependents see.
     header_items: Vec<ItemId>,
-    /// Its archive, or its shared library if it has no archive; absent if it has no objects.
+    /// In the order of the crate's libraries.
+    pub libs: Vec<PlannedLib>,
+}
+
+#[derive(Clone, Default)]
+pub(super) struct PlannedLib {
+    /// What its public interface adds to compile commands.
+    compile_words: PublicWords,
+    /// What it adds to links, its archive apart.
+    pub link_words: LinkWords,
+    /// Its archive, or its shared library if it has no archive; absent if it has no objects, or
+    /// none of this build needs them.
     pub library: Option<LinkInput>,
-    /// Flags of its library's units that need clang's run-time library at the link.
+    /// Flags of its units that need clang's run-time library at the link.
     pub runtime_words: Vec<String>,
+}
+
+/// What libraries of a crate show to another target of the crate.
+#[derive(Clone, Default)]
+pub(super) struct ShownLibs<'a> {
+    /// A library itself is the first.
+    pub libs: Vec<&'a Lib>,
+    /// Flags of packages that the others need.
+    pub pkg_config: Vec<String>,
+}
+
+impl Planned {
+    /// `target`: a library of the crate by its place, or a program.
+    fn shown_to<'k>(&self, krate: &'k Crate, target: Option<usize>) -> ShownLibs<'k> {
+        let libs = seen_libs(krate, target);
+        let others = libs.iter().filter(|lib| target != Some(**lib));
+        let pkg_config =
+            others.flat_map(|lib| self.libs[*lib].compile_words.pkg_config.iter().cloned());
+        let pkg_config = pkg_config.collect();
+        ShownLibs { libs: libs.into_iter().map(|lib| &krate.libs[lib]).collect(), pkg_config }
+    }
+}
+
+/// What a library adds to the compile commands of its users.
+#[derive(Clone, Default)]
+struct PublicWords {
+    directories: Vec<Utf8PathBuf>,
+    /// They lie outside the workspace.
+    is_outside: bool,
+    defines: Vec<String>,
+    pkg_config: Vec<String>,
+}
+
+impl PublicWords {
+    /// Those of the manifest. `is_system`: whether its headers are headers of the system. If nobody says so, those outside
+    /// the workspace are: of them its users want no warnings.
+    fn of_manifest(&self, is_system: Option<bool>) -> impl Iterator<Item = String> + '_ {
+        let option = if is_system.unwrap_or(self.is_outside) { "-isystem" } else { "-I" };
+        let directories = self.directories.iter().filter(|dir| !is_searched_anyway(dir));
+        let directories = directories.map(move |dir| format!("{option}{dir}"));
+        directories.chain(self.defines.iter().cloned())
+    }
 }
 
 /// A unit or prebuilt object of a target, ready to be archived or linked.
@@ -228,20 +305,15 @@ impl<'a> Builder<'a> {
         if of.is_host() { Mode::Build } else { self.request.mode }
     }
 
-    fn plan_crate(&mut self, of: &Instance<'_>, targets: &Targets) -> Result<Planned, GraphError> {
-        let workspace = self.workspace;
+    /// `compiled`: the places of the libraries whose objects are needed.
+    fn plan_crate(
+        &mut self,
+        of: &Instance<'_>,
+        targets: &Targets,
+        compiled: &BTreeSet<usize>,
+    ) -> Result<Planned, GraphError> {
         let krate = of.krate;
-        let closure = include_order(workspace, of.id);
-        let mut of_dependencies = Vec::new();
-        let mut interfaces = Vec::new();
-        for dependency in &closure {
-            let known = self.planned(*dependency, of.built_for);
-            of_dependencies.extend(&known.header_items);
-            if !known.compile_words.is_empty() {
-                let name = workspace.crates[dependency.0 as usize].name.clone();
-                interfaces.push((name, known.compile_words.clone()));
-            }
-        }
+        let (interfaces, of_dependencies) = self.interfaces(of);
         // Commands may read these headers.
         let configured = self.plan_config_headers(of, &interfaces, &of_dependencies)?;
         let mut generated = self.plan_generate(of)?;
@@ -253,18 +325,18 @@ impl<'a> Builder<'a> {
         let after = [&generated.items[..], &of_dependencies].concat();
 
         let mut all = Vec::new();
-        if let Some(lib) = &krate.lib {
-            planned.runtime_words = runtime::words_of_flags(&profile, &lib.settings);
+        for (place, lib) in krate.libs.iter().enumerate() {
+            planned.libs[place].runtime_words = runtime::words_of_flags(&profile, &lib.settings);
             all.push(Target {
-                name: of.target("lib"),
-                directory: "lib".into(),
+                name: of.target(&lib.target_name("lib")),
+                directory: lib.directory("lib"),
                 sources: &lib.sources,
                 settings: &lib.settings,
                 position: if profile.pic || lib.cdylib { "-fPIC" } else { in_program },
-                generated: &generated.lib_sources,
+                shown: planned.shown_to(krate, Some(place)),
+                generated: &generated.lib_sources[place],
             });
         }
-        let first_bin = all.len();
         for (bin, generated) in krate.bins.iter().zip(&generated.bin_sources) {
             all.push(Target {
                 name: of.target(&format!("bin {}", bin.name)),
@@ -272,6 +344,7 @@ impl<'a> Builder<'a> {
                 sources: &bin.sources,
                 settings: &bin.settings,
                 position: in_program,
+                shown: planned.shown_to(krate, None),
                 generated,
             });
         }
@@ -283,15 +356,17 @@ impl<'a> Builder<'a> {
             after: &after,
         };
         let mut units = CrateUnits::new(surroundings, &all);
-        if let Some(lib) = &krate.lib {
-            let objects = self.plan_units(&mut units, 0)?;
+        for place in used_first(krate, compiled) {
+            let objects = self.plan_units(&mut units, place)?;
             if self.mode(of) == Mode::Build && !objects.is_empty() {
-                planned.library = self.plan_library(of, lib, &objects, targets.libraries)?;
+                let wanted = targets.libraries;
+                let library = self.plan_library(of, place, &objects, &planned, wanted)?;
+                planned.libs[place].library = library;
             }
         }
         let bins = krate.bins.iter().enumerate().filter(|(_, bin)| targets.have_program(&bin.name));
         for (number, bin) in bins {
-            let objects = self.plan_units(&mut units, first_bin + number)?;
+            let objects = self.plan_units(&mut units, krate.libs.len() + number)?;
             if self.mode(of) == Mode::Build {
                 self.plan_program(of, bin, &objects, &planned)?;
             }
@@ -305,24 +380,54 @@ impl<'a> Builder<'a> {
         generated: &Generated,
     ) -> Result<Planned, GraphError> {
         let krate = of.krate;
-        let mut planned =
-            Planned { header_items: generated.header_items.clone(), ..Planned::default() };
-        let Some(lib) = &krate.lib else { return Ok(planned) };
-        for dir in &lib.headers {
-            planned.compile_words.extend(self.public_include(of, dir));
+        let crate_out = self.crate_out(of);
+        let mut libs = Vec::new();
+        for lib in &krate.libs {
+            let directories =
+                lib.headers.iter().chain(generated.headers_in_out_dir.then_some(&crate_out));
+            let mut compile_words = PublicWords {
+                directories: directories
+                    .map(|dir| self.path_for_commands(&self.expanded(of, dir)))
+                    .collect(),
+                is_outside: !krate.dir.starts_with(&self.workspace.root),
+                defines: defines(&lib.public_defines).collect(),
+                pkg_config: Vec::new(),
+            };
+            let mut pkg_libs = Vec::new();
+            let id = LibId { krate: of.id, lib: libs.len() };
+            let packages = lib.settings.pkg_config.iter().filter(|_| self.used.contains(&id));
+            for package in packages.cloned().collect::<Vec<_>>() {
+                let found = self.pkg_config(krate, &package)?;
+                compile_words.pkg_config.extend(system_cflags(found.cflags));
+                pkg_libs.extend(found.libs);
+            }
+            let link_words = LinkWords::of(&lib.public_link_args, &lib.settings, pkg_libs);
+            libs.push(PlannedLib { compile_words, link_words, ..PlannedLib::default() });
         }
-        if generated.headers_in_out_dir {
-            planned.compile_words.extend(self.public_include(of, &self.crate_out(of)));
+        Ok(Planned { header_items: generated.header_items.clone(), libs })
+    }
+
+    /// What the crates that a crate sees add to its compile commands, by name, and the items that
+    /// write headers of theirs.
+    fn interfaces(&self, of: &Instance<'_>) -> (Vec<(String, Vec<String>)>, Vec<ItemId>) {
+        let (mut interfaces, mut header_items) = (Vec::new(), Vec::new());
+        for seen in &self.visible[&of.id] {
+            let known = self.planned(seen.krate, of.built_for);
+            header_items.extend(&known.header_items);
+            let libs = || seen.libs.iter().map(|lib| &known.libs[*lib].compile_words);
+            let mut words: Vec<String> = Vec::new();
+            // Libraries of one crate may have the same directories.
+            for word in libs().flat_map(|lib| lib.of_manifest(seen.system)) {
+                if !words.contains(&word) {
+                    words.push(word);
+                }
+            }
+            words.extend(libs().flat_map(|lib| lib.pkg_config.iter().cloned()));
+            if !words.is_empty() {
+                interfaces.push((self.workspace[seen.krate].name.clone(), words));
+            }
         }
-        planned.compile_words.extend(defines(&lib.public_defines));
-        let mut pkg_libs = Vec::new();
-        for package in &lib.settings.pkg_config {
-            let found = self.pkg_config(krate, package)?;
-            planned.compile_words.extend(system_cflags(found.cflags));
-            pkg_libs.extend(found.libs);
-        }
-        planned.link_words = LinkWords::of(&lib.public_link_args, &lib.settings, pkg_libs);
-        Ok(planned)
+        (interfaces, header_items)
     }
 
     /// Adds an item to the graph.
@@ -392,16 +497,6 @@ impl<'a> Builder<'a> {
     /// The path as commands name it: relative to the root if it is below it.
     pub(super) fn path_for_commands(&self, path: &Utf8Path) -> Utf8PathBuf {
         seen_from(&self.workspace.root, path)
-    }
-
-    /// A directory that a crate shows to others. Of what lies outside the workspace its users want
-    /// no warnings.
-    fn public_include(&self, of: &Instance<'_>, dir: &Utf8Path) -> Option<String> {
-        if of.krate.dir.starts_with(&self.workspace.root) {
-            return Some(self.include(of, dir));
-        }
-        let path = self.path_for_commands(&self.expanded(of, dir));
-        (!is_searched_anyway(&path)).then(|| format!("-isystem{path}"))
     }
 
     pub(super) fn include(&self, of: &Instance<'_>, dir: &Utf8Path) -> String {

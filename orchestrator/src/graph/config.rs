@@ -57,7 +57,7 @@ impl Builder<'_> {
         // Not OUT_DIR: what an earlier build left there must not be found.
         let mut directories: Vec<String> =
             config.settings.include.iter().map(|dir| self.include(of, dir)).collect();
-        if let Some(lib) = &krate.lib {
+        for lib in &krate.libs {
             directories.extend(lib.headers.iter().map(|dir| self.include(of, dir)));
         }
         let out_dir = self.include(of, OUT_DIR.as_ref());

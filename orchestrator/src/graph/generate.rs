@@ -17,7 +17,8 @@ pub(super) struct Generated {
     pub header_items: Vec<ItemId>,
     /// Headers are in OUT_DIR, so dependents need it as an include directory.
     pub headers_in_out_dir: bool,
-    pub lib_sources: Vec<Utf8PathBuf>,
+    /// By library, and by program.
+    pub lib_sources: Vec<Vec<Utf8PathBuf>>,
     pub bin_sources: Vec<Vec<Utf8PathBuf>>,
     pub all: Vec<Utf8PathBuf>,
 }
@@ -49,8 +50,11 @@ impl Builder<'_> {
 
     fn plan_commands(&mut self, of: &Instance<'_>) -> Result<Generated, GraphError> {
         let krate = of.krate;
-        let mut generated =
-            Generated { bin_sources: vec![Vec::new(); krate.bins.len()], ..Generated::default() };
+        let mut generated = Generated {
+            lib_sources: vec![Vec::new(); krate.libs.len()],
+            bin_sources: vec![Vec::new(); krate.bins.len()],
+            ..Generated::default()
+        };
         if krate.generate.is_empty() {
             return Ok(generated);
         }
@@ -77,16 +81,18 @@ impl Builder<'_> {
                     continue;
                 }
                 let by = |sources: &Sources| mention(&krate.dir, &sources.patterns, written);
-                let in_lib = krate.lib.as_ref().map(|lib| by(&lib.sources));
+                let in_libs: Vec<Mention> = krate.libs.iter().map(|lib| by(&lib.sources)).collect();
                 let in_bins: Vec<Mention> = krate.bins.iter().map(|bin| by(&bin.sources)).collect();
-                let unmentioned = in_lib.unwrap_or(Mention::No) == Mention::No
-                    && in_bins.iter().all(|m| *m == Mention::No);
+                let unmentioned = in_libs.iter().chain(&in_bins).all(|m| *m == Mention::No);
                 let joins_by_default = unmentioned && in_out_dir;
-                if in_lib == Some(Mention::Included) || (joins_by_default && in_lib.is_some()) {
-                    generated.lib_sources.push(path.clone());
+                // Which of several libraries, the manifest has to say.
+                for (lib, mention) in in_libs.iter().enumerate() {
+                    if *mention == Mention::Included || (joins_by_default && in_libs.len() == 1) {
+                        generated.lib_sources[lib].push(path.clone());
+                    }
                 }
                 for (bin, mention) in in_bins.iter().enumerate() {
-                    if *mention == Mention::Included || (joins_by_default && in_lib.is_none()) {
+                    if *mention == Mention::Included || (joins_by_default && in_libs.is_empty()) {
                         generated.bin_sources[bin].push(path.clone());
                     }
                 }

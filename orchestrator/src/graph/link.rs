@@ -33,6 +33,15 @@ impl LinkInput {
         matches!(self.form, LibraryForm::Shared(_))
     }
 
+    /// The words that stand for it in links. `is_whole`: all objects of an archive are linked.
+    pub fn words(&self, is_whole: bool) -> Vec<String> {
+        let path = self.path.to_string();
+        match is_whole && !self.is_shared() {
+            true => vec!["-Wl,--whole-archive".into(), path, "-Wl,--no-whole-archive".into()],
+            false => vec![path],
+        }
+    }
+
     /// What a link comes after.
     pub fn items(&self) -> &[ItemId] {
         match &self.form {
@@ -58,6 +67,12 @@ impl LinkWords {
         words.add_libraries(settings.link.iter().map(|name| format!("-l{name}")));
         words.add_libraries(pkg_config);
         words
+    }
+
+    /// What a link gets of them: the libraries, and the rest only where that is visible.
+    pub fn shown(&self, is_visible: bool) -> Self {
+        let args = if is_visible { self.args.clone() } else { Vec::new() };
+        Self { args, libraries: self.libraries.clone() }
     }
 
     pub fn append(&mut self, other: Self) {

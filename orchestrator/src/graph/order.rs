@@ -1,37 +1,38 @@
-//! The orders in which a crate's dependencies matter. Knows nothing of items.
+//! What a crate's targets see and link of its dependencies, and in which order. Knows nothing of
+//! items.
 
 use super::build::Targets;
 use super::instance::BuiltFor;
-use crate::manifest::{CrateId, Workspace};
-use std::collections::{HashMap, HashSet};
+use crate::manifest::{Crate, CrateId, Dependency, Workspace};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-pub(super) fn dependencies_first(workspace: &Workspace, roots: &[CrateId]) -> Vec<CrateId> {
-    let mut order = Vec::new();
-    let mut seen = vec![false; workspace.crates.len()];
-    for root in roots {
-        postorder(workspace, *root, false, &mut seen, &mut order);
-    }
-    order
+/// A crate in one of its two builds.
+pub(super) type Build = (CrateId, BuiltFor);
+
+/// A library: its crate, and its place there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct LibId {
+    pub krate: CrateId,
+    pub lib: usize,
 }
 
-/// All crates that are built, in each of their builds that has a part in it: those of dependencies
-/// first, and those of crates whose programs a crate's commands run.
-pub(super) fn instances(workspace: &Workspace, roots: &[CrateId]) -> Vec<(CrateId, BuiltFor)> {
+/// All crates that have a part in the build, in each of their builds that has one: those of
+/// dependencies first, and those of crates whose programs a crate's commands run.
+pub(super) fn instances(workspace: &Workspace, roots: &[CrateId]) -> Vec<Build> {
     fn visit(
         workspace: &Workspace,
-        next: (CrateId, BuiltFor),
-        seen: &mut HashSet<(CrateId, BuiltFor)>,
-        order: &mut Vec<(CrateId, BuiltFor)>,
+        next: Build,
+        seen: &mut HashSet<Build>,
+        order: &mut Vec<Build>,
     ) {
         if !seen.insert(next) {
             return;
         }
         let (id, built_for) = next;
-        let krate = &workspace.crates[id.0 as usize];
-        for dependency in &krate.dependencies {
+        for dependency in &workspace[id].dependencies {
             visit(workspace, (dependency.krate, built_for), seen, order);
         }
-        for tool in krate.generate.iter().filter_map(|command| command.tool) {
+        for tool in workspace[id].generate.iter().filter_map(|command| command.tool) {
             visit(workspace, (tool, BuiltFor::Build), seen, order);
         }
         order.push(next);
@@ -44,12 +45,9 @@ pub(super) fn instances(workspace: &Workspace, roots: &[CrateId]) -> Vec<(CrateI
 }
 
 /// The programs that commands of these crates run, by the crate that makes them.
-pub(super) fn tools(
-    workspace: &Workspace,
-    instances: &[(CrateId, BuiltFor)],
-) -> HashMap<CrateId, Vec<String>> {
+pub(super) fn tools(workspace: &Workspace, instances: &[Build]) -> HashMap<CrateId, Vec<String>> {
     let mut tools: HashMap<CrateId, Vec<String>> = HashMap::new();
-    for command in instances.iter().flat_map(|(id, _)| &workspace.crates[id.0 as usize].generate) {
+    for command in instances.iter().flat_map(|(id, _)| &workspace[*id].generate) {
         let (Some(tool), Some(name)) = (command.tool, command.run.first()) else { continue };
         let (programs, name) = (tools.entry(tool).or_default(), name.text());
         if !programs.contains(&name) {
@@ -59,71 +57,240 @@ pub(super) fn tools(
     tools
 }
 
-/// Dependencies of `id`, each before those it depends on, siblings in declaration order: as a
-/// linker wants archives.
-pub(super) fn link_order(workspace: &Workspace, id: CrateId) -> Vec<CrateId> {
-    let mut order = Vec::new();
-    let mut seen = vec![false; workspace.crates.len()];
-    postorder(workspace, id, true, &mut seen, &mut order);
-    order.pop();
-    order.reverse();
-    order
-}
-
-fn postorder(
+/// The libraries that are compiled, of each crate by their places: those that are wanted for their
+/// own sake, and those that are linked. Of other crates only headers are used. `instances` is in the
+/// order of `instances`, `targets` has what is wanted of each.
+pub(super) fn compiled_libs(
     workspace: &Workspace,
-    id: CrateId,
-    backwards: bool,
-    seen: &mut [bool],
-    order: &mut Vec<CrateId>,
-) {
-    if std::mem::replace(&mut seen[id.0 as usize], true) {
-        return;
-    }
-    let dependencies = workspace.crates[id.0 as usize].dependencies.iter().map(|next| next.krate);
-    if backwards {
-        dependencies.rev().for_each(|next| postorder(workspace, next, backwards, seen, order));
-    } else {
-        dependencies.for_each(|next| postorder(workspace, next, backwards, seen, order));
-    }
-    order.push(id);
-}
-
-/// For every crate, whether its library goes into a program or shared library of a build of
-/// `roots`, its own shared form apart.
-pub(super) fn linked_crates(
-    workspace: &Workspace,
-    roots: &[CrateId],
-    targets: &Targets,
-) -> Vec<bool> {
-    let mut linked = vec![false; workspace.crates.len()];
-    for id in dependencies_first(workspace, roots) {
-        let krate = &workspace.crates[id.0 as usize];
-        let root = roots.contains(&id);
-        let program = root && krate.bins.iter().any(|bin| targets.have_program(&bin.name));
-        let wanted = root && targets.libraries;
-        let shared = krate.lib.as_ref().is_some_and(|lib| lib.cdylib && (wanted || !lib.staticlib));
-        if program || shared {
-            link_order(workspace, id).into_iter().for_each(|used| linked[used.0 as usize] = true);
+    instances: &[(Build, Targets)],
+) -> HashMap<Build, BTreeSet<usize>> {
+    let mut compiled: HashMap<Build, BTreeSet<usize>> = HashMap::new();
+    for (build, targets) in instances.iter().rev() {
+        let (id, built_for) = *build;
+        let krate = &workspace[id];
+        let libs = compiled.entry(*build).or_default();
+        if targets.libraries {
+            libs.extend(0..krate.libs.len());
         }
-        linked[id.0 as usize] |= program;
+        let has_program = targets.have_program_of(krate);
+        if has_program {
+            libs.extend(krate.default_libs());
+        }
+        *libs = with_used(krate, libs.iter().copied()).into_iter().collect();
+        if libs.is_empty() && !has_program {
+            continue;
+        }
+        for dependency in krate.dependencies.iter().filter(|dependency| !dependency.headers_only) {
+            let chosen = chosen_libs(workspace, dependency);
+            compiled.entry((dependency.krate, built_for)).or_default().extend(chosen);
+        }
+    }
+    compiled
+}
+
+/// The libraries that go into a program or shared library of a build, their own shared forms apart.
+pub(super) fn linked_libs(
+    workspace: &Workspace,
+    instances: &[(Build, Targets)],
+    compiled: &HashMap<Build, BTreeSet<usize>>,
+) -> HashSet<LibId> {
+    let mut linked = HashSet::new();
+    for ((id, built_for), targets) in instances {
+        if *built_for == BuiltFor::Build {
+            continue;
+        }
+        let krate = &workspace[*id];
+        let mut add = |target| {
+            linked.extend(link_order(workspace, *id, target).into_iter().map(|used| used.lib))
+        };
+        if targets.have_program_of(krate) {
+            add(None);
+        }
+        for lib in &compiled[&(*id, *built_for)] {
+            let own = &krate.libs[*lib];
+            if own.cdylib && (targets.libraries || own.is_linked_shared()) {
+                add(Some(*lib));
+            }
+        }
     }
     linked
 }
 
-/// Dependencies of `id` in declaration order, each followed by its own that are new: the order of
-/// include directories.
-pub(super) fn include_order(workspace: &Workspace, id: CrateId) -> Vec<CrateId> {
-    fn visit(workspace: &Workspace, id: CrateId, seen: &mut [bool], order: &mut Vec<CrateId>) {
-        for next in workspace.crates[id.0 as usize].dependencies.iter().map(|next| next.krate) {
-            if !std::mem::replace(&mut seen[next.0 as usize], true) {
-                order.push(next);
-                visit(workspace, next, seen, order);
-            }
+/// The libraries of another crate that a dependency uses, and those that these use.
+fn chosen_libs(workspace: &Workspace, dependency: &Dependency) -> Vec<usize> {
+    let krate = &workspace[dependency.krate];
+    let chosen = dependency.libs.clone().unwrap_or_else(|| krate.default_libs());
+    with_used(krate, chosen)
+}
+
+/// Libraries of a crate, and those of the crate that they use.
+fn with_used(krate: &Crate, libs: impl IntoIterator<Item = usize>) -> Vec<usize> {
+    let mut all: Vec<usize> = Vec::new();
+    let mut open: Vec<usize> = libs.into_iter().collect();
+    open.reverse();
+    while let Some(lib) = open.pop() {
+        if !all.contains(&lib) {
+            all.push(lib);
+            open.extend(krate.libs[lib].uses.iter().rev());
+        }
+    }
+    all
+}
+
+/// The libraries of its own crate whose headers a target sees: a library its own, then those of the
+/// libraries that it uses; a program (None) those of all that it is linked with.
+pub(super) fn seen_libs(krate: &Crate, target: Option<usize>) -> Vec<usize> {
+    match target {
+        Some(lib) => with_used(krate, [lib]),
+        None => with_used(krate, krate.default_libs()),
+    }
+}
+
+/// These libraries of a crate, those that others use first.
+pub(super) fn used_first(krate: &Crate, libs: &BTreeSet<usize>) -> Vec<usize> {
+    fn visit(krate: &Crate, lib: usize, order: &mut Vec<usize>) {
+        if !order.contains(&lib) {
+            krate.libs[lib].uses.iter().for_each(|used| visit(krate, *used, order));
+            order.push(lib);
         }
     }
     let mut order = Vec::new();
-    let mut seen = vec![false; workspace.crates.len()];
-    visit(workspace, id, &mut seen, &mut order);
+    libs.iter().for_each(|lib| visit(krate, *lib, &mut order));
     order
+}
+
+/// A crate whose headers another one sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct VisibleCrate {
+    pub krate: CrateId,
+    /// Of which libraries, by their places.
+    pub libs: BTreeSet<usize>,
+    /// Whether they are headers of the system; None: by where the crate lies.
+    pub system: Option<bool>,
+}
+
+/// The crates whose headers a crate sees: its dependencies in declaration order, each followed by its
+/// own public ones that are new. This is the order of include directories.
+pub(super) fn visible_crates(workspace: &Workspace, id: CrateId) -> Vec<VisibleCrate> {
+    fn visit(
+        workspace: &Workspace,
+        dependencies: &[&Dependency],
+        places: &mut HashMap<CrateId, usize>,
+        visible: &mut Vec<VisibleCrate>,
+    ) {
+        for dependency in dependencies {
+            let krate = dependency.krate;
+            let libs = chosen_libs(workspace, dependency);
+            if let Some(place) = places.get(&krate) {
+                visible[*place].libs.extend(libs);
+                continue;
+            }
+            places.insert(krate, visible.len());
+            let (libs, system) = (libs.into_iter().collect(), dependency.system);
+            visible.push(VisibleCrate { krate, libs, system });
+            let next = &workspace[krate].dependencies;
+            let next: Vec<&Dependency> = next.iter().filter(|next| next.public).collect();
+            visit(workspace, &next, places, visible);
+        }
+    }
+    let mut visible = Vec::new();
+    let own: Vec<&Dependency> = workspace[id].dependencies.iter().collect();
+    visit(workspace, &own, &mut HashMap::new(), &mut visible);
+    // What the crate itself says of a dependency counts, wherever that was met first.
+    for dependency in own {
+        let place = visible.iter_mut().find(|seen| seen.krate == dependency.krate);
+        if let (Some(seen), Some(system)) = (place, dependency.system) {
+            seen.system = Some(system);
+        }
+    }
+    visible
+}
+
+/// A library that a target is linked with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LinkedLib {
+    pub lib: LibId,
+    /// Its public words for links count: a path of public dependencies leads to it.
+    pub is_visible: bool,
+    /// All objects of its archive are linked.
+    pub is_whole: bool,
+    /// It is a part of this link: not only of shared libraries that the target is linked with.
+    pub is_part: bool,
+}
+
+/// The libraries that a target of a crate is linked with, each before those that it uses, siblings in
+/// declaration order: as a linker wants archives. `target`: a library by its place, or a program.
+pub(super) fn link_order(
+    workspace: &Workspace,
+    id: CrateId,
+    target: Option<usize>,
+) -> Vec<LinkedLib> {
+    let (mut order, mut seen) = (Vec::new(), HashSet::new());
+    for (next, _) in linked_by(workspace, id, target).into_iter().rev() {
+        last_first(workspace, next, &mut seen, &mut order);
+    }
+    order.reverse();
+
+    let places: HashMap<LibId, usize> =
+        order.iter().enumerate().map(|(place, lib)| (*lib, place)).collect();
+    let not_yet = |lib| LinkedLib { lib, is_visible: false, is_whole: false, is_part: false };
+    let mut linked: Vec<LinkedLib> = order.into_iter().map(not_yet).collect();
+    let pass_on = |linked: &mut Vec<LinkedLib>, from: Option<LinkedLib>| {
+        let (of, target) = from.map_or((id, target), |from| (from.lib.krate, Some(from.lib.lib)));
+        let own = |flag: fn(&LinkedLib) -> bool| from.as_ref().is_none_or(flag);
+        let is_part = own(|from| from.is_part)
+            && from.is_none_or(|from| !workspace[of].libs[from.lib.lib].is_linked_shared());
+        for (next, dependency) in linked_by(workspace, of, target) {
+            let to = &mut linked[places[&next]];
+            let is_public = from.is_none()
+                || dependency.is_none_or(|dependency| dependency.public)
+                // The crate's own library has the crate's dependencies.
+                || of == id;
+            to.is_visible |= own(|from| from.is_visible) && is_public;
+            to.is_part |= is_part;
+            to.is_whole |= is_part && dependency.is_some_and(|dependency| dependency.whole_archive);
+        }
+    };
+    pass_on(&mut linked, None);
+    for place in 0..linked.len() {
+        let from = linked[place];
+        pass_on(&mut linked, Some(from));
+    }
+    linked
+}
+
+/// What a target is linked with directly: libraries of its own crate, then those of dependencies,
+/// each with the dependency.
+fn linked_by(
+    workspace: &Workspace,
+    id: CrateId,
+    target: Option<usize>,
+) -> Vec<(LibId, Option<&Dependency>)> {
+    let krate = &workspace[id];
+    let own = match target {
+        Some(lib) => krate.libs[lib].uses.clone(),
+        None => krate.default_libs(),
+    };
+    let mut libs: Vec<_> = own.into_iter().map(|lib| (LibId { krate: id, lib }, None)).collect();
+    for dependency in krate.dependencies.iter().filter(|dependency| !dependency.headers_only) {
+        let krate = dependency.krate;
+        let chosen = chosen_libs(workspace, dependency).into_iter();
+        libs.extend(chosen.map(|lib| (LibId { krate, lib }, Some(dependency))));
+    }
+    libs
+}
+
+/// Adds a library after those that it uses.
+fn last_first(
+    workspace: &Workspace,
+    lib: LibId,
+    seen: &mut HashSet<LibId>,
+    order: &mut Vec<LibId>,
+) {
+    if seen.insert(lib) {
+        for (next, _) in linked_by(workspace, lib.krate, Some(lib.lib)).into_iter().rev() {
+            last_first(workspace, next, seen, order);
+        }
+        order.push(lib);
+    }
 }

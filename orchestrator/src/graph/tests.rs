@@ -1,6 +1,7 @@
 //! Literal workspaces -> expected items.
 
 mod codegen;
+mod libraries;
 mod tools;
 
 use super::*;
@@ -23,7 +24,7 @@ fn krate(name: &str) -> Crate {
         version: "0.1.0".into(),
         manifest: dir.join("Tender.toml"),
         dir,
-        lib: None,
+        libs: vec![],
         bins: vec![],
         dependencies: vec![],
         generate: vec![],
@@ -39,7 +40,9 @@ fn sources(krate: &Crate, files: &[&str]) -> Sources {
 }
 
 fn lib(mut krate: Crate, files: &[&str]) -> Crate {
-    krate.lib = Some(Lib {
+    krate.libs.push(Lib {
+        name: krate.name.clone(),
+        in_list: false,
         sources: sources(&krate, files),
         headers: vec![krate.dir.join("include")],
         public_defines: vec![],
@@ -47,6 +50,7 @@ fn lib(mut krate: Crate, files: &[&str]) -> Crate {
         staticlib: true,
         cdylib: false,
         exports: None,
+        uses: vec![],
         settings: TargetSettings::default(),
     });
     krate
@@ -173,7 +177,7 @@ fn graph(workspace: &Workspace, roots: &[&str]) -> Graph {
 pub(super) fn graph_of_one_unit(root: &Utf8Path, target_dir: &Utf8Path, define: &str) -> Graph {
     let mut one = lib(krate("one"), &["src/a.c"]);
     one.dir = root.join("one");
-    let lib = one.lib.as_mut().unwrap();
+    let lib = &mut one.libs[0];
     lib.sources.files = vec![root.join("one/src/a.c")];
     lib.settings.defines = vec![define.into()];
     let mut workspace = workspace(vec![(one, &[])]);
@@ -308,7 +312,7 @@ fn link_has_a_library_after_all_that_use_it() {
 #[test]
 fn dependents_get_interfaces_and_link_requirements() {
     let mut base = lib(krate("base"), &["b.cc"]);
-    let settings = base.lib.as_mut().unwrap();
+    let settings = &mut base.libs[0];
     settings.public_defines = vec!["BASE=1".into()];
     settings.settings.include = vec!["/w/base/private".into()];
     settings.settings.defines = vec!["SECRET".into()];
@@ -348,7 +352,7 @@ fn dependents_get_interfaces_and_link_requirements() {
 #[test]
 fn shared_libraries_are_linked() {
     let mut plugin = lib(krate("plugin"), &["p.cc"]);
-    let settings = plugin.lib.as_mut().unwrap();
+    let settings = &mut plugin.libs[0];
     settings.staticlib = false;
     settings.cdylib = true;
     settings.exports = Some("/w/plugin/lib.map".into());
@@ -377,7 +381,7 @@ fn shared_libraries_are_linked() {
 fn library_of_both_forms_is_linked_as_archive() {
     let both = |name| {
         let mut both = lib(krate(name), &["p.c"]);
-        both.lib.as_mut().unwrap().cdylib = true;
+        both.libs[0].cdylib = true;
         both
     };
     let workspace =
@@ -397,7 +401,7 @@ fn library_of_both_forms_is_linked_as_archive() {
 #[test]
 fn link_args_of_a_library_are_its_own() {
     let mut shared = lib(krate("shared"), &["s.c"]);
-    let own = shared.lib.as_mut().unwrap();
+    let own = &mut shared.libs[0];
     (own.cdylib, own.staticlib) = (true, false);
     own.settings.link_args = vec!["-Wl,-soname,s.so.1".into()];
     own.public_link_args = vec!["-Wl,-z,now".into()];
@@ -412,7 +416,7 @@ fn link_args_of_a_library_are_its_own() {
 fn headers_outside_the_workspace_are_those_of_a_system() {
     let mut out = lib(krate("out"), &["o.c"]);
     out.dir = "/elsewhere/out".into();
-    out.lib.as_mut().unwrap().headers = vec!["/elsewhere/out/inc".into(), "/usr/include".into()];
+    out.libs[0].headers = vec!["/elsewhere/out/inc".into(), "/usr/include".into()];
     let app = bin(krate("app"), "app", &["main.c"]);
     let graph = graph(&workspace(vec![(app, &["out"]), (out, &[])]), &["app"]);
     let unit = args(&graph, "app bin app main.c");
@@ -422,7 +426,7 @@ fn headers_outside_the_workspace_are_those_of_a_system() {
 #[test]
 fn program_links_the_library_of_its_crate() {
     let mut app = bin(lib(krate("app"), &["lib.c"]), "app", &["main.c"]);
-    app.lib.as_mut().unwrap().public_link_args = vec!["-Wl,--lib".into()];
+    app.libs[0].public_link_args = vec!["-Wl,--lib".into()];
     app.bins[0].settings.link_args = vec!["-Wl,-z,now".into(), "-Wl,--bin".into()];
     let graph = graph(&workspace(vec![(app, &[])]), &["app"]);
     assert_eq!(
@@ -435,7 +439,7 @@ fn program_links_the_library_of_its_crate() {
 #[test]
 fn targets_can_be_chosen() {
     let mut app = bin(bin(lib(krate("app"), &["l.c"]), "one", &["one.c"]), "two", &["two.c"]);
-    app.lib.as_mut().unwrap().cdylib = true;
+    app.libs[0].cdylib = true;
     let workspace = workspace(vec![(app, &[])]);
     let check = |lto, libraries, programs, expect: &[&str]| {
         let profile = Profile { lto, ..profile("dev") };
@@ -597,7 +601,7 @@ fn commands_run_after_those_they_read_from() {
         generate("second", &["$OUT_DIR/x.txt"], &["$OUT_DIR/inc/y.h"]),
         Generate { number: 1, ..generate("first", &["/w/a/x.in"], &["$OUT_DIR/x.txt"]) },
     ];
-    let library = a.lib.as_mut().unwrap();
+    let library = &mut a.libs[0];
     library.headers = vec!["$OUT_DIR/inc".into()];
     library.cdylib = true;
     library.exports = Some("$OUT_DIR/x.txt".into());
@@ -627,7 +631,7 @@ fn manifest_inputs_count_for_every_unit() {
     let mut a = lib(krate("a"), &["a.c", "b.c"]);
     a.generate = vec![generate("$OUT_DIR/x.txt")];
     let inputs = ["/w/a/d.txt", "/w/base/data/made.txt", "$OUT_DIR/x.txt"];
-    a.lib.as_mut().unwrap().settings.inputs = inputs.map(Utf8PathBuf::from).into();
+    a.libs[0].settings.inputs = inputs.map(Utf8PathBuf::from).into();
     let a = bin(a, "tool", &["main.c"]);
     let graph = graph(&workspace(vec![(a, &["base"]), (base, &[])]), &["a"]);
     let expect = |source: &str| {
@@ -697,7 +701,7 @@ fn graph_errors_name_the_crates() {
         &["target/debug/same", "a bin same", "b bin same"],
     );
     let mut absent = lib(krate("a"), &["m.c"]);
-    absent.lib.as_mut().unwrap().settings.pkg_config = vec!["absent >= 2".into()];
+    absent.libs[0].settings.pkg_config = vec!["absent >= 2".into()];
     check(
         workspace(vec![(absent, &[])]),
         &["a"],

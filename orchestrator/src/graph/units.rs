@@ -6,7 +6,7 @@
 
 use super::GraphError;
 use super::args::CompileWords;
-use super::build::{Builder, Mode, Object, is_native, system_cflags};
+use super::build::{Builder, Mode, Object, ShownLibs, is_native, system_cflags};
 use super::codegen::{self, UnitOrigin};
 use super::instance::Instance;
 use super::model::{Ingredients, Item, ItemKind, Run};
@@ -26,6 +26,8 @@ pub(super) struct Target<'a> {
     pub settings: &'a TargetSettings,
     /// `-fPIC` and the like.
     pub position: &'static str,
+    /// What it sees of the crate's libraries.
+    pub shown: ShownLibs<'a>,
     /// The sources that commands write.
     pub generated: &'a [Utf8PathBuf],
 }
@@ -191,9 +193,13 @@ impl<'a> Builder<'_> {
         let (krate, target) = (of.krate, &units.targets[number]);
         let mut directories: Vec<String> =
             target.settings.include.iter().map(|dir| self.include(of, dir)).collect();
-        if let Some(lib) = &krate.lib {
-            directories.extend(lib.headers.iter().map(|dir| self.include(of, dir)));
-            directories.extend(super::args::defines(&lib.public_defines));
+        for lib in &target.shown.libs {
+            let words = lib.headers.iter().map(|dir| self.include(of, dir));
+            for word in words.chain(super::args::defines(&lib.public_defines)) {
+                if !directories.contains(&word) {
+                    directories.push(word);
+                }
+            }
         }
         let crate_out = self.crate_out(of);
         if !krate.generate.is_empty() || !krate.config_headers.is_empty() {
@@ -203,6 +209,7 @@ impl<'a> Builder<'_> {
         for package in &target.settings.pkg_config {
             pkg_config.extend(system_cflags(self.pkg_config(krate, package)?.cflags));
         }
+        pkg_config.extend(target.shown.pkg_config.iter().cloned());
         let words = CompileWords {
             profile,
             settings: target.settings,

@@ -138,7 +138,7 @@ fn check_dependencies(nodes: &[Node], problems: &mut Vec<Problem>) {
                 );
             } else if dependency.kind == DependencyKind::Build {
                 check_build_dependency(node, number, target, problems);
-            } else if target.krate.as_ref().is_some_and(|krate| krate.lib.is_none())
+            } else if target.krate.as_ref().is_some_and(|krate| krate.libs.is_empty())
                 && !std::ptr::eq(target, node)
             {
                 let problem =
@@ -164,9 +164,9 @@ fn check_build_dependency(node: &Node, number: usize, target: &Node, problems: &
     let Some(krate) = &target.krate else { return };
     if krate.bins.is_empty() {
         let problem = Problem::error(format!("the package `{name}` has no program to run"));
-        let help = match krate.lib {
-            Some(_) => "a library to link belongs to `[dependencies]`",
-            None => "put the program's sources under `src`: `src/main.c` makes a program",
+        let help = match krate.libs.is_empty() {
+            false => "a library to link belongs to `[dependencies]`",
+            true => "put the program's sources under `src`: `src/main.c` makes a program",
         };
         problems.push(problem.at(key.at.clone()).help(help));
     } else if is_read(node) && node.commands.iter().all(|command| command.tool != Some(number)) {

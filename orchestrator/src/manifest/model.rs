@@ -104,7 +104,8 @@ pub struct Crate {
     /// Absolute.
     pub dir: Utf8PathBuf,
     pub manifest: Utf8PathBuf,
-    pub lib: Option<Lib>,
+    /// In declaration order.
+    pub libs: Vec<Lib>,
     pub bins: Vec<Bin>,
     /// In declaration order, those of `[dependencies]` alone: commands name the crates whose
     /// programs they run.
@@ -119,6 +120,18 @@ pub struct Dependency {
     pub krate: CrateId,
     /// The key in the manifest.
     pub name: String,
+    /// What the other crate shows is shown to dependents of this one too: headers, public defines,
+    /// public words of links.
+    pub public: bool,
+    /// Nothing of the other crate is linked or waited for, apart from headers that it generates.
+    pub headers_only: bool,
+    /// The libraries that are used, by their places; None: all that are no plugins.
+    pub libs: Option<Vec<usize>>,
+    /// Links take all objects of the archives, whether they are used or not.
+    pub whole_archive: bool,
+    /// Whether headers of the other crate are headers of the system. None: if it lies outside the
+    /// workspace.
+    pub system: Option<bool>,
 }
 
 /// What may stand in `[package]`, `[lib]` or `[[bin]]`; here already merged: package first, then
@@ -148,6 +161,10 @@ pub struct TargetSettings {
 
 #[derive(Clone, Debug)]
 pub struct Lib {
+    /// Of the package, unless the manifest names the library.
+    pub name: String,
+    /// It stands in `[[lib]]`, where there may be others.
+    pub in_list: bool,
     pub sources: Sources,
     /// Public include directories, absolute; or beginning with `$OUT_DIR`, not yet replaced.
     pub headers: Vec<Utf8PathBuf>,
@@ -158,6 +175,8 @@ pub struct Lib {
     pub cdylib: bool,
     /// Version script of the shared library, absolute.
     pub exports: Option<Utf8PathBuf>,
+    /// Other libraries of the crate that it is linked with, by their places.
+    pub uses: Vec<usize>,
     pub settings: TargetSettings,
 }
 
@@ -270,10 +289,43 @@ pub struct ConfigHeader {
     pub settings: TargetSettings,
 }
 
+impl Crate {
+    /// The libraries that dependents and the crate's own programs get unless they choose others, by
+    /// their places.
+    pub fn default_libs(&self) -> Vec<usize> {
+        (0..self.libs.len()).collect()
+    }
+}
+
+impl Lib {
+    /// `kind` alone if it is the only library of its crate, else with its name: for keys.
+    pub fn target_name(&self, kind: &str) -> String {
+        if self.in_list { format!("{kind} {}", self.name) } else { kind.to_owned() }
+    }
+
+    /// The same for names of directories.
+    pub fn directory(&self, kind: &str) -> String {
+        if self.in_list { format!("{kind}-{}", self.name) } else { kind.to_owned() }
+    }
+
+    /// Whether links take its shared form: it has no other.
+    pub fn is_linked_shared(&self) -> bool {
+        self.cdylib && !self.staticlib
+    }
+}
+
 impl Dependency {
     /// As `name = { path = "..." }` has it.
     pub fn on(krate: CrateId, name: &str) -> Dependency {
-        Dependency { krate, name: name.to_owned() }
+        Dependency {
+            krate,
+            name: name.to_owned(),
+            public: true,
+            headers_only: false,
+            libs: None,
+            whole_archive: false,
+            system: None,
+        }
     }
 }
 

@@ -287,7 +287,7 @@ mod tests {
         let Loaded { workspace, warnings } = load(&dir.join(MANIFEST_NAME)).unwrap();
         assert!(warnings.is_empty(), "{warnings:?}");
         let krate = &workspace.crates[0];
-        let lib = krate.lib.iter().map(|lib| &lib.sources);
+        let lib = krate.libs.iter().map(|lib| &lib.sources);
         let files =
             lib.chain(krate.bins.iter().map(|bin| &bin.sources)).flat_map(|sources| &sources.files);
         files.map(|file| file.strip_prefix(dir).unwrap().to_string()).collect()

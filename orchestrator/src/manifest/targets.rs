@@ -33,12 +33,12 @@ pub(super) fn resolve_crate(
     let before = resolver.lists.problems.len();
     let bins = resolver.bins(&manifest.bins);
     let tests = resolver.tests(&manifest.tests);
-    let lib = resolver.lib(manifest.lib.as_ref(), &bins, &tests);
+    let libs: Vec<Lib> = resolver.lib(manifest.lib.as_ref(), &bins, &tests).into_iter().collect();
     let generate = resolver.generate(&manifest.generate, commands);
     let config_headers =
         manifest.config_headers.iter().map(|table| resolver.config_header(table)).collect();
     let said = resolver.lists.problems.len() > before;
-    if lib.is_none()
+    if libs.is_empty()
         && bins.is_empty()
         && manifest.lib.is_none()
         && manifest.bins.is_empty()
@@ -56,7 +56,7 @@ pub(super) fn resolve_crate(
         };
         resolver.lists.problems.push(problem.help(help));
     }
-    let links = !bins.is_empty() || !tests.is_empty() || lib.as_ref().is_some_and(|lib| lib.cdylib);
+    let links = !bins.is_empty() || !tests.is_empty() || libs.iter().any(|lib| lib.cdylib);
     if let (Some(at), false) = (&package.link_args_at, links) {
         resolver.lists.problems.push(nothing_links(at.clone()));
     }
@@ -65,7 +65,7 @@ pub(super) fn resolve_crate(
         version: package.shared.version.clone().unwrap_or_else(|| "0.0.0".to_owned()),
         dir: dir.to_owned(),
         manifest: manifest.source.path.to_path_buf(),
-        lib,
+        libs,
         bins,
         dependencies: Vec::new(),
         generate,
@@ -124,6 +124,8 @@ impl Resolver<'_> {
         }
         let settings = self.settings(table.map(|table| &table.settings));
         Some(Lib {
+            name: self.name.value.clone(),
+            in_list: false,
             sources,
             headers,
             public_defines: table.map(|table| table.public_defines.clone()).unwrap_or_default(),
@@ -133,6 +135,7 @@ impl Resolver<'_> {
             exports: table
                 .and_then(|table| table.exports.as_ref())
                 .map(|text| self.lists.file(text)),
+            uses: Vec::new(),
             settings,
         })
     }

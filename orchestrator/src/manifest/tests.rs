@@ -112,7 +112,7 @@ fn manifest_of_one_crate_gets_all_defaults() {
     assert_eq!(workspace.crates.len(), 1);
     let zip = &workspace.crates[0];
     assert_eq!((zip.name.as_str(), zip.version.as_str()), ("zip", "0.0.0"));
-    let lib = zip.lib.as_ref().unwrap();
+    let lib = &zip.libs[0];
     assert_eq!(tree.short(&lib.sources.files), ["src/deep/z.cc", "src/zip.c"]);
     assert_eq!(tree.short(&lib.headers), ["include"]);
     assert!(lib.staticlib && !lib.cdylib);
@@ -170,7 +170,7 @@ fn workspace_is_loaded_whole() {
     assert_eq!(workspace.profiles["release"].opt_level, OptLevel::O3);
     let z = &workspace[workspace.crate_named("z").unwrap()];
     assert_eq!(z.version, "1.2.3");
-    let lib = z.lib.as_ref().unwrap();
+    let lib = &z.libs[0];
     assert!(lib.cdylib && lib.staticlib);
     assert_eq!(tree.short(&[lib.exports.clone().unwrap()]), ["crates/z/z.map"]);
     assert_eq!(tree.short(&lib.settings.include), ["common"]);
@@ -240,11 +240,11 @@ fn inputs_are_relative_to_the_manifest_that_names_them() {
     let workspace = workspace(&tree);
     let [a, b] = &workspace.crates[..] else { panic!("{:?}", workspace.crates) };
     assert_eq!(
-        tree.short(&a.lib.as_ref().unwrap().settings.inputs),
+        tree.short(&a.libs[0].settings.inputs),
         ["a/data/deep/y.bin", "a/data/x.bin", "shared/all.txt", "$OUT_DIR/made.txt"]
     );
     assert_eq!(tree.short(&a.bins[0].settings.inputs), ["shared/all.txt"]);
-    assert_eq!(tree.short(&b.lib.as_ref().unwrap().settings.inputs), ["a/data/x.bin"]);
+    assert_eq!(tree.short(&b.libs[0].settings.inputs), ["a/data/x.bin"]);
 }
 
 #[test]
@@ -456,9 +456,7 @@ fn source_lists_are_checked() {
             ("asm/s.S", ""),
         ]);
         let answer = match tree.load("Tender.toml") {
-            Ok(loaded) => {
-                tree.short(&loaded.workspace.crates[0].lib.as_ref().unwrap().sources.files)
-            }
+            Ok(loaded) => tree.short(&loaded.workspace.crates[0].libs[0].sources.files),
             Err(_) => problems(&tree),
         };
         assert_eq!(answer, expect, "{lib}");
@@ -527,7 +525,7 @@ fn generated_files_count_as_found() {
     let check = |tree: &Tree| {
         let workspace = workspace(tree);
         let zip = &workspace.crates[0];
-        let lib = zip.lib.as_ref().unwrap();
+        let lib = &zip.libs[0];
         assert_eq!(tree.short(&lib.sources.files), ["src/a.c"]);
         assert_eq!(tree.short(&lib.headers), ["$OUT_DIR/inc", "gen"]);
         assert_eq!(tree.short(&zip.generate[0].inputs), ["g.sh", "in/a", "in/b"]);
@@ -563,7 +561,7 @@ fn programs_are_found_and_checked() {
                 let line = |name: &str, sources: &Sources| {
                     format!("{name}: {}", tree.short(&sources.files).join(" "))
                 };
-                let lib = krate.lib.iter().map(|lib| line("lib", &lib.sources));
+                let lib = krate.libs.iter().map(|lib| line("lib", &lib.sources));
                 lib.chain(krate.bins.iter().map(|bin| line(&bin.name, &bin.sources))).collect()
             }
             Err(_) => problems(&tree),

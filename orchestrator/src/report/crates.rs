@@ -4,7 +4,7 @@
 //! Events name items, and the graph has ids of crates; this file has all text about a crate.
 
 use crate::graph::{Item, ItemKind};
-use crate::manifest::{Crate, CrateId, Workspace};
+use crate::manifest::{Crate, CrateId, Lib, Workspace};
 use crate::report::words;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -22,8 +22,7 @@ pub struct CrateInfo {
     pub dir: Utf8PathBuf,
     /// Absolute.
     pub manifest: Utf8PathBuf,
-    /// The first source of the library, absolute, if there is one.
-    lib: Option<LibInfo>,
+    libs: Vec<LibInfo>,
     bins: Vec<BinInfo>,
     /// Directories of its library's public headers, absolute, without generated ones.
     pub headers: Vec<Utf8PathBuf>,
@@ -31,8 +30,12 @@ pub struct CrateInfo {
 
 #[derive(Clone, Debug)]
 struct LibInfo {
-    staticlib: bool,
-    cdylib: bool,
+    name: String,
+    /// Keys of items have its name.
+    in_list: bool,
+    /// Cargo's.
+    kinds: Vec<&'static str>,
+    /// The first source, absolute.
     source: Option<Utf8PathBuf>,
 }
 
@@ -45,7 +48,8 @@ struct BinInfo {
 /// The part of a crate that an item belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CrateTarget<'a> {
-    Lib,
+    /// The place of the library in its crate.
+    Lib(usize),
     Bin(&'a str),
     Generate,
 }
@@ -82,18 +86,28 @@ impl Crates {
             return CrateTarget::Generate;
         }
         let words = item.key.strip_prefix(item.krate_name.as_str()).unwrap_or(&item.key);
+        let words = words.strip_prefix(" check").unwrap_or(words);
         let words = words.strip_prefix(" host").filter(|_| item.host).unwrap_or(words);
-        let Some(rest) = words.strip_prefix(" bin ") else { return CrateTarget::Lib };
-        self.of(item)
-            .bins
-            .iter()
-            .map(|bin| bin.name.as_str())
-            .filter(|name| {
-                rest.strip_prefix(name).is_some_and(|tail| tail.is_empty() || tail.starts_with(' '))
-            })
-            .max_by_key(|name| name.len())
-            .map_or(CrateTarget::Lib, CrateTarget::Bin)
+        let krate = self.of(item);
+        if let Some(rest) = words.strip_prefix(" bin ") {
+            let names = krate.bins.iter().map(|bin| bin.name.as_str());
+            return first_name(rest, names).map_or(CrateTarget::Lib(0), CrateTarget::Bin);
+        }
+        let rest = words.trim_start().split_once(' ').map_or("", |(_, rest)| rest);
+        let in_list = krate.libs.iter().filter(|lib| lib.in_list).map(|lib| lib.name.as_str());
+        let place = first_name(rest, in_list)
+            .and_then(|name| krate.libs.iter().position(|lib| lib.name == name));
+        CrateTarget::Lib(place.unwrap_or(0))
     }
+}
+
+/// The longest of these names that the text begins with.
+fn first_name<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    names
+        .filter(|name| {
+            text.strip_prefix(name).is_some_and(|tail| tail.is_empty() || tail.starts_with(' '))
+        })
+        .max_by_key(|name| name.len())
 }
 
 impl CrateInfo {
@@ -103,11 +117,7 @@ impl CrateInfo {
             version: krate.version.clone(),
             dir: krate.dir.clone(),
             manifest: krate.manifest.clone(),
-            lib: krate.lib.as_ref().map(|lib| LibInfo {
-                staticlib: lib.staticlib,
-                cdylib: lib.cdylib,
-                source: lib.sources.files.first().cloned(),
-            }),
+            libs: krate.libs.iter().map(LibInfo::new).collect(),
             bins: krate
                 .bins
                 .iter()
@@ -117,7 +127,7 @@ impl CrateInfo {
                 })
                 .collect(),
             headers: krate
-                .lib
+                .libs
                 .iter()
                 .flat_map(|lib| &lib.headers)
                 .filter(|dir| dir.is_absolute())
@@ -127,7 +137,7 @@ impl CrateInfo {
     }
 
     pub fn has_library(&self) -> bool {
-        self.lib.is_some()
+        !self.libs.is_empty()
     }
 
     /// `zstd v0.1.0 (/path/to/zstd)`, on one line, whatever characters the path has.
@@ -145,11 +155,9 @@ impl CrateInfo {
         match target {
             CrateTarget::Bin(_) => vec!["bin"],
             CrateTarget::Generate => vec!["custom-build"],
-            CrateTarget::Lib => {
-                let (staticlib, cdylib) =
-                    self.lib.as_ref().map_or((true, false), |l| (l.staticlib, l.cdylib));
-                let kinds = [(staticlib, "staticlib"), (cdylib, "cdylib")];
-                kinds.into_iter().filter_map(|(is, kind)| is.then_some(kind)).collect()
+            // Headers of `[config]` are there without a library.
+            CrateTarget::Lib(place) => {
+                self.libs.get(place).map_or(vec!["staticlib"], |lib| lib.kinds.clone())
             }
         }
     }
@@ -157,7 +165,8 @@ impl CrateInfo {
     pub fn target_name<'a>(&'a self, target: CrateTarget<'a>) -> &'a str {
         match target {
             CrateTarget::Bin(name) => name,
-            CrateTarget::Lib | CrateTarget::Generate => &self.name,
+            CrateTarget::Lib(place) => self.libs.get(place).map_or(&self.name, |lib| &lib.name),
+            CrateTarget::Generate => &self.name,
         }
     }
 
@@ -167,10 +176,22 @@ impl CrateInfo {
             CrateTarget::Bin(name) => {
                 self.bins.iter().find(|bin| bin.name == name).and_then(|bin| bin.source.as_deref())
             }
-            CrateTarget::Lib => self.lib.as_ref().and_then(|lib| lib.source.as_deref()),
+            CrateTarget::Lib(place) => self.libs.get(place).and_then(|lib| lib.source.as_deref()),
             CrateTarget::Generate => None,
         };
         source.unwrap_or(&self.manifest)
+    }
+}
+
+impl LibInfo {
+    fn new(lib: &Lib) -> Self {
+        let kinds = [(lib.staticlib, "staticlib"), (lib.cdylib, "cdylib")];
+        Self {
+            name: lib.name.clone(),
+            in_list: lib.in_list,
+            kinds: kinds.into_iter().filter_map(|(is, kind)| is.then_some(kind)).collect(),
+            source: lib.sources.files.first().cloned(),
+        }
     }
 }
 
@@ -201,7 +222,8 @@ mod tests {
         check("app bin app", CrateTarget::Bin("app"));
         check("app bin app src/main.c", CrateTarget::Bin("app"));
         check("app bin app two src/main.c", CrateTarget::Bin("app two"));
-        check("app lib src/bin app.c", CrateTarget::Lib);
-        check("app archive", CrateTarget::Lib);
+        check("app lib src/bin app.c", CrateTarget::Lib(0));
+        check("app check bin app src/main.c", CrateTarget::Bin("app"));
+        check("app archive", CrateTarget::Lib(0));
     }
 }

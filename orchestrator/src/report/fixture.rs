@@ -25,7 +25,7 @@ fn krate(name: &str) -> Crate {
         version: "0.1.0".into(),
         dir: format!("/ws/{name}").into(),
         manifest: format!("/ws/{name}/Tender.toml").into(),
-        lib: None,
+        libs: vec![],
         bins: vec![],
         dependencies: vec![],
         generate: vec![],
@@ -49,7 +49,9 @@ pub fn workspace() -> Workspace {
         ..krate("app")
     };
     let zip = Crate {
-        lib: Some(Lib {
+        libs: vec![Lib {
+            name: "zip".into(),
+            in_list: false,
             sources: sources(&["/ws/zip/src/a.c", "/ws/zip/src/b.c"]),
             headers: vec![],
             public_defines: vec![],
@@ -57,8 +59,9 @@ pub fn workspace() -> Workspace {
             staticlib: true,
             cdylib: false,
             exports: None,
+            uses: vec![],
             settings: TargetSettings::default(),
-        }),
+        }],
         ..krate("zip")
     };
     Workspace {

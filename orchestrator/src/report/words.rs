@@ -106,7 +106,7 @@ pub fn duplicate_symbol(
 fn of_bin(target: CrateTarget<'_>) -> String {
     match target {
         CrateTarget::Bin(name) => format!(" (bin `{name}`)"),
-        CrateTarget::Lib | CrateTarget::Generate => String::new(),
+        CrateTarget::Lib(_) | CrateTarget::Generate => String::new(),
     }
 }
 
@@ -252,17 +252,17 @@ mod tests {
         let unit = &graph[fixture::ZIP_A];
         check(
             unit,
-            CrateTarget::Lib,
+            CrateTarget::Lib(0),
             (1, 0),
             "could not compile `zip` (zip/src/a.c) due to 1 error",
         );
         check(
             unit,
-            CrateTarget::Lib,
+            CrateTarget::Lib(0),
             (2, 1),
             "could not compile `zip` (zip/src/a.c) due to 2 errors; 1 warning emitted",
         );
-        check(unit, CrateTarget::Lib, (0, 0), "could not compile `zip` (zip/src/a.c)");
+        check(unit, CrateTarget::Lib(0), (0, 0), "could not compile `zip` (zip/src/a.c)");
         let link = &graph[fixture::APP_LINK];
         check(
             link,

@@ -155,7 +155,7 @@ fn archives_are_made_under_lto_when_asked_for() {
 #[test]
 fn shared_library_is_a_link_of_its_own_under_lto() {
     let mut plugin = lib(krate("plugin"), &["p.c"]);
-    let settings = plugin.lib.as_mut().unwrap();
+    let settings = &mut plugin.libs[0];
     (settings.staticlib, settings.cdylib) = (false, true);
     let workspace = workspace(vec![
         (bin(krate("app"), "app", &["main.c"]), &["plugin"]),
@@ -177,14 +177,7 @@ fn shared_library_is_a_link_of_its_own_under_lto() {
     );
     // Of a library in both forms, its own shared one does not keep the archive away.
     let mut both = workspace.clone();
-    both.crates
-        .iter_mut()
-        .find(|krate| krate.name == "plugin")
-        .unwrap()
-        .lib
-        .as_mut()
-        .unwrap()
-        .staticlib = true;
+    both.crates.iter_mut().find(|krate| krate.name == "plugin").unwrap().libs[0].staticlib = true;
     let graph = planned(&both, Lto::Thin, &["plugin"], &[]);
     assert_eq!(keys(&graph)[2..], ["plugin archive", "plugin shared"]);
 }
@@ -270,7 +263,7 @@ fn forced_pieces_count_only_for_units_that_may_be_cut() {
 #[test]
 fn unit_with_split_debug_information_stays_whole() {
     let mut zip = lib(krate("zip"), &["a.c"]);
-    zip.lib.as_mut().unwrap().settings.flags = vec!["-gsplit-dwarf".into()];
+    zip.libs[0].settings.flags = vec!["-gsplit-dwarf".into()];
     let workspace = workspace(vec![(zip, &[])]);
     let dwo = |graph: &Graph| {
         let item = item(graph, "zip lib a.c");
@@ -295,7 +288,7 @@ fn suffix_is_of_one_unit_and_of_no_directory() {
         };
         for krate in &mut workspace.crates {
             move_here(&mut krate.dir);
-            let lib = krate.lib.as_mut().map(|lib| &mut lib.sources.files);
+            let lib = krate.libs.iter_mut().map(|lib| &mut lib.sources.files);
             for files in
                 lib.into_iter().chain(krate.bins.iter_mut().map(|bin| &mut bin.sources.files))
             {

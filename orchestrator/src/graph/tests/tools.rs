@@ -130,7 +130,7 @@ fn commands_that_write_into_a_crate_run_once_for_both_builds() {
 #[test]
 fn shared_libraries_of_a_program_are_inputs_of_its_commands() {
     let mut workspace = space();
-    let base = workspace.crates[1].lib.as_mut().unwrap();
+    let base = &mut workspace.crates[1].libs[0];
     (base.staticlib, base.cdylib) = (false, true);
     let graph = graph(&workspace, &["app"]);
     assert_eq!(

@@ -327,6 +327,6 @@ fn tests_and_their_dependencies_are_checked() {
         ("src/t.c", ""),
     ]);
     let workspace = workspace(&tree);
-    let lib = workspace.crates[0].lib.as_ref().unwrap();
+    let lib = &workspace.crates[0].libs[0];
     assert_eq!(tree.short(&lib.sources.files), ["src/a.c"]);
 }
