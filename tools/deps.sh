@@ -44,6 +44,8 @@ check_test() {
     need ninja-build ninja program ninja
     need cmake "cmake, whose builds `tender init` reads" program cmake
     need gdb gdb program gdb
+    need nasm "nasm, which assembles .asm" program nasm
+    need yasm "yasm, which assembles .asm" program yasm
     need csmith "csmith, which makes up C programs" program csmith
     need libcsmith-dev "the headers of csmith's programs" test -e /usr/include/csmith/csmith.h
     # For tools/interop.sh and tools/torture.sh.

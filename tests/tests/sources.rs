@@ -1,6 +1,6 @@
 //! Which sources a target has, and how often each is compiled.
 
-use tender_tests::TestSpace;
+use tender_tests::{Run, TestSpace};
 
 /// Three programs with a source that all of them name.
 fn space_with_helper() -> TestSpace {
@@ -120,4 +120,122 @@ fn equal_units_are_optimised_with_each_of_their_programs() {
         }
         space.expect_fresh(&["--release"]);
     }
+}
+
+/// A crate of `main.c` and `simd/f.asm`, whose function returns what `inc/value.inc` says.
+fn space_with_asm() -> TestSpace {
+    let space = TestSpace::new();
+    space.write(
+        "Tender.toml",
+        "[package]\nname = \"x\"\ninclude = [\"inc\"]\ndefines = [\"MORE=1\"]\n\
+         [lib]\nsources = [\"simd/*.asm\"]\n",
+    );
+    space.write("inc/value.inc", "%define VALUE 3\n");
+    space.write("simd/beside.inc", "%define BESIDE 10\n");
+    space.write(
+        "simd/f.asm",
+        "%include \"value.inc\"\n%include \"beside.inc\"\n%ifdef NDEBUG\n%define MODE 100\n%else\n\
+         %define MODE 0\n%endif\nsection .text\nglobal f:function\nf:\n mov eax, VALUE + MORE + BESIDE + MODE\n ret\n\
+         section .note.GNU-stack noalloc noexec nowrite progbits\n",
+    );
+    space.write("src/main.c", "int f(void);\nint main(void) { return f(); }\n");
+    space
+}
+
+/// Builds with this assembler. `args` begin with the command.
+#[track_caller]
+fn with_assembler(space: &TestSpace, assembler: &str, args: &[&str]) -> Run {
+    let mut command = space.command(args);
+    command.env("NASM", assembler);
+    space.run(command)
+}
+
+#[test]
+fn asm_is_assembled_and_its_includes_are_tracked() {
+    for assembler in ["nasm", "yasm"] {
+        let space = space_with_asm();
+        let build = |args: &[&str]| {
+            with_assembler(&space, assembler, &[&["build", "-v"], args].concat()).expect_ok()
+        };
+        let run = build(&[]);
+        run.expect_stderr(&[
+            &format!("Running `{assembler} -felf64 -g"),
+            "-DMORE=1 -Iinc/ -Isimd/ -o target/debug/.tender/x/obj/lib/simd/f.asm.o simd/f.asm`",
+        ]);
+        space.built("target/debug/x").expect_code(14);
+        build(&[]).expect_nothing_done();
+        for (file, text, code, unit) in [
+            ("inc/value.inc", "%define VALUE 4\n", 15, "inc/value.inc"),
+            ("simd/beside.inc", "%define BESIDE 20\n", 25, "simd/beside.inc"),
+        ] {
+            space.write(file, text);
+            let run = build(&[]);
+            let asm = run.rebuilt().into_iter().find(|rebuild| rebuild.unit == "simd/f.asm");
+            let reason = asm.map(|rebuild| rebuild.reason);
+            assert_eq!(reason, Some(format!("the file {unit} has changed")), "{run}");
+            space.built("target/debug/x").expect_code(code);
+        }
+        space.edit("Tender.toml", "MORE=1", "MORE=2");
+        build(&[]);
+        space.built("target/debug/x").expect_code(26);
+        build(&["--release"]);
+        space.built("target/release/x").expect_code(126);
+        let lines = space.read("target/compile_commands.json");
+        assert!(lines.contains("main.c") && !lines.contains("f.asm"), "{lines}");
+        space.tender(&["check"]).expect_ok();
+    }
+}
+
+#[test]
+fn asm_has_debug_information_where_the_profile_has() {
+    for assembler in ["nasm", "yasm"] {
+        let space = space_with_asm();
+        let has_lines = |profile: &str| {
+            let object = format!("target/{profile}/.tender/x/obj/lib/simd/f.asm.o");
+            let bytes = space.read_bytes(&object);
+            bytes.windows(11).any(|name| name == b".debug_line")
+        };
+        with_assembler(&space, assembler, &["build"]).expect_ok();
+        assert!(has_lines("debug"), "{assembler}");
+        with_assembler(&space, assembler, &["build", "--release"]).expect_ok();
+        assert!(!has_lines("release"), "{assembler}");
+    }
+}
+
+#[test]
+fn asm_is_assembled_again_by_another_assembler() {
+    let space = space_with_asm();
+    with_assembler(&space, "nasm", &["build"]).expect_ok();
+    let run = with_assembler(&space, "yasm", &["build", "-v"]).expect_ok();
+    let units: Vec<String> = run.rebuilt().into_iter().map(|rebuild| rebuild.unit).collect();
+    assert!(units.contains(&"simd/f.asm".to_owned()), "{run}");
+    // What nasm reads from the environment has no effect.
+    let mut command = space.command(&["build"]);
+    command.env("NASM", "nasm").env("NASMENV", "--no-such-option");
+    space.run(command).expect_ok();
+    space.built("target/debug/x").expect_code(14);
+}
+
+#[test]
+fn asm_errors_name_the_place_or_the_package() {
+    let space = space_with_asm();
+    let run = with_assembler(&space, "absent-nasm", &["build"]).expect_code(2);
+    run.expect_stderr(&[
+        "error: `simd/f.asm` of crate `x` needs nasm or yasm: `absent-nasm`, which NASM names, is not found",
+        "apt-get install nasm",
+    ]);
+    space.edit("simd/f.asm", "mov eax", "mow eax");
+    for assembler in ["nasm", "yasm"] {
+        let run = with_assembler(&space, assembler, &["build"]).expect_code(101);
+        let run =
+            run.expect_stderr(&["simd/f.asm:11: error:", &format!("`{assembler} -felf64 -g")]);
+        assert_eq!(run.stderr.matches("simd/f.asm:11: error:").count(), 1, "{run}");
+    }
+    space.edit("simd/f.asm", "mow eax", "mov eax");
+    space.remove("simd/beside.inc");
+    let run = with_assembler(&space, "nasm", &["build"]).expect_code(101);
+    run.expect_stderr(&["unable to open include file `beside.inc'"]);
+    space.write("simd/beside.inc", "%define BESIDE 1\n");
+    with_assembler(&space, "nasm", &["build"]).expect_ok();
+    space.built("target/debug/x").expect_code(5);
 }

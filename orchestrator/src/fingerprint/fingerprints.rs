@@ -254,7 +254,8 @@ impl Fingerprints {
     pub fn begin(&mut self, graph: &Graph, ix: ItemId) -> Result<(), StateError> {
         let item = &graph[ix];
         // A worker reports what a unit read, but not the `inputs` that the manifest names.
-        if !matches!(item.kind, ItemKind::Compile | ItemKind::Check) || item.inputs.len() > 1 {
+        let is_unit = matches!(item.kind, ItemKind::Compile | ItemKind::Check);
+        if !is_unit || matches!(item.run, Run::Command(_)) || item.inputs.len() > 1 {
             // The outputs of prerequisites may not exist yet. Their records have them when this
             // item is recorded.
             let written: HashSet<&Utf8Path> = item

@@ -65,6 +65,7 @@ fn space() -> Space {
     };
     let command = Command {
         words: vec!["gen".into()],
+        shown: None,
         dir: root.clone(),
         env: vec![],
         depfile: None,

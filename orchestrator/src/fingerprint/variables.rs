@@ -2,7 +2,7 @@
 //! Does no I/O.
 
 use crate::environment::{Kind, USER_CONFIG_IN_HOME, Variables};
-use crate::graph::{Item, Run};
+use crate::graph::{Item, ItemKind, Run};
 use tender_protocol::{Language, Work};
 
 /// The variables on which a result depends, as they are now, in the form of `Variables::entry`.
@@ -39,6 +39,8 @@ fn kinds(item: &Item) -> Vec<Kind> {
         Language::Assembly | Language::LlvmIr | Language::Bitcode => vec![Kind::Unit],
     };
     let (mut kinds, modules) = match &item.run {
+        // The command of an assembler reads none.
+        Run::Command(_) if item.kind == ItemKind::Compile => (Vec::new(), false),
         Run::Command(_) => (vec![Kind::Command], false),
         Run::Worker(work) => match work {
             Work::Compile { language, lto, .. } => (of_unit(*language), !lto.is_off()),

@@ -39,6 +39,27 @@ pub(super) struct CompileWords<'a> {
 }
 
 impl CompileWords<'_> {
+    /// The arguments for nasm and yasm: macros and include directories in the order of those for
+    /// clang, which find the same files. `debug` are the words for debug information.
+    pub fn of_nasm(&self, debug: &[&str]) -> (Vec<String>, Ingredients) {
+        let debug = debug.iter().filter(|_| self.profile.debug != DebugInfo::None);
+        let all = |words: &[String]| words.iter().filter_map(|word| for_nasm(word)).collect();
+        let defined = |words: &[String]| all(&defines(words).collect::<Vec<_>>());
+        let mut profile: Vec<String> = debug.map(|word| (*word).to_owned()).collect();
+        profile.extend(defined(&self.profile.defines));
+        let mut own: Vec<String> = defined(&self.settings.defines);
+        own.extend(all(&self.directories));
+        let interfaces = self.interfaces.iter().map(|(name, words)| (name.clone(), all(words)));
+        let interfaces: Vec<(String, Vec<String>)> =
+            interfaces.filter(|(_, words)| !words.is_empty()).collect();
+        let pkg_config: Vec<String> = all(&self.pkg_config);
+        let mut args = [&profile[..], &own].concat();
+        args.extend(interfaces.iter().flat_map(|(_, words)| words.iter().cloned()));
+        args.extend(pkg_config.iter().cloned());
+        own.extend(pkg_config);
+        (args, Ingredients { own, profile, interfaces })
+    }
+
     /// Arguments without program, input, `-c` and `-o`, and the same in parts.
     pub fn of(&self, language: Language) -> (Vec<String>, Ingredients) {
         let takes = |word: &String| accepts(language, word);
@@ -92,6 +113,16 @@ impl CompileWords<'_> {
         let Profile { flags, c_flags, cxx_flags, .. } = self.profile;
         add(&mut args, &mut profile, of_language(language, [flags, c_flags, cxx_flags]));
         (args, Ingredients { own, profile, interfaces })
+    }
+}
+
+/// A word for clang as nasm and yasm read it; none where it does not concern them. They append what
+/// is included to the directory as it stands.
+fn for_nasm(word: &str) -> Option<String> {
+    let dir = word.strip_prefix("-isystem").or_else(|| word.strip_prefix("-I"));
+    match dir {
+        Some(dir) => Some(format!("-I{}/", dir.trim_end_matches('/'))),
+        None => word.starts_with("-D").then(|| word.to_owned()),
     }
 }
 
@@ -159,6 +190,10 @@ mod tests {
     use super::*;
 
     fn words(language: Language) -> String {
+        with_words(|words| words.of(language).0.join("|"))
+    }
+
+    fn with_words(show: impl FnOnce(&CompileWords<'_>) -> String) -> String {
         let profile = Profile {
             debug: DebugInfo::LineTablesOnly,
             march: Some("x86-64-v3".into()),
@@ -185,7 +220,25 @@ mod tests {
             interfaces: vec![("dep".into(), vec!["-Idep".into(), "-DDEP".into()])],
             pkg_config: vec!["-Isys".into()],
         };
-        words.of(language).0.join("|")
+        show(&words)
+    }
+
+    #[test]
+    fn nasm_gets_macros_and_directories_with_a_slash() {
+        let shown = with_words(|words| {
+            let (args, ingredients) = words.of_nasm(&["-g", "-F", "dwarf"]);
+            assert_eq!(ingredients.profile, ["-g", "-F", "dwarf", "-DNDEBUG"]);
+            assert_eq!(
+                ingredients.interfaces,
+                [("dep".to_owned(), vec!["-Idep/".into(), "-DDEP".into()])]
+            );
+            args.join("|")
+        });
+        assert_eq!(shown, "-g|-F|dwarf|-DNDEBUG|-DA=1 2|-Iown/|-Idep/|-DDEP|-Isys/");
+        let check = |word, expect: Option<&str>| assert_eq!(for_nasm(word).as_deref(), expect);
+        check("-isystem/usr/x/", Some("-I/usr/x/"));
+        check("-I/", Some("-I/"));
+        check("-pthread", None);
     }
 
     #[test]

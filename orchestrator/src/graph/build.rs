@@ -91,10 +91,27 @@ pub trait Surroundings {
     /// # Errors
     /// Text for users: its run-time library is missing.
     fn clang(&self, cxx: bool) -> Result<Vec<String>, String>;
+    /// nasm or yasm.
+    ///
+    /// # Errors
+    /// Text for users: neither is found, or none makes code for this machine.
+    fn assembler(&self) -> Result<Assembler, String>;
     /// What compilers are told by `-march=native`: the model and the features of the processor.
     fn processor(&self) -> String;
     /// The file that starting `name` in `dir` runs; None where there is none.
     fn program(&self, name: &str, dir: &Utf8Path) -> Option<Utf8PathBuf>;
+}
+
+/// nasm or yasm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assembler {
+    pub is_yasm: bool,
+    /// What starts it, and the words that every command has.
+    pub words: Vec<String>,
+    /// Where the first word leads.
+    pub path: Utf8PathBuf,
+    /// As after `-f`.
+    pub format: &'static str,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -132,6 +149,7 @@ pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph,
         generated: HashMap::new(),
         writers: HashMap::new(),
         pkg_config: HashMap::new(),
+        assembler: None,
         users,
         host: side(&host_profile, BuiltFor::Build),
     };
@@ -205,6 +223,7 @@ pub(super) struct Builder<'a> {
     /// The crates whose headers a crate sees.
     visible: HashMap<CrateId, Vec<VisibleCrate>>,
     pkg_config: HashMap<String, PkgConfig>,
+    pub assembler: Option<Result<Assembler, String>>,
     users: Side<'a>,
     host: Side<'a>,
 }

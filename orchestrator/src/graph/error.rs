@@ -17,6 +17,9 @@ pub enum GraphError {
     #[error("`{target}` of crate `{krate}` needs clang's run-time library: {message}")]
     NoRuntime { krate: String, target: String, message: String },
 
+    #[error("`{source_file}` of crate `{krate}` needs nasm or yasm: {message}")]
+    NoAssembler { krate: String, source_file: Utf8PathBuf, message: String },
+
     #[error(
         "crate `{krate}` generates `{output}`, which lies neither in $OUT_DIR nor in the crate's directory ({dir})"
     )]

@@ -127,8 +127,14 @@ impl Builder<'_> {
                 // The record has these among those that the depfile names.
                 own.extend(inputs.iter().map(|path| format!("input={path}")));
             }
-            let command =
-                Command { words, dir: krate.dir.clone(), env, depfile, retry: generate.retry };
+            let command = Command {
+                words,
+                shown: None,
+                dir: krate.dir.clone(),
+                env,
+                depfile,
+                retry: generate.retry,
+            };
             let ix = self.add(Item {
                 krate: of.id,
                 krate_name: krate.name.clone(),

@@ -3,6 +3,7 @@
 //! - `model`: the types; `paths`: names of outputs; `args`, `link`: words of commands; `codegen`:
 //!   what the profile asks of code generation; `runtime`: which code needs clang's run-time library
 //! - `instance`: a crate in one of its builds, for users or for the build itself
+//! - `nasm`: the commands of nasm and yasm
 //! - `build`: workspace and request -> graph; `generate`, `units`, `artifacts`: its parts for commands,
 //!   for sources, and for archives and links; `order`: of dependencies
 //! - `compile_commands`: the graph's units as clangd wants them (this one writes files)
@@ -32,6 +33,7 @@ mod generate;
 mod instance;
 mod link;
 mod model;
+mod nasm;
 mod order;
 mod paths;
 mod runtime;
@@ -39,7 +41,7 @@ mod runtime;
 mod tests;
 mod units;
 
-pub use build::{GraphRequest, Mode, PkgConfig, Programs, Surroundings, Targets, build};
+pub use build::{Assembler, GraphRequest, Mode, PkgConfig, Programs, Surroundings, Targets, build};
 pub use codegen::DEFAULT_CODEGEN_UNITS;
 pub use error::GraphError;
 pub use instance::host_outputs;

@@ -91,10 +91,13 @@ pub enum Run {
     Command(Command),
 }
 
-/// A `[[generate]]` command: not run by a worker, one job, a jobserver client.
+/// An external command, of `[[generate]]` or an assembler: not run by a worker, one job, a jobserver
+/// client.
 #[derive(Clone, Debug)]
 pub struct Command {
     pub words: Vec<String>,
+    /// The words that messages show, where they are others.
+    pub shown: Option<Vec<String>>,
     /// Absolute.
     pub dir: Utf8PathBuf,
     pub env: Vec<(String, String)>,
@@ -143,9 +146,14 @@ impl Item {
 }
 
 impl Command {
+    /// The words for messages.
+    pub fn shown(&self) -> &[String] {
+        self.shown.as_ref().unwrap_or(&self.words)
+    }
+
     /// As a shell reads it, for messages.
     pub fn quoted(&self) -> String {
-        quoted_words(&self.words)
+        quoted_words(self.shown())
     }
 }
 

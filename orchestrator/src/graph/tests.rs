@@ -111,6 +111,15 @@ impl Surroundings for Table {
         Ok(vec![format!("/llvm/clang{}", if cxx { "++" } else { "" })])
     }
 
+    fn assembler(&self) -> Result<Assembler, String> {
+        Ok(Assembler {
+            is_yasm: false,
+            words: vec!["nasm".into()],
+            path: "/usr/bin/nasm".into(),
+            format: "elf64",
+        })
+    }
+
     fn processor(&self) -> String {
         "x".to_owned()
     }
@@ -787,4 +796,26 @@ fn package_of_a_program_that_is_not_built_may_be_missing() {
     let targets = Targets { libraries: false, programs };
     let graph = graph_of_targets(&workspace, &profile("dev"), &["x"], targets);
     assert_eq!(keys(&graph), ["x bin two two.c", "x bin two helper.c", "x bin two"]);
+}
+
+#[test]
+fn asm_is_assembled_by_a_command() {
+    let mut asm = lib(krate("x"), &["a.c", "simd/f.asm"]);
+    asm.lib.as_mut().unwrap().settings.flags = vec!["-fwrapv".into()];
+    let asm = bin(asm, "p", &["main.c"]);
+    let workspace = workspace(vec![(asm, &[])]);
+    let graph = graph(&workspace, &["x"]);
+    let unit = item(&graph, "x lib simd/f.asm");
+    let Run::Command(command) = &unit.run else { panic!("{unit:?}") };
+    let object = "target/debug/.tender/x/obj/lib/simd/f.asm.o";
+    assert_eq!(
+        command.shown().join(" "),
+        format!("nasm -felf64 -Ix/include/ -Ix/simd/ -o {object} x/simd/f.asm")
+    );
+    assert_eq!(command.depfile.as_deref(), Some(Utf8Path::new(&format!("{object}.d"))));
+    assert_eq!((unit.kind, unit.outputs[0].as_str()), (ItemKind::Compile, object));
+    assert_eq!(unit.program.as_ref().unwrap().path.as_deref(), Some("/usr/bin/nasm".into()));
+    assert!(after(&graph, "x archive").contains(&"x lib simd/f.asm"));
+    let check = try_graph(&workspace, Mode::Check, &["x"]).unwrap();
+    assert_eq!(keys(&check), ["x check lib a.c", "x check bin p main.c"]);
 }

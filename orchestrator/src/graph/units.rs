@@ -60,7 +60,7 @@ pub(super) struct CrateUnits<'a> {
 struct PreparedTarget<'a> {
     words: CompileWords<'a>,
     /// Arguments and the same in parts.
-    by_language: BTreeMap<u8, (Vec<String>, Ingredients)>,
+    by_kind: BTreeMap<u8, (Vec<String>, Ingredients)>,
     /// Files that each unit reads beside those that its compiler reports.
     declared: Vec<Utf8PathBuf>,
     after: Vec<ItemId>,
@@ -111,8 +111,17 @@ impl<'a> Target<'a> {
 }
 
 impl PreparedTarget<'_> {
-    fn args(&self, language: Language) -> &(Vec<String>, Ingredients) {
-        &self.by_language[&(language as u8)]
+    fn args(&self, kind: SourceKind) -> &(Vec<String>, Ingredients) {
+        &self.by_kind[&number_of(kind)]
+    }
+}
+
+/// Units of different numbers have different words.
+fn number_of(kind: SourceKind) -> u8 {
+    match kind {
+        SourceKind::Unit(language) => language as u8,
+        SourceKind::Nasm => u8::MAX - 1,
+        SourceKind::Prebuilt => u8::MAX,
     }
 }
 
@@ -120,7 +129,7 @@ impl<'a> Builder<'_> {
     /// Adds the units of a target, but for those that another target has added already.
     ///
     /// # Errors
-    /// [`GraphError::SameOutput`] or [`GraphError::PkgConfig`].
+    /// [`GraphError::SameOutput`], [`GraphError::PkgConfig`] or [`GraphError::NoAssembler`].
     pub(super) fn plan_units(
         &mut self,
         units: &mut CrateUnits<'a>,
@@ -144,12 +153,14 @@ impl<'a> Builder<'_> {
                         size: 0,
                     });
                 }
-                Some(SourceKind::Unit(language)) => {
-                    let owner = self.owner(units, number, source.path, language);
+                // Assemblers only assemble.
+                Some(SourceKind::Nasm) if self.mode(units.context.of) == Mode::Check => {}
+                Some(kind) => {
+                    let owner = self.owner(units, number, source.path, kind);
                     let mut of_owner = units.prepared(owner).sources.iter();
                     let of_owner = of_owner.find(|known| known.path == source.path);
                     let source = of_owner.unwrap_or(source).clone();
-                    objects.push(self.plan_unit(units, owner, &source, language)?);
+                    objects.push(self.plan_unit(units, owner, &source, kind)?);
                 }
             }
         }
@@ -163,18 +174,20 @@ impl<'a> Builder<'_> {
         units: &mut CrateUnits<'a>,
         number: usize,
         source: &Utf8Path,
-        language: Language,
+        kind: SourceKind,
     ) -> usize {
         let candidates = units.shared.get(source).cloned().unwrap_or_default();
         for candidate in candidates.into_iter().take_while(|candidate| *candidate < number) {
             // One that is not built now may need a package that is missing.
-            if self.prepare_target(units, candidate).is_err() {
+            let prepared = self
+                .prepare_target(units, candidate)
+                .and_then(|()| self.prepare_kind(units, candidate, source, kind))
+                .and_then(|()| self.prepare_kind(units, number, source, kind));
+            if prepared.is_err() {
                 continue;
             }
-            self.prepare_language(units, candidate, language);
-            self.prepare_language(units, number, language);
             let (first, own) = (units.prepared(candidate), units.prepared(number));
-            if first.args(language).0 == own.args(language).0 && first.declared == own.declared {
+            if first.args(kind).0 == own.args(kind).0 && first.declared == own.declared {
                 return candidate;
             }
         }
@@ -239,24 +252,38 @@ impl<'a> Builder<'_> {
             NamedSource { path, name, portable }
         };
         let sources = target.compiled(generated).map(named).collect();
-        let by_language = BTreeMap::new();
-        units.prepared[number] =
-            Some(PreparedTarget { words, by_language, declared, after, sources });
+        let by_kind = BTreeMap::new();
+        units.prepared[number] = Some(PreparedTarget { words, by_kind, declared, after, sources });
         Ok(())
     }
 
-    /// Makes the words of a language, of a target that is prepared.
-    fn prepare_language(&self, units: &mut CrateUnits<'a>, number: usize, language: Language) {
+    /// Makes the words for a kind of sources, of a target that is prepared.
+    fn prepare_kind(
+        &mut self,
+        units: &mut CrateUnits<'a>,
+        number: usize,
+        source: &Utf8Path,
+        kind: SourceKind,
+    ) -> Result<(), GraphError> {
+        let krate = units.context.of.krate;
         let prepared = units.prepared_mut(number);
-        prepared.by_language.entry(language as u8).or_insert_with(|| {
-            let (args, mut ingredients) = prepared.words.of(language);
-            // What `native` means differs between machines that share a directory.
-            if args.iter().any(|word| is_native(word)) {
-                let processor = self.request.surroundings.processor();
-                ingredients.own.push(format!("processor={processor}"));
+        if prepared.by_kind.contains_key(&number_of(kind)) {
+            return Ok(());
+        }
+        let made = match kind {
+            SourceKind::Unit(language) => {
+                let (args, mut ingredients) = prepared.words.of(language);
+                // What `native` means differs between machines that share a directory.
+                if args.iter().any(|word| is_native(word)) {
+                    let processor = self.request.surroundings.processor();
+                    ingredients.own.push(format!("processor={processor}"));
+                }
+                (args, ingredients)
             }
-            (args, ingredients)
-        });
+            _ => prepared.words.of_nasm(self.assembler(krate, source)?.debug()),
+        };
+        prepared.by_kind.insert(number_of(kind), made);
+        Ok(())
     }
 
     /// The unit of a source as one of the target `number`; made now if it is not there yet.
@@ -265,9 +292,13 @@ impl<'a> Builder<'_> {
         units: &mut CrateUnits<'a>,
         number: usize,
         NamedSource { path, name, portable }: &NamedSource<'a>,
-        language: Language,
+        source_kind: SourceKind,
     ) -> Result<Object, GraphError> {
-        self.prepare_language(units, number, language);
+        self.prepare_kind(units, number, path, source_kind)?;
+        let language = match source_kind {
+            SourceKind::Unit(language) => Some(language),
+            _ => None,
+        };
         let UnitContext { of, profile, .. } = units.context;
         let (krate, target, prepared) = (of.krate, &units.targets[number], units.prepared(number));
         let object = self
@@ -277,37 +308,46 @@ impl<'a> Builder<'_> {
             .join(&target.directory)
             .join(object_path(name));
         let size = self.request.surroundings.file_size(path);
-        let lto = if codegen::has_module(language) { codegen::lto(profile) } else { Lto::Off };
+        let has_module = language.is_some_and(codegen::has_module);
+        let lto = if has_module { codegen::lto(profile) } else { Lto::Off };
         let mut unit = Object {
             name: name.clone(),
             path: object.clone(),
             item: units.made.get(&(number, path)).copied(),
             prebuilt: false,
             bitcode: !lto.is_off(),
-            cxx: language == Language::Cxx,
+            cxx: language == Some(Language::Cxx),
             size,
         };
         if unit.item.is_some() {
             return Ok(unit);
         }
         let seen = self.path_for_commands(path);
-        let (args, mut ingredients) = prepared.args(language).clone();
-        let (kind, key, run, outputs) = match self.mode(of) {
-            Mode::Check => (
+        let (args, mut ingredients) = prepared.args(source_kind).clone();
+        let mut program = None;
+        let key = |check: &str| format!("{} {check}{} {name}", krate.name, target.name);
+        let (kind, key, run, outputs) = match (language, self.mode(of)) {
+            (Some(language), Mode::Check) => (
                 ItemKind::Check,
-                format!("{} check {} {name}", krate.name, target.name),
-                Work::Check { source: seen.to_string(), language, args },
+                key("check "),
+                Run::Worker(Work::Check { source: seen.to_string(), language, args }),
                 Vec::new(),
             ),
-            Mode::Build => {
+            (None, _) => {
+                let assembler = self.assembler(krate, path)?;
+                let command = assembler.command(&self.workspace.root, args, &seen, &object);
+                ingredients.own.extend(assembler.own_words());
+                program = Some(assembler.program());
+                (ItemKind::Compile, key(""), Run::Command(command), vec![object.clone()])
+            }
+            (Some(language), Mode::Build) => {
                 let splits_debug = args.iter().any(|arg| arg == "-gsplit-dwarf");
                 // With link-time optimisation, debug information stays in the modules.
                 let dwo = (splits_debug && lto.is_off()).then(|| object.with_extension("dwo"));
                 let origin =
                     UnitOrigin { krate: &krate.name, target: &target.name, source: portable };
                 // One object names one `.dwo`.
-                let may_cut =
-                    codegen::has_module(language) && dwo.is_none() && !profile.keeps_units_whole();
+                let may_cut = has_module && dwo.is_none() && !profile.keeps_units_whole();
                 let forced = self.request.force_pieces.filter(|_| may_cut);
                 let cut = may_cut.then(|| codegen::cut(profile, forced, &origin)).flatten();
                 ingredients.own.extend(forced.map(codegen::forced_word));
@@ -322,7 +362,7 @@ impl<'a> Builder<'_> {
                     cut,
                     lto,
                 };
-                (ItemKind::Compile, format!("{} {} {name}", krate.name, target.name), work, outputs)
+                (ItemKind::Compile, key(""), Run::Worker(work), outputs)
             }
         };
         let item = self.add(Item {
@@ -333,8 +373,8 @@ impl<'a> Builder<'_> {
             key,
             label: seen.to_string(),
             after: prepared.after.clone(),
-            run: Run::Worker(run),
-            program: None,
+            run,
+            program,
             inputs: [seen].into_iter().chain(prepared.declared.iter().cloned()).collect(),
             outputs,
             ingredients,

@@ -11,6 +11,8 @@ pub const OUT_DIR: &str = "$OUT_DIR";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceKind {
     Unit(Language),
+    /// `.asm`: assembly for nasm or yasm.
+    Nasm,
     /// `.o`, `.a`: goes into the archive or the link as it is.
     Prebuilt,
 }
@@ -24,13 +26,14 @@ pub fn source_kind(path: &Utf8Path) -> Option<SourceKind> {
         "bc" => SourceKind::Unit(Language::Bitcode),
         "s" => SourceKind::Unit(Language::Assembly),
         "S" => SourceKind::Unit(Language::AssemblyWithCpp),
+        "asm" => SourceKind::Nasm,
         "o" | "a" => SourceKind::Prebuilt,
         _ => return None,
     })
 }
 
 pub(super) const SOURCE_EXTENSIONS: &str =
-    "sources end in .c, .cc, .cpp, .cxx, .c++, .C, .s, .S, .ll, .bc, .o or .a";
+    "sources end in .c, .cc, .cpp, .cxx, .c++, .C, .s, .S, .asm, .ll, .bc, .o or .a";
 
 /// Absolute and without `.` and `..`, or still beginning with `$OUT_DIR`. By text alone, so a
 /// symbolic link followed by `..` leads to where it is written, not to where it points.
@@ -318,6 +321,7 @@ mod tests {
         check("a.b.c++", Some(SourceKind::Unit(Language::Cxx)));
         check("a.s", Some(SourceKind::Unit(Language::Assembly)));
         check("a.S", Some(SourceKind::Unit(Language::AssemblyWithCpp)));
+        check("a.asm", Some(SourceKind::Nasm));
         check("a.ll", Some(SourceKind::Unit(Language::LlvmIr)));
         check("a.bc", Some(SourceKind::Unit(Language::Bitcode)));
         check("a.o", Some(SourceKind::Prebuilt));

@@ -428,5 +428,5 @@ impl Resolver<'_> {
 /// A file that can hold `main`: objects and archives in `src/bin` are inputs of other
 /// programs.
 fn is_unit(path: &Utf8Path) -> bool {
-    matches!(source_kind(path), Some(SourceKind::Unit(_)))
+    matches!(source_kind(path), Some(SourceKind::Unit(_) | SourceKind::Nasm))
 }

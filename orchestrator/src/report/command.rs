@@ -12,7 +12,7 @@ use tender_protocol::Work;
 pub fn command_line(item: &Item, driver: Option<&[String]>) -> String {
     match &item.run {
         Run::Command(command) => {
-            readable(&command.words.iter().map(String::as_str).collect::<Vec<_>>())
+            readable(&command.shown().iter().map(String::as_str).collect::<Vec<_>>())
         }
         Run::Worker(work) => readable(&worker_words(work, driver)),
     }

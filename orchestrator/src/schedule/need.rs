@@ -146,8 +146,14 @@ mod tests {
     }
 
     fn command() -> Item {
-        let run =
-            Command { words: vec![], dir: "/".into(), env: vec![], depfile: None, retry: true };
+        let run = Command {
+            words: vec![],
+            shown: None,
+            dir: "/".into(),
+            env: vec![],
+            depfile: None,
+            retry: true,
+        };
         item(ItemKind::Generate, Run::Command(run), 1 << 40, 3)
     }
 

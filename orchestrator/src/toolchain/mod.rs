@@ -1,9 +1,10 @@
-//! The programs of the machine that a build needs: LLVM's tools, the link driver, pkg-config. Of
+//! The programs of the machine that a build needs: LLVM's tools, the link driver, nasm, pkg-config. Of
 //! items it knows only where a link's driver stands.
 //!
 //! Finding them takes processes, so it is done when they are needed, and cached in the state
 //! directory. A build that does nothing starts none.
 
+mod assembler;
 mod driver;
 mod pkg_config;
 mod processor;
@@ -13,7 +14,7 @@ pub(crate) use driver::resolve;
 pub use driver::{ToolchainError, chosen_driver, link_driver};
 pub(crate) use stamp::Stamp;
 
-use crate::graph::{DRIVER_C, DRIVER_CXX, PkgConfig, Program, Surroundings};
+use crate::graph::{Assembler, DRIVER_C, DRIVER_CXX, PkgConfig, Program, Surroundings};
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// Where LLVM 22 is installed: as it was when `tender` was built.
@@ -113,6 +114,10 @@ impl Surroundings for Machine {
 
     fn clang(&self, cxx: bool) -> Result<Vec<String>, String> {
         clang_driver(&llvm_bin(), cxx)
+    }
+
+    fn assembler(&self) -> Result<Assembler, String> {
+        assembler::find()
     }
 
     fn processor(&self) -> String {

@@ -79,6 +79,7 @@ const COUNTED_SPECIALLY: &[&str] = &[
     "CXX_x86_64-unknown-linux-gnu",
     "CXX_x86_64_unknown_linux_gnu",
     "HOST_CXX",
+    "NASM", // sources.rs, asm_is_assembled_again_...
     "PKG_CONFIG",
     "PKG_CONFIG_...",
     "DESTDIR",
