@@ -801,7 +801,7 @@ fn package_of_a_program_that_is_not_built_may_be_missing() {
 #[test]
 fn asm_is_assembled_by_a_command() {
     let mut asm = lib(krate("x"), &["a.c", "simd/f.asm"]);
-    asm.lib.as_mut().unwrap().settings.flags = vec!["-fwrapv".into()];
+    asm.libs[0].settings.flags = vec!["-fwrapv".into()];
     let asm = bin(asm, "p", &["main.c"]);
     let workspace = workspace(vec![(asm, &[])]);
     let graph = graph(&workspace, &["x"]);
