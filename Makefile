@@ -16,7 +16,8 @@ run_tests = CARGO_TARGET_DIR='$(TARGET)' CARGO='$(CARGO)' tools/test.sh '$(TARGE
 QUICK = engine targets missing_header linked_directories
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick storm stress programs edits fuzz torture check build install bench fetch interop sources torture-sources deps deps-test
+.PHONY: help demo test test-quick storm stress programs ports edits fuzz torture check build install bench fetch fetch-ports interop sources \
+    torture-sources deps deps-test
 
 help: ## show this list
 	@echo 'Usage: make TARGET'
@@ -73,6 +74,11 @@ programs: build deps-test fetch sources ## build real libraries in all modes of 
 	+TENDER_TEST_BIN='$(TARGET)/release' TENDER_PROGRAMS=all \
 	    $(cargo) test --locked -p tender-tests --test real_programs
 
+# What was built is kept below the target directory. Four small ones are among the tests.
+ports: build deps-test sources ## build real projects as they are, by the manifests in workspace-examples/ports, and run their tests
+	+TENDER_TEST_BIN='$(TARGET)/release' TENDER_PORTS=all \
+	    $(cargo) test --locked -p tender-tests --test ports
+
 check: deps ## check the format of the code, and lint it with warnings denied
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 || { \
 	    echo 'error: cargo lacks rustfmt or clippy; with rustup, install them by: rustup component add rustfmt clippy' >&2; \
@@ -93,6 +99,9 @@ bench: build deps-test fetch ## measure against ninja and clang, side by side (B
 
 fetch: ## fetch the sources that real-world and rocksdb in workspace-examples build
 	@CARGO='$(CARGO)' tools/fetch.sh
+
+fetch-ports: deps-test ## make a workspace of the projects in workspace-examples/ports and their sources, in target/ports
+	+@tools/ports.sh '$(TARGET)/sources' '$(TARGET)/ports' >/dev/null
 
 # Built once, and kept below the target directory. Without them tests are skipped, and say so.
 interop: deps-test ## get the makes and ninjas that tests share a jobserver with

@@ -25,7 +25,7 @@ mod sql;
 pub use clang::{build_with_clang, compile_with_clang};
 pub use exercise::exercise;
 pub use session::{Session, expect_same};
-pub use sources::{Sources, find, pinned};
+pub use sources::{Sources, find, pinned, ports, sources};
 
 use crate::space::TestSpace;
 

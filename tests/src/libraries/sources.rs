@@ -4,8 +4,8 @@ use super::Library;
 use crate::features::{Feature, skip};
 use crate::programs::profile_directory;
 use crate::space::{examples, fetched};
-use camino::Utf8PathBuf;
-use std::process::Command;
+use camino::{Utf8Path, Utf8PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 /// The directory of all sources.
@@ -23,7 +23,7 @@ impl Sources {
             Library::Sqlite => self.got.join("sqlite"),
             Library::Zlib => self.bundle.join("zlib"),
             Library::Zstd => self.bundle.join("zstd"),
-            Library::Lua => self.got.join("lua"),
+            Library::Lua => self.got.join("lua5.1"),
             Library::JsonCpp => self.got.join("jsoncpp"),
         }
     }
@@ -59,8 +59,7 @@ pub fn find(libraries: &[Library]) -> Option<Sources> {
 /// The sources of a project, in the one version that `make sources` downloads. `None` where Debian has
 /// another by now, or none can be had; the test is skipped then.
 pub fn pinned(name: &str) -> Option<Utf8PathBuf> {
-    static GOT: OnceLock<Utf8PathBuf> = OnceLock::new();
-    let dir = GOT.get_or_init(run_script).join(name);
+    let dir = sources().join(name);
     if dir.exists() {
         return Some(dir);
     }
@@ -71,21 +70,39 @@ pub fn pinned(name: &str) -> Option<Utf8PathBuf> {
     None
 }
 
+/// Makes a workspace of `names` (none: of all ports) from their sources and manifests, and returns
+/// those that are complete. The script itself reports the others.
+pub fn ports(sources: &Utf8Path, workspace: &Utf8Path, names: &[&str]) -> Vec<String> {
+    let script = examples().parent().unwrap().join("tools/ports.sh");
+    let output = Command::new(script)
+        .args([sources, workspace])
+        .args(names)
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("tools/ports.sh starts");
+    assert!(output.status.success(), "tools/ports.sh: {}", output.status);
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
 /// Runs the scripts, which do nothing if all sources exist, and themselves report what cannot be
 /// downloaded.
 fn get() -> Sources {
-    let got = run_script();
+    let got = sources().to_owned();
     fetched();
     Sources { got, bundle: examples().join("rocksdb/vendor/librocksdb-sys") }
 }
 
-/// Runs the script. The result is the directory that it downloads to.
-fn run_script() -> Utf8PathBuf {
-    let target =
-        profile_directory().parent().expect("a profile lies in a target directory").to_owned();
-    let got = target.join("sources");
-    let script = examples().parent().unwrap().join("tools/sources.sh");
-    let status = Command::new(script).arg(&got).status().expect("tools/sources.sh starts");
-    assert!(status.success(), "tools/sources.sh: {status}");
-    got
+/// The directory with all sources that tests need, as far as they can be had. The first call of a
+/// process downloads them.
+pub fn sources() -> &'static Utf8Path {
+    static GOT: OnceLock<Utf8PathBuf> = OnceLock::new();
+    GOT.get_or_init(|| {
+        let target =
+            profile_directory().parent().expect("a profile lies in a target directory").to_owned();
+        let got = target.join("sources");
+        let script = examples().parent().unwrap().join("tools/sources.sh");
+        let status = Command::new(script).arg(&got).status().expect("tools/sources.sh starts");
+        assert!(status.success(), "tools/sources.sh: {status}");
+        got
+    })
 }

@@ -1,0 +1,289 @@
+//! Real projects, with the manifests of `workspace-examples/ports`: they are built, and their own
+//! tests pass.
+//!
+//! `tools/ports.sh` gets the sources. `TENDER_PORTS=all` builds all ports, in a workspace that is kept
+//! below the target directory, and prints a line for each; else four small ones are built.
+
+use camino::Utf8PathBuf;
+use serde_json::Value;
+use std::io::Write;
+use std::process::Command;
+use tender_tests::libraries::{ports, sources};
+use tender_tests::rounds::variable;
+use tender_tests::{Feature, Run, TestSpace, skip};
+
+struct Port {
+    /// Its directory.
+    name: &'static str,
+    /// The packages that are built.
+    packages: &'static [&'static str],
+    tests: &'static [Test],
+}
+
+/// What has to end with code 0, in an empty directory of the port's tests. `PATH` finds programs of
+/// the workspace first.
+enum Test {
+    /// Each program of a package.
+    Programs(&'static str),
+    /// A command. `{port}` stands for the port's directory, `{bin}` for that of the programs, and
+    /// `{sources}` for that of all sources.
+    Words(&'static [&'static str]),
+    /// A command that prints results in the TAP format. Tests of these names may fail.
+    Tap(&'static [&'static str], &'static [&'static str]),
+}
+
+use Test::{Programs, Tap, Words};
+
+const PORTS: [Port; 14] = [
+    Port {
+        name: "zlib",
+        packages: &["z"],
+        tests: &[
+            Words(&["example"]),
+            Words(&["cp", "{port}/ChangeLog", "text"]),
+            Words(&["minigzip", "-9", "text"]),
+            Words(&["gzip", "-t", "text.gz"]),
+            Words(&["minigzip", "-d", "text.gz"]),
+            Words(&["cmp", "text", "{port}/ChangeLog"]),
+        ],
+    },
+    Port {
+        name: "libpng",
+        packages: &["png"],
+        tests: &[Words(&["pngtest", "{port}/pngtest.png"])],
+    },
+    Port {
+        // Debian has Lua's own test suite for 5.1 alone. These parts of it hold for 5.4 too.
+        name: "lua",
+        packages: &["lua"],
+        tests: &[
+            Words(&["lua", "-v", "{sources}/lua-tests/strings.lua"]),
+            Words(&["lua", "{sources}/lua-tests/files.lua"]),
+            Words(&["luac", "-o", "compiled", "{sources}/lua-tests/strings.lua"]),
+            Words(&["lua", "compiled"]),
+        ],
+    },
+    Port {
+        name: "googletest",
+        packages: &["gtest", "gmock", "gtest-tests"],
+        tests: &[Programs("gtest-tests")],
+    },
+    Port { name: "fmt", packages: &["fmt", "fmt-tests"], tests: &[Programs("fmt-tests")] },
+    Port {
+        name: "yaml-cpp",
+        packages: &["yaml-cpp", "yaml-cpp-tests"],
+        tests: &[Programs("yaml-cpp-tests")],
+    },
+    Port {
+        name: "nlohmann-json",
+        packages: &["nlohmann-json-tests"],
+        tests: &[Programs("nlohmann-json-tests")],
+    },
+    Port {
+        name: "spdlog",
+        packages: &["spdlog", "spdlog-tests"],
+        tests: &[Programs("spdlog-tests")],
+    },
+    Port {
+        name: "snappy",
+        packages: &["snappy", "snappy-tests"],
+        tests: &[Words(&["env", "srcdir={port}", "snappy_unittest"])],
+    },
+    Port {
+        name: "leveldb",
+        packages: &["leveldb", "leveldb-tests"],
+        tests: &[Programs("leveldb-tests")],
+    },
+    Port { name: "oniguruma", packages: &["onig", "onig-tests"], tests: &[Programs("onig-tests")] },
+    Port {
+        name: "jq",
+        packages: &["jq"],
+        tests: &[
+            Words(&["env", "NO_VALGRIND=1", "JQ={bin}/jq", "{port}/tests/jqtest"]),
+            Words(&["env", "NO_VALGRIND=1", "JQ={bin}/jq", "{port}/tests/mantest"]),
+            Words(&["env", "NO_VALGRIND=1", "JQ={bin}/jq", "{port}/tests/shtest"]),
+            Words(&["env", "NO_VALGRIND=1", "JQ={bin}/jq", "{port}/tests/utf8test"]),
+            Words(&["env", "NO_VALGRIND=1", "JQ={bin}/jq", "{port}/tests/base64test"]),
+            Words(&["env", "NO_VALGRIND=1", "JQ={bin}/jq", "{port}/tests/onigtest"]),
+        ],
+    },
+    Port {
+        name: "libuv",
+        packages: &["uv", "uv-tests"],
+        tests: &[Tap(
+            &["env", "-C", "{port}", "UV_RUN_AS_ROOT=1", "uv_run_tests"],
+            // Root may write everywhere; the others need an address that does not answer.
+            &["fs_copyfile", "tcp_close_while_connecting", "tcp_connect_timeout"],
+        )],
+    },
+    Port {
+        name: "libjpeg-turbo",
+        packages: &["jpeg"],
+        // The commands and sums are those of its CMakeLists.txt.
+        tests: &[
+            Words(&["tjunittest"]),
+            Words(&["tjunittest", "-alloc"]),
+            Words(&["tjunittest", "-yuv"]),
+            Words(&["tjunittest", "-yuv", "-noyuvpad"]),
+            Words(&["tjunittest", "-bmp"]),
+            Words(&[
+                "cjpeg",
+                "-rgb",
+                "-dct",
+                "int",
+                "-icc",
+                "{port}/testimages/test1.icc",
+                "-outfile",
+                "a.jpg",
+                "{port}/testimages/testorig.ppm",
+            ]),
+            Words(&["md5cmp", "1d44a406f61da743b5fd31c0a9abdca3", "a.jpg"]),
+            Words(&["djpeg", "-dct", "int", "-ppm", "-icc", "a.icc", "-outfile", "a.ppm", "a.jpg"]),
+            Words(&["md5cmp", "00a257f5393fef8821f2b88ac7421291", "a.ppm"]),
+            Words(&["md5cmp", "b06a39d730129122e85c1363ed1bbc9e", "a.icc"]),
+            Words(&[
+                "jpegtran",
+                "-copy",
+                "all",
+                "-icc",
+                "{port}/testimages/test2.icc",
+                "-outfile",
+                "b.jpg",
+                "a.jpg",
+            ]),
+            Words(&["md5cmp", "31d121e57b6c2934c890a7fc7763bcd4", "b.jpg"]),
+        ],
+    },
+];
+
+/// A workspace of ports.
+struct Ports {
+    root: Utf8PathBuf,
+    sources: Utf8PathBuf,
+    /// Those whose sources are there.
+    names: Vec<String>,
+    /// Where tests run.
+    space: TestSpace,
+}
+
+impl Ports {
+    /// Of these ports in a new directory, or of all in one that is kept.
+    fn new(names: &[&str]) -> Ports {
+        let space = TestSpace::new();
+        let sources = sources().to_owned();
+        let root = match names {
+            [] => sources.with_file_name("ports"),
+            _ => space.path("ports"),
+        };
+        let names = ports(&sources, &root, names);
+        Ports { root, sources, names, space }
+    }
+
+    /// Builds a port and runs its tests. Returns how many, or why it failed.
+    fn check(&self, port: &Port) -> Result<usize, String> {
+        let packages = port.packages.iter().flat_map(|package| ["-p", package]);
+        let options = ["-C", self.root.as_str(), "build", "-q", "-j2", "--message-format", "json"];
+        let build: Vec<&str> = options.into_iter().chain(packages).collect();
+        let build = self.space.tender(&build);
+        if !build.status.success() {
+            return Err(format!("it cannot be built\n{build}"));
+        }
+        std::fs::create_dir(self.space.path(port.name)).unwrap();
+        port.tests.iter().map(|test| self.test(port, test, &build)).sum()
+    }
+
+    fn test(&self, port: &Port, test: &Test, build: &Run) -> Result<usize, String> {
+        match test {
+            Programs(package) => {
+                let programs = programs(build, package);
+                assert!(!programs.is_empty(), "{package} has no programs");
+                for program in &programs {
+                    passed(self.run(port, &[program]))?;
+                }
+                Ok(programs.len())
+            }
+            Words(words) => passed(self.run(port, words)).map(|()| 1),
+            Tap(words, may_fail) => {
+                let run = self.run(port, words);
+                let of = |verdict| {
+                    run.stdout
+                        .lines()
+                        .filter_map(move |line| line.strip_prefix(verdict)?.split(' ').nth(2))
+                };
+                let failed: Vec<&str> =
+                    of("not ok ").filter(|name| !may_fail.contains(name)).collect();
+                match (failed.as_slice(), of("ok ").count()) {
+                    ([], passed @ 1..) => Ok(passed),
+                    _ => Err(format!("tests failed: {}\n{run}", failed.join(", "))),
+                }
+            }
+        }
+    }
+
+    fn expand(&self, port: &Port, word: &str) -> String {
+        word.replace("{port}", self.root.join(port.name).as_str())
+            .replace("{bin}", self.bin().as_str())
+            .replace("{sources}", self.sources.as_str())
+    }
+
+    fn bin(&self) -> Utf8PathBuf {
+        self.root.join("target/debug")
+    }
+
+    fn run(&self, port: &Port, words: &[impl AsRef<str>]) -> Run {
+        // `Command` itself would not look in a `PATH` that is set for the child.
+        let mut command = Command::new("env");
+        self.space.prepare(&mut command);
+        let path = format!("PATH={}:{}", self.bin(), variable("PATH").unwrap_or_default());
+        let words = words.iter().map(|word| self.expand(port, word.as_ref()));
+        command.arg(path).args(words).current_dir(self.space.path(port.name));
+        self.space.run(command)
+    }
+}
+
+fn passed(run: Run) -> Result<(), String> {
+    if run.status.success() { Ok(()) } else { Err(format!("a test failed\n{run}")) }
+}
+
+/// The programs of a package, by the messages of the build.
+fn programs(build: &Run, package: &str) -> Vec<String> {
+    let id = format!("#{package}@");
+    let of_package =
+        |message: &Value| message["package_id"].as_str().is_some_and(|of| of.contains(&id));
+    let messages = build.messages().into_iter().filter(of_package);
+    messages.filter_map(|message| message["executable"].as_str().map(str::to_owned)).collect()
+}
+
+/// Checks `ports` in a workspace of `names`.
+fn check<'a>(ports: impl IntoIterator<Item = &'a Port>, names: &[&str]) {
+    let workspace = Ports::new(names);
+    let mut failed = Vec::new();
+    for port in ports {
+        if !workspace.names.iter().any(|name| name == port.name) {
+            let why = format!("the sources of {} are not there; run `make fetch-ports`", port.name);
+            skip(Feature::PinnedSources, &why);
+            continue;
+        }
+        let line = match workspace.check(port) {
+            Ok(tests) => format!("{}: built; {tests} tests passed", port.name),
+            Err(why) => {
+                failed.push(port.name);
+                format!("{}: FAILED: {why}", port.name)
+            }
+        };
+        // Not by `eprintln!`, whose output the test harness keeps until the end.
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+    assert!(failed.is_empty(), "these ports failed: {}", failed.join(", "));
+}
+
+#[test]
+fn ports_pass_their_own_tests() {
+    if variable("TENDER_PORTS").as_deref() == Some("all") {
+        return check(&PORTS, &[]);
+    }
+    let small = ["zlib", "lua", "oniguruma", "snappy"];
+    // snappy's tests need googletest.
+    let names = [&small[..], &["googletest"]].concat();
+    check(PORTS.iter().filter(|port| small.contains(&port.name)), &names);
+}
