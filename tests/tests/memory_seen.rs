@@ -148,7 +148,7 @@ fn trace_and_page_show_memory() {
 fn build_with_one_job_waits_for_no_memory() {
     let space = heavy(2);
     let run =
-        space.tender(&["build", "-v", "-j1", "--memory=1M", "--message-format=json"]).expect_ok();
+        space.tender(&["build", "-vv", "-j1", "--memory=1M", "--message-format=json"]).expect_ok();
     let all = run.messages();
     assert_eq!(of(&all, "short-of-memory"), Vec::<&Value>::new());
     assert!(of(&all, "wait").iter().all(|wait| wait["wait"] != "memory"), "{run}");

@@ -5,7 +5,7 @@
 //! nothing permanent.
 
 use crate::events::Event;
-use crate::graph::{Graph, ItemKind};
+use crate::graph::{Graph, Item, ItemKind};
 use crate::keys::ItemId;
 use crate::report::screen::{self, Screen};
 use crate::report::{style, words};
@@ -264,8 +264,8 @@ impl BarState {
         };
     }
 
-    /// `12/85, 5s, about 20s left, 3 slots wait for memory: sqlite3.c (4s), zstd`, cut to `columns`
-    /// between two parts.
+    /// `12/85, 5s, about 20s left, 3 slots wait for memory: sqlite3.c of sqlite (4s), huf.c of zstd`,
+    /// cut to `columns` between two parts.
     fn line(&self, graph: &Graph, now_us: Micros, columns: usize) -> String {
         let mut line = Fitted::new(columns);
         line.push(&format!("{}/{}", self.done, self.total));
@@ -290,28 +290,19 @@ impl BarState {
         line.text
     }
 
-    /// The unit that has run longest, with its time, then the crates of the others.
+    /// The files of all units that run, with their crates, in the order in which they started; the
+    /// first with its time.
     fn names(&self, graph: &Graph, now_us: Micros) -> Vec<String> {
         let mut running: Vec<(&ItemId, &RunningItem)> = self.running.iter().collect();
         running.sort_by_key(|(item, running)| (running.since_us, **item));
-        let mut names = Vec::new();
-        for (n, (item, running)) in running.into_iter().enumerate() {
-            let item = &graph[*item];
-            let name = if n == 0 {
-                let time = words::rough(now_us.saturating_sub(running.since_us).duration());
-                let file =
-                    item.label.rsplit_once('/').map_or(item.label.as_str(), |(_, file)| file);
-                let pieces = match running.pieces.len() {
-                    0 => String::new(),
-                    done => format!(", {} done", words::count(done, "piece")),
-                };
-                format!("{} ({time}{pieces})", words::visible(file))
-            } else {
-                item.krate_name.clone()
+        let mut names: Vec<String> = running.iter().map(|(item, _)| file(&graph[**item])).collect();
+        if let Some((_, first)) = running.first() {
+            let time = words::rough(now_us.saturating_sub(first.since_us).duration());
+            let pieces = match first.pieces.len() {
+                0 => String::new(),
+                done => format!(", {} done", words::count(done, "piece")),
             };
-            if !names.contains(&name) {
-                names.push(name);
-            }
+            names[0] += &format!(" ({time}{pieces})");
         }
         names
     }
@@ -340,6 +331,15 @@ impl BarState {
         }
         Some(longest.max(sum / u64::from(self.jobs)).duration())
     }
+}
+
+/// `b.c of zip`; a program that is named like its crate is `app`.
+fn file(item: &Item) -> String {
+    let file = item.label.rsplit_once('/').map_or(item.label.as_str(), |(_, file)| file);
+    if file == item.krate_name {
+        return item.krate_name.clone();
+    }
+    format!("{} of {}", words::visible(file), item.krate_name)
 }
 
 /// The sum of the times of items of one kind, and of the sizes of their sources,
@@ -471,10 +471,10 @@ mod tests {
         // `b.c` took 9 s before, so 6 s are left; `main.c` is guessed from `a.c`: 1 s.
         check(
             100,
-            "    Building [========>                 ] 1/3, 3s, about 6s left: b.c (3s), app",
+            "    Building [========>                 ] 1/3, 3s, about 6s left: b.c of zip (3s), main.c of app",
         );
         check(70, "    Building [========>                 ] 1/3, 3s, about 6s left...");
-        check(50, "    Building 1/3, 3s, about 6s left: b.c (3s)...");
+        check(56, "    Building 1/3, 3s, about 6s left: b.c of zip (3s)...");
         check(24, "    Building 1/3, 3s...");
         check(20, "1/3, 3s...");
         check(5, "1/3");
@@ -483,7 +483,7 @@ mod tests {
     #[test]
     fn bar_shows_how_many_pieces_of_a_unit_are_done() {
         let graph = fixture::graph();
-        let term = InMemoryTerm::new(4, 100);
+        let term = InMemoryTerm::new(4, 120);
         let mut bar = bar(&term);
         busy(&mut bar, &graph);
         let phase = |phase, cgu| Event::Phase {
@@ -506,7 +506,7 @@ mod tests {
         bar.tick(&graph, Micros(3_000_000));
         assert_eq!(
             term.contents(),
-            "    Building [========>                 ] 1/3, 3s, about 6s left: b.c (3s, 2 pieces done), app"
+            "    Building [========>                 ] 1/3, 3s, about 6s left: b.c of zip (3s, 2 pieces done), main.c of app"
         );
     }
 

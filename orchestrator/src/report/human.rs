@@ -4,6 +4,7 @@
 //! items are never mixed. The bar is erased before a line, and drawn again at the next tick.
 
 use crate::events::{Event, Severity, Sink};
+use crate::fingerprint::RebuildReason;
 use crate::graph::{Graph, Item, ItemKind};
 use crate::keys::ItemId;
 use crate::manifest::CrateId;
@@ -58,7 +59,17 @@ pub struct Human {
     /// How many items each crate has; counted when first needed.
     items_of: HashMap<CrateId, usize>,
     running: HashSet<ItemId>,
-    failed: bool,
+    /// Why items will run, until they start.
+    reasons: BTreeMap<ItemId, RebuildReason>,
+    ended: Ended,
+}
+
+/// How many items have ended.
+#[derive(Default)]
+struct Ended {
+    fresh: usize,
+    built: usize,
+    failed: usize,
 }
 
 /// The phases of one item, until it ends.
@@ -116,7 +127,8 @@ impl Human {
             told: BTreeMap::new(),
             items_of: HashMap::new(),
             running: HashSet::new(),
-            failed: false,
+            reasons: BTreeMap::new(),
+            ended: Ended::default(),
         }
     }
 
@@ -141,6 +153,7 @@ impl Human {
     }
 
     fn fresh(&mut self, graph: &Graph, item: &Item) {
+        self.ended.fresh += 1;
         if !self.at_least(Verbosity::Verbose) {
             return;
         }
@@ -184,11 +197,24 @@ impl Human {
     fn started(&mut self, ix: ItemId, item: &Item) {
         self.running.insert(ix);
         self.announce(item);
+        if let Some(reason) = self.reasons.remove(&ix) {
+            self.dirty(item, &reason);
+        }
         let driver = self.drivers.remove(&ix);
         if self.at_least(Verbosity::Verbose) {
             let line = command_line(item, driver.as_deref());
             self.print(&style::status("Running", format!("`{}`", words::visible(&line))));
         }
+    }
+
+    fn dirty(&mut self, item: &Item, reason: &RebuildReason) {
+        let text = format!(
+            "{} ({}): {}",
+            item.krate_name,
+            words::visible(&item.label),
+            words::visible(&reason.present())
+        );
+        self.print(&style::status("Dirty", text));
     }
 
     fn finished(
@@ -218,6 +244,7 @@ impl Human {
             Outcome::Failed => self.item_failed(item, counts),
             Outcome::Ok | Outcome::Skipped => self.told(item).warnings += counts.warnings,
         }
+        self.ended.built += usize::from(outcome == Outcome::Ok);
     }
 
     /// `Built zip/src/a.c in 0.34s`, with phases and memory at `-vv`.
@@ -250,11 +277,11 @@ impl Human {
         let crates = Rc::clone(&self.crates);
         let text = words::could_not(item, crates.target(item), counts.errors, counts.warnings);
         self.print(&style::message(Level::Error, text));
-        if !self.failed && !self.running.is_empty() && self.at_least(Verbosity::Normal) {
+        if self.ended.failed == 0 && !self.running.is_empty() && self.at_least(Verbosity::Normal) {
             let text = "build failed, waiting for other jobs to finish...";
             self.print(&style::message(Level::Warning, text));
         }
-        self.failed = true;
+        self.ended.failed += 1;
     }
 
     /// Shows diagnostics in the order in which they came.
@@ -287,6 +314,10 @@ impl Human {
             let counts = self.show(graph, &graph[ix], &kept.diagnostics);
             self.told(&graph[ix]).warnings += counts.warnings;
         }
+        // Those that will not start any more.
+        for (ix, reason) in std::mem::take(&mut self.reasons) {
+            self.dirty(&graph[ix], &reason);
+        }
         let crates = Rc::clone(&self.crates);
         let mut failed = Vec::new();
         let mut text = String::new();
@@ -300,8 +331,11 @@ impl Human {
                 failed.push(name);
             }
         }
-        if failed.len() > 1 {
-            text += &style::message(Level::Error, words::several_failed(&failed));
+        if !failed.is_empty() {
+            let Ended { fresh, built, failed: units } = self.ended;
+            let rest = graph.items.len().saturating_sub(fresh + built + units);
+            let line = words::build_failed(units, &failed, built, rest);
+            text += &style::message(Level::Error, line);
         }
         if success && self.at_least(Verbosity::Normal) {
             text += &style::status("Finished", words::finished(&graph.profile, elapsed));
@@ -331,14 +365,7 @@ impl Sink for Human {
         match event {
             Event::Fresh { item } => self.fresh(graph, &graph[*item]),
             Event::Dirty { item, reason } if self.at_least(Verbosity::Verbose) => {
-                let item = &graph[*item];
-                let text = format!(
-                    "{} ({}): {}",
-                    item.krate_name,
-                    words::visible(&item.label),
-                    words::visible(&reason.present())
-                );
-                self.print(&style::status("Dirty", text));
+                self.reasons.insert(*item, reason.clone());
             }
             Event::Driver { item, words } => {
                 self.drivers.insert(*item, words.clone());
@@ -364,7 +391,10 @@ impl Sink for Human {
             Event::Budget { chosen, .. } if self.at_least(Verbosity::Verbose) => {
                 self.print(&style::message(Level::Note, chosen));
             }
-            Event::MemorySummary { summary, .. } if self.at_least(Verbosity::Verbose) => {
+            Event::MemorySummary { summary, .. }
+                if self.at_least(Verbosity::VeryVerbose)
+                    || self.at_least(Verbosity::Verbose) && words::memory_mattered(summary) =>
+            {
                 self.print(&style::status("Memory", words::memory(summary)));
             }
             Event::Wait { item, reason, .. } if self.at_least(Verbosity::VeryVerbose) => {
@@ -505,21 +535,53 @@ mod tests {
             ended(APP_MAIN, OK),
         ];
         let first = "       Fresh zip v0.1.0 (/ws/zip)\n";
+        let compiling = "   Compiling app v0.1.0 (/ws/app)\n";
         let dirty =
             format!("       Dirty app (app/src/main.c): {}\n", RebuildReason::New.present());
         let rest = [
-            "   Compiling app v0.1.0 (/ws/app)\n",
             "     Running `clang -O2 '-DNAME=\"a b\"' -c app/src/main.c -o target/release/.tender/app/main.o`\n",
             "       Built app/src/main.c in 0.34s",
         ]
         .concat();
-        check(Verbosity::Verbose, &events, &format!("{first}{dirty}{rest}\n"));
+        check(Verbosity::Verbose, &events, &format!("{first}{compiling}{dirty}{rest}\n"));
         let phases = "translate 0.01s, emit 0.08s in 2 pieces";
         check(
             Verbosity::VeryVerbose,
             &events,
-            &format!("{first}{dirty}{rest} ({phases}, peak 1 MiB)\n"),
+            &format!("{first}{compiling}{dirty}{rest} ({phases}, peak 1 MiB)\n"),
         );
+    }
+
+    #[test]
+    fn verbose_shows_the_reason_of_an_item_beside_its_command() {
+        let dirty = |item| Event::Dirty { item, reason: RebuildReason::New };
+        let events = [
+            dirty(ZIP_A),
+            dirty(ZIP_B),
+            dirty(APP_MAIN),
+            started(ZIP_A),
+            started(ZIP_B),
+            ended(ZIP_B, OK),
+            ended(ZIP_A, Outcome::Failed),
+            end(false),
+        ];
+        let why = RebuildReason::New.present();
+        let running = |file: &str| {
+            format!(
+                "       Dirty zip (zip/src/{file}.c): {why}\n     Running `clang -O2 '-DNAME=\"a b\"' \
+                 -c zip/src/{file}.c -o target/release/.tender/zip/{file}.o`\n"
+            )
+        };
+        let expect = [
+            "   Compiling zip v0.1.0 (/ws/zip)\n",
+            &running("a"),
+            &running("b"),
+            "       Built zip/src/b.c in 0.34s\n",
+            "error: could not compile `zip` (zip/src/a.c)\n",
+            &format!("       Dirty app (app/src/main.c): {why}\n"),
+            "error: build failed: 1 unit failed, in crate `zip`; 1 built, 3 not built\n",
+        ];
+        check(Verbosity::Verbose, &events, &expect.concat());
     }
 
     #[test]
@@ -538,13 +600,15 @@ mod tests {
              error: could not compile `zip` (zip/src/b.c) due to 1 error\n\
              zip/src/a.c:3:5: warning: one\n  f();\n  ^\n\
              zip/src/a.c:3:5: warning: three\n  f();\n  ^\n\
-             warning: `zip` generated 2 warnings\n";
+             warning: `zip` generated 2 warnings\n\
+             error: build failed: 1 unit failed, in crate `zip`; 1 built, 3 not built\n";
         check(Verbosity::Quiet, &events, expect);
     }
 
     #[test]
     fn failures_are_summed_up() {
         let events = [
+            Event::Fresh { item: ZIP_B },
             started(ZIP_A),
             started(APP_MAIN),
             ended(ZIP_A, Outcome::Failed),
@@ -555,7 +619,7 @@ mod tests {
              error: could not compile `zip` (zip/src/a.c)\n\
              warning: build failed, waiting for other jobs to finish...\n\
              error: could not compile `app` (app/src/main.c)\n\
-             error: 2 crates failed: `app`, `zip`\n";
+             error: build failed: 2 units failed, in crates `app` and `zip`; 0 built, 2 not built\n";
         check(Verbosity::Normal, &events, expect);
     }
 
@@ -641,6 +705,11 @@ mod tests {
         let finished = "    Finished `release` profile [optimized] target(s) in 1.23s\n";
         check(Verbosity::Normal, &events, finished);
         check(Verbosity::Verbose, &events, &[budget, memory, finished].concat());
+        let calm = MemorySummary { peak: Bytes(30 << 20), ..summary };
+        let calm = [Event::MemorySummary { summary: calm, at_us: Micros(2) }, end(true)];
+        let memory_30 = "      Memory peak 30 MiB, budget 60 MiB; no item waited for memory\n";
+        check(Verbosity::Verbose, &calm, finished);
+        check(Verbosity::VeryVerbose, &calm, &[memory_30, finished].concat());
         check(Verbosity::VeryVerbose, &events, &[budget, waiting, memory, finished].concat());
     }
 

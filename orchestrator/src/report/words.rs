@@ -70,11 +70,27 @@ pub fn could_not(item: &Item, target: CrateTarget<'_>, errors: usize, warnings: 
     text
 }
 
-/// The last line after failures in several crates. `crates` has at least two.
-pub fn several_failed(crates: &[&str]) -> String {
-    let names: Vec<String> = crates.iter().map(|name| format!("`{name}`")).collect();
-    format!("{} failed: {}", count(crates.len(), "crate"), names.join(", "))
+/// The last line of a build that failed: how many units failed, and in which crates; how many were
+/// built, and how many neither were built nor are known to be up to date.
+pub fn build_failed(failed: usize, crates: &[&str], built: usize, rest: usize) -> String {
+    let mut names: Vec<String> =
+        crates.iter().take(MOST_CRATES).map(|name| format!("`{name}`")).collect();
+    if crates.len() > MOST_CRATES {
+        names.push(format!("{} more", crates.len() - MOST_CRATES));
+    }
+    let noun = if crates.len() == 1 { "crate" } else { "crates" };
+    let last = names.pop().unwrap_or_default();
+    let names = if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) };
+    let mut text = format!("build failed: {} failed, in {noun} {names}", count(failed, "unit"));
+    text += &format!("; {built} built");
+    if rest > 0 {
+        text += &format!(", {rest} not built");
+    }
+    text
 }
+
+/// More names are only counted.
+const MOST_CRATES: usize = 5;
 
 pub fn undefined_symbol(
     symbol: &str,
@@ -171,6 +187,13 @@ pub fn wait_in_full(graph: &Graph, reason: WaitReason) -> String {
         }
         None => format!("needs {need} of memory, and {free} is free"),
     }
+}
+
+/// Whether memory was short, or nearly: if not, its summary is of no interest.
+pub fn memory_mattered(sum: &MemorySummary) -> bool {
+    let near = sum.budget.is_some_and(|budget| sum.peak.0 >= budget.0 / 10 * 9);
+    let stalled = sum.stalled_us.is_some_and(|us| us >= LEAST_STALL_US);
+    near || stalled || sum.waits > 0 || sum.stopped_us > Micros::ZERO || sum.killed() > 0
 }
 
 /// The summary of a build's memory, on one line.
@@ -291,6 +314,41 @@ mod tests {
             Shortage { free: Some(Bytes(128 << 20)), kept_for: Some(fixture::ZIP_B), ..short };
         let expect = "needs 96 MiB of memory; 128 MiB is free, but kept for zip/src/b.c";
         check(&graph, WaitReason::Memory(behind), expect);
+    }
+
+    #[test]
+    fn failed_build_is_counted() {
+        #[track_caller]
+        fn check(failed: usize, crates: &[&str], built: usize, rest: usize, expect: &str) {
+            assert_eq!(build_failed(failed, crates, built, rest), expect);
+        }
+        check(1, &["zip"], 0, 0, "build failed: 1 unit failed, in crate `zip`; 0 built");
+        let two = "build failed: 3 units failed, in crates `app` and `zip`; 12 built, 4 not built";
+        check(3, &["app", "zip"], 12, 4, two);
+        let many =
+            "build failed: 7 units failed, in crates `a`, `b`, `c`, `d`, `e` and 2 more; 1 built";
+        check(7, &["a", "b", "c", "d", "e", "f", "g"], 1, 0, many);
+    }
+
+    #[test]
+    fn memory_matters_if_it_was_short_or_nearly() {
+        let calm = MemorySummary {
+            peak: Bytes(89),
+            budget: Some(Bytes(100)),
+            stalled_us: Some(Micros(40_000)),
+            ..MemorySummary::default()
+        };
+        assert!(!memory_mattered(&calm));
+        assert!(!memory_mattered(&MemorySummary { budget: None, ..calm }));
+        for short in [
+            MemorySummary { peak: Bytes(90), ..calm },
+            MemorySummary { waits: 1, ..calm },
+            MemorySummary { stalled_us: Some(LEAST_STALL_US), ..calm },
+            MemorySummary { stopped_us: Micros(1), ..calm },
+            MemorySummary { killed_by_kernel: 1, ..calm },
+        ] {
+            assert!(memory_mattered(&short), "{short:?}");
+        }
     }
 
     #[test]
