@@ -4,7 +4,9 @@
 use super::commands::ResolvedCommand;
 use super::model::Crate;
 use super::problem::Problem;
-use super::raw::{DependencyKind, Manifest};
+use super::raw::{DependencyKind, DependencyTable, Manifest};
+use super::reader::Text;
+use super::value::parse_version;
 use std::collections::BTreeMap;
 
 /// A crate on the way to its place in the workspace.
@@ -111,6 +113,7 @@ fn check_dependencies(nodes: &[Node], problems: &mut Vec<Problem>) {
         for (number, (dependency, target)) in dependencies.enumerate() {
             let Some(target) = target.map(|index| &nodes[index]) else { continue };
             let (key, name) = (&dependency.name, target.name());
+            let wanted = dependency.package.as_ref().unwrap_or(key);
             if name.is_empty() {
                 if target.manifest.package.is_none() {
                     let problem = Problem::error(format!(
@@ -123,19 +126,30 @@ fn check_dependencies(nodes: &[Node], problems: &mut Vec<Problem>) {
                             .help("name the directory of one of its crates"),
                     );
                 }
-            } else if key.value != name {
+            } else if wanted.value != name {
                 let problem = Problem::error(format!(
                     "the package in `{}` is named `{name}`",
                     dependency.path.value
                 ));
-                let problem =
-                    problem.at(key.at.clone()).label(format!("not `{}`", key.value.escape_debug()));
-                problems.push(
-                    problem.help(format!(
-                        "write `{name} = {{ path = \"{}\" }}`",
+                let problem = problem.at(wanted.at.clone());
+                let problem = problem.label(format!("not `{}`", wanted.value.escape_debug()));
+                problems.push(problem.help(match &dependency.package {
+                    Some(_) => format!("write `package = \"{name}\"`"),
+                    None => format!(
+                        "write `{name} = {{ path = \"{}\" }}`, or add `package = \"{name}\"`",
                         dependency.path.value
-                    )),
-                );
+                    ),
+                }));
+            } else if let Some(problem) = wrong_version(dependency, target) {
+                problems.push(problem);
+            } else if let Some(other) = same_crate(node, number) {
+                let problem = Problem::error(format!(
+                    "`{}` and `{}` are the same package",
+                    other.value.escape_debug(),
+                    key.value.escape_debug()
+                ));
+                let problem = problem.at(key.at.clone()).related(other.at.clone(), "first here");
+                problems.push(problem.help("name it once"));
             } else if dependency.kind == DependencyKind::Build {
                 check_build_dependency(node, number, target, problems);
             } else if target.krate.as_ref().is_some_and(|krate| krate.libs.is_empty())
@@ -149,6 +163,39 @@ fn check_dependencies(nodes: &[Node], problems: &mut Vec<Problem>) {
             }
         }
     }
+}
+
+/// What is wrong with the version of a dependency.
+fn wrong_version(dependency: &DependencyTable, target: &Node) -> Option<Problem> {
+    let text = dependency.version.as_ref()?;
+    let requirement = semver::VersionReq::parse(&text.value).ok()?;
+    let name = target.name();
+    let version = target.manifest.package.as_ref()?.shared.version.as_deref();
+    let problem = match version.map(|version| (version, parse_version(version))) {
+        Some((_, Some(version))) if requirement.matches(&version) => return None,
+        Some((version, Some(_))) => Problem::error(format!(
+            "the package `{name}` has the version {version}, which `{}` excludes",
+            text.value
+        )),
+        Some((version, None)) => Problem::error(format!(
+            "the version `{version}` of the package `{name}` cannot be compared with `{}`",
+            text.value
+        ))
+        .help("versions are compared that have the form `1.2.3`"),
+        None => Problem::error(format!("the package `{name}` has no version"))
+            .help("give it one in its `[package]`, or remove `version` here"),
+    };
+    Some(problem.at(text.at.clone()))
+}
+
+/// An earlier dependency of the same kind on the same crate.
+fn same_crate(node: &Node, number: usize) -> Option<&Text> {
+    let kind = node.manifest.dependencies[number].kind;
+    let earlier = node.manifest.dependencies.iter().zip(&node.dependencies).take(number);
+    let same = |(dependency, target): &(&DependencyTable, &Option<usize>)| {
+        dependency.kind == kind && **target == node.dependencies[number]
+    };
+    earlier.filter(same).map(|(dependency, _)| &dependency.name).next()
 }
 
 /// Whether all commands of a crate could be read.

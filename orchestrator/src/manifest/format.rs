@@ -5,8 +5,8 @@
 use super::value::{
     ValueError, check_c_std, check_cxx_std, check_define, check_endian, check_header,
     check_header_path, check_identifier, check_link, check_macro, check_member, check_name,
-    check_one_line, check_profile_name, check_template, check_variable, check_version,
-    check_warning, check_word,
+    check_one_line, check_profile_name, check_requirement, check_template, check_variable,
+    check_version, check_warning, check_word,
 };
 
 /// The keys that a table may have.
@@ -139,7 +139,7 @@ pub(super) static MANIFEST: Table = Table {
         ),
         key(
             "build-dependencies",
-            ValueKind::Named { each: &DEPENDENCY, check: any, help: DEPENDENCY_HELP },
+            ValueKind::Named { each: &BUILD_DEPENDENCY, check: any, help: DEPENDENCY_HELP },
             "Crates whose programs run in the build.",
         ),
         key(
@@ -476,10 +476,48 @@ static TEST: Table = Table {
 };
 
 static DEPENDENCY: Table = Table {
-    groups: &[own(&[key("path", ValueKind::Text(any), "The directory of the other crate.")])],
-    required: &[("path", "name the directory of the crate: `path = \"../...\"`")],
+    groups: &[own(&DEPENDENCY_KEYS), own(&LINKED_DEPENDENCY_KEYS)],
+    required: DEPENDENCY_REQUIRES,
     elsewhere: &[],
 };
+
+static BUILD_DEPENDENCY: Table = Table {
+    groups: &[own(&DEPENDENCY_KEYS)],
+    required: DEPENDENCY_REQUIRES,
+    elsewhere: &[
+        ("public", LINKED_DEPENDENCY),
+        ("headers-only", LINKED_DEPENDENCY),
+        ("system", LINKED_DEPENDENCY),
+        ("whole-archive", LINKED_DEPENDENCY),
+    ],
+};
+
+const DEPENDENCY_REQUIRES: &[(&str, &str)] =
+    &[("path", "name the directory of the crate: `path = \"../...\"`")];
+
+const LINKED_DEPENDENCY: &str = "`[dependencies]`: nothing of a build-dependency is linked";
+
+static DEPENDENCY_KEYS: [Key; 3] = [
+    key("path", ValueKind::Text(any), "The directory of the other crate."),
+    key(
+        "version",
+        ValueKind::Text(check_requirement),
+        "The versions of the other crate that will do, such as `\"1.2\"`.",
+    ),
+    key(
+        "package",
+        ValueKind::Text(check_package_name),
+        "The name of the other crate, if the key of the table is a name for this crate alone.",
+    ),
+];
+
+/// Those of crates whose libraries are used.
+static LINKED_DEPENDENCY_KEYS: [Key; 4] = [
+    key("public", ValueKind::Switch, "Dependents of this crate see the other one's headers."),
+    key("headers-only", ValueKind::Switch, "Nothing of the other crate is linked."),
+    key("system", ValueKind::Switch, "Clang does not warn of what is in its headers."),
+    key("whole-archive", ValueKind::Switch, "Links take all objects of its archives."),
+];
 
 static GENERATE: Table = Table {
     groups: &[own(&[

@@ -412,7 +412,13 @@ impl Loader {
             krate.dependencies = declared
                 .filter(|(dependency, _)| dependency.kind == DependencyKind::Normal)
                 .filter_map(|(dependency, target)| {
-                    target.map(|target| Dependency::on(ids[target], &dependency.name.value))
+                    target.map(|target| Dependency {
+                        public: dependency.public,
+                        headers_only: dependency.headers_only,
+                        whole_archive: dependency.whole_archive,
+                        system: dependency.system,
+                        ..Dependency::on(ids[target], &dependency.name.value)
+                    })
                 })
                 .collect();
             for (generate, command) in krate.generate.iter_mut().zip(&node.commands) {

@@ -8,7 +8,7 @@ use super::problem::{Location, ManifestText, Problem};
 use super::profile::ProfileValues;
 use super::reader::{Context, PlainValue, Section, Text};
 use super::targets::nothing_links;
-use super::value::{parse_memory, parse_opt_level};
+use super::value::{check_name, parse_memory, parse_opt_level};
 use tender_protocol::{ConfigValue, Language, Probe, ProbeTest};
 use toml::de::DeTable;
 
@@ -134,8 +134,17 @@ impl DependencyKind {
 #[derive(Debug)]
 pub(super) struct DependencyTable {
     pub kind: DependencyKind,
+    /// The key.
     pub name: Text,
+    /// The name of the crate, if the key is another one.
+    pub package: Option<Text>,
     pub path: Text,
+    /// The versions of the crate that will do.
+    pub version: Option<Text>,
+    pub public: bool,
+    pub headers_only: bool,
+    pub system: Option<bool>,
+    pub whole_archive: bool,
 }
 
 #[derive(Debug)]
@@ -203,7 +212,7 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
         lib,
         bins: file.tables(&cx, "bin").iter().map(|section| bin_table(&cx, section)).collect(),
         tests: file.tables(&cx, "test").iter().map(|section| bin_table(&cx, section)).collect(),
-        dependencies: dependency_tables(&cx, &file),
+        dependencies: dependency_tables(&mut cx, &file),
         generate: file
             .tables(&cx, "generate")
             .iter()
@@ -446,13 +455,49 @@ fn bin_table(cx: &Context<'_>, section: &Section<'_, '_>) -> BinTable {
     }
 }
 
-fn dependency_tables(cx: &Context<'_>, file: &Section<'_, '_>) -> Vec<DependencyTable> {
-    let of_kind = |(key, kind)| {
-        file.named(cx, key).into_iter().filter_map(move |(name, section)| {
-            section.string(cx, "path").map(|path| DependencyTable { kind, name, path })
-        })
+fn dependency_tables(cx: &mut Context<'_>, file: &Section<'_, '_>) -> Vec<DependencyTable> {
+    let mut tables = Vec::new();
+    for (key, kind) in DependencyKind::ALL {
+        for (name, section) in file.named(cx, key) {
+            tables.extend(dependency_table(cx, kind, name, &section));
+        }
+    }
+    tables
+}
+
+fn dependency_table(
+    cx: &mut Context<'_>,
+    kind: DependencyKind,
+    name: Text,
+    section: &Section<'_, '_>,
+) -> Option<DependencyTable> {
+    // A build-dependency has none of these keys.
+    let is_linked = kind != DependencyKind::Build;
+    let switch = |key| is_linked.then(|| section.switch(cx, key)).flatten();
+    let (headers_only, whole_archive) = (switch("headers-only"), switch("whole-archive"));
+    let table = DependencyTable {
+        kind,
+        name,
+        package: section.string(cx, "package"),
+        path: section.string(cx, "path")?,
+        version: section.string(cx, "version"),
+        public: switch("public").unwrap_or(true),
+        headers_only: headers_only.unwrap_or_default(),
+        system: switch("system"),
+        whole_archive: whole_archive.unwrap_or_default(),
     };
-    DependencyKind::ALL.into_iter().flat_map(of_kind).collect()
+    if let (Some(_), Err(error)) =
+        (&table.package, check_name("dependency name", &table.name.value))
+    {
+        cx.error(table.name.at.span.clone(), error.message).help = error.help;
+    }
+    if let (Some(span), true, true) =
+        (section.key_span("whole-archive"), table.headers_only, table.whole_archive)
+    {
+        cx.error(span, "`whole-archive` has no effect: of this crate nothing is linked").help =
+            Some("remove it, or `headers-only`".to_owned());
+    }
+    Some(table)
 }
 
 fn generate_table(cx: &mut Context<'_>, section: &Section<'_, '_>) -> Option<GenerateTable> {

@@ -2,6 +2,7 @@
 
 mod fuzz;
 mod generate;
+mod libraries;
 
 use super::*;
 use camino::{Utf8Path, Utf8PathBuf};

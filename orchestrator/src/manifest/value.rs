@@ -221,6 +221,29 @@ pub(super) fn check_version(text: &str) -> Result<(), ValueError> {
     }
 }
 
+/// Versions that will do for a dependent.
+///
+/// # Errors
+/// `text` is no requirement as cargo has it.
+pub(super) fn check_requirement(text: &str) -> Result<(), ValueError> {
+    match semver::VersionReq::parse(text) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(ValueError::new(
+            format!("`{text}` is no requirement of versions: {error}"),
+            "write `\"1.2\"` for 1.2.0 and later versions below 2, `\"=1.2.3\"`, or `\">=1.2, <1.5\"`",
+        )),
+    }
+}
+
+/// The version of a crate as requirements see it: numbers that are missing are 0. None if it is
+/// none.
+pub(super) fn parse_version(text: &str) -> Option<semver::Version> {
+    let end = text.find(['-', '+']).unwrap_or(text.len());
+    let (numbers, rest) = text.split_at(end);
+    let missing = 3_usize.checked_sub(numbers.split('.').count())?;
+    semver::Version::parse(&format!("{numbers}{}{rest}", ".0".repeat(missing))).ok()
+}
+
 /// A word of a command.
 ///
 /// # Errors
@@ -515,6 +538,33 @@ mod tests {
         check(check_cxx_std("c11"), Err("it belongs to `c-std = \"c11\"`"));
         check(check_c_std("C17"), Err("did you mean `c17`?"));
         check(check_c_std("pascal"), Err("one of c89, c90, c99, c11, c17, c18, c23, c2x, c2y"));
+    }
+
+    #[test]
+    fn versions_may_lack_numbers() {
+        let check = |text: &str, expect: Option<&str>| {
+            assert_eq!(parse_version(text).map(|version| version.to_string()).as_deref(), expect);
+        };
+        check("1.3.1", Some("1.3.1"));
+        check("1.3", Some("1.3.0"));
+        check("7", Some("7.0.0"));
+        check("1.2-rc.1+ds", Some("1.2.0-rc.1+ds"));
+        check("1.2.3.4", None);
+        check("2024a", None);
+        check("1.02", None);
+    }
+
+    #[test]
+    fn requirements_are_those_of_cargo() {
+        let check = |text: &str, ok| assert_eq!(check_requirement(text).is_ok(), ok, "{text}");
+        check("1.2", true);
+        check("=1.2.3", true);
+        check(">=1.2, <1.5", true);
+        check("~1", true);
+        check("*", true);
+        check("", false);
+        check("new", false);
+        check("1.2.3.4", false);
     }
 
     #[test]

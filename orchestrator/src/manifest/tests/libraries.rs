@@ -1,0 +1,105 @@
+//! Libraries, and what dependencies say of them.
+
+use super::*;
+use crate::manifest::Dependency;
+
+/// `app` with these dependencies, and the crate `lib` with this text after its name.
+fn pair(dependencies: &str, lib: &str) -> Tree {
+    let app = format!("[package]\nname = \"app\"\n[dependencies]\n{dependencies}");
+    let lib = format!("[package]\nname = \"lib\"\n{lib}");
+    Tree::new(&[
+        ("Tender.toml", "[workspace]\nmembers = [\"app\", \"lib\"]\n"),
+        ("app/Tender.toml", &app),
+        ("app/src/main.c", ""),
+        ("lib/Tender.toml", &lib),
+        ("lib/src/a.c", ""),
+        ("lib/src/b.c", ""),
+    ])
+}
+
+#[test]
+fn dependency_has_what_its_keys_say() {
+    let check = |keys: &str, change: fn(&mut Dependency)| {
+        let workspace = workspace(&pair(&format!("lib = {{ path = \"../lib\"{keys} }}"), ""));
+        let mut expect = Dependency::on(CrateId(1), "lib");
+        change(&mut expect);
+        assert_eq!(workspace.crates[0].dependencies, [expect], "{keys}");
+    };
+    check("", |_| {});
+    check(", public = false", |edge| edge.public = false);
+    check(", headers-only = true", |edge| edge.headers_only = true);
+    check(", whole-archive = true", |edge| edge.whole_archive = true);
+    check(", system = true", |edge| edge.system = Some(true));
+    check(", system = false, headers-only = false", |edge| edge.system = Some(false));
+}
+
+#[test]
+fn dependency_may_have_a_name_of_its_own() {
+    let tree = pair("mine = { path = \"../lib\", package = \"lib\" }", "");
+    assert_eq!(workspace(&tree).crates[0].dependencies, [Dependency::on(CrateId(1), "mine")]);
+    let check = |dependencies: &str, expect: &[&str]| {
+        assert_eq!(problems(&pair(dependencies, "")), expect);
+    };
+    check(
+        "mine = { path = \"../lib\", package = \"libb\" }",
+        &["app/Tender.toml:4 `\"libb\"`: the package in `../lib` is named `lib`"],
+    );
+    check(
+        "lib = { path = \"../lib\" }\nmine = { path = \"../lib\", package = \"lib\" }",
+        &["app/Tender.toml:5 `mine`: `lib` and `mine` are the same package"],
+    );
+    check(
+        "\"a b\" = { path = \"../lib\", package = \"lib\" }",
+        &["app/Tender.toml:4 `\"a b\"`: the character ` ` cannot stand in a dependency name"],
+    );
+}
+
+#[test]
+fn version_of_a_dependency_is_checked() {
+    let check = |requirement: &str, version: &str, expect: Option<&str>| {
+        let dependency = format!("lib = {{ path = \"../lib\", version = \"{requirement}\" }}");
+        let expect = expect.map(|text| format!("app/Tender.toml:4 `\"{requirement}\"`: {text}"));
+        let found = problems(&pair(&dependency, version));
+        assert_eq!(found, expect.into_iter().collect::<Vec<_>>(), "{requirement} {version}");
+    };
+    check("1.2", "version = \"1.3.1\"", None);
+    check("1.2", "version = \"1.3\"", None);
+    check(
+        "1.2",
+        "version = \"2.0.0\"",
+        Some("the package `lib` has the version 2.0.0, which `1.2` excludes"),
+    );
+    check("1.2", "", Some("the package `lib` has no version"));
+    check(
+        "1",
+        "version = \"r42\"",
+        Some("the version `r42` of the package `lib` cannot be compared with `1`"),
+    );
+    check(
+        "new",
+        "",
+        Some(
+            "`new` is no requirement of versions: unexpected character 'n' while parsing major version number",
+        ),
+    );
+}
+
+#[test]
+fn keys_of_dependencies_that_have_no_effect_are_refused() {
+    let check = |dependencies: &str, expect: &[&str]| {
+        assert_eq!(problems(&pair(dependencies, "")), expect);
+    };
+    check(
+        "lib = { path = \"../lib\", headers-only = true, whole-archive = true }",
+        &[
+            "app/Tender.toml:4 `whole-archive`: `whole-archive` has no effect: of this crate nothing is linked",
+        ],
+    );
+    check(
+        "[build-dependencies]\nlib = { path = \"../lib\", public = false }",
+        &[
+            "app/Tender.toml:5 `lib`: the package `lib` has no program to run",
+            "app/Tender.toml:5 `public`: unknown key `public` in `[build-dependencies.lib]`",
+        ],
+    );
+}

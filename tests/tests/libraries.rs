@@ -1,0 +1,139 @@
+//! Libraries as projects ship them, and what dependencies take of each other.
+
+use tender_tests::TestSpace;
+
+/// The crate `app`, whose program calls `f` of the crate `lib`, with these keys of the dependency.
+fn pair(keys: &str, lib: &str) -> TestSpace {
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[workspace]\nmembers = [\"app\", \"lib\"]\n");
+    space.write(
+        "app/Tender.toml",
+        format!("[package]\nname = \"app\"\n[dependencies]\nlib = {{ path = \"../lib\"{keys} }}\n"),
+    );
+    space.write("app/src/main.c", "#include <f.h>\nint main(void) { return f(); }\n");
+    space.write("lib/Tender.toml", format!("[package]\nname = \"lib\"\nversion = \"1.3\"\n{lib}"));
+    space.write("lib/include/f.h", "int f(void);\n");
+    space.write("lib/src/f.c", "#include <f.h>\nint f(void) { return 0; }\n");
+    space
+}
+
+#[test]
+fn private_dependency_is_hidden_from_dependents() {
+    let space = pair("", "[dependencies]\nlow = { path = \"../low\", public = false }\n");
+    space.write("low/Tender.toml", "[package]\nname = \"low\"\n");
+    space.write("low/include/low.h", "int low(void);\n");
+    space.write("low/src/low.c", "int low(void) { return 0; }\n");
+    space.write("lib/src/f.c", "#include <f.h>\n#include <low.h>\nint f(void) { return low(); }\n");
+    space.tender(&["build"]).expect_ok();
+    space.built("target/debug/app").expect_ok();
+    space.edit("app/src/main.c", "#include <f.h>", "#include <f.h>\n#include <low.h>");
+    space.tender(&["build"]).expect_code(101).expect_stderr(&["'low.h' file not found"]);
+    space.edit("lib/Tender.toml", ", public = false", "");
+    space.tender(&["build"]).expect_ok();
+}
+
+#[test]
+fn headers_only_dependency_is_not_compiled() {
+    let space = pair(", headers-only = true", "");
+    space.write("lib/include/f.h", "static inline int f(void) { return 0; }\n");
+    space.write("lib/src/f.c", "#error this is not compiled\n");
+    space.tender(&["build", "-p", "app"]).expect_ok();
+    space.built("target/debug/app").expect_ok();
+    space.expect_fresh(&["-p", "app"]);
+    space.write("lib/include/f.h", "static inline int f(void) { return 3; }\n");
+    space.tender(&["build", "-p", "app"]).expect_ok();
+    space.built("target/debug/app").expect_code(3);
+}
+
+#[test]
+fn headers_only_dependency_generates_its_headers_first() {
+    let space = pair(
+        ", headers-only = true",
+        "[[generate]]\nrun = [\"sh\", \"-c\", \"echo '#define F 0' > $OUT_DIR/g.h\"]\noutputs = [\"$OUT_DIR/g.h\"]\n",
+    );
+    space.write("lib/src/f.c", "#error this is not compiled\n");
+    space.write("app/src/main.c", "#include <g.h>\nint main(void) { return F; }\n");
+    space.tender(&["build", "-p", "app"]).expect_ok();
+    space.built("target/debug/app").expect_ok();
+}
+
+#[test]
+fn system_key_decides_whether_headers_may_warn() {
+    let space = pair(", system = true", "");
+    space.write("lib/include/f.h", "int f(void);\nstatic int g(void) { int x; return 1; }\n");
+    space.edit("app/Tender.toml", "\"app\"\n", "\"app\"\nwarnings = [\"all\", \"error\"]\n");
+    space.tender(&["build"]).expect_ok();
+    space.edit("app/Tender.toml", "system = true", "system = false");
+    space.tender(&["build"]).expect_code(101).expect_stderr(&["-Wunused-variable"]);
+}
+
+/// The program prints the names that constructors have put into a list; nothing refers to them.
+fn registry(keys: &str, lib: &str) -> TestSpace {
+    let space = pair(keys, lib);
+    space.write(
+        "app/src/main.c",
+        "#include <stdio.h>\nconst char *names[9];\nint used;\nint main(void) {\n  \
+         for (int i = 0; i < used; i++) puts(names[i]);\n  return 0;\n}\n",
+    );
+    space.remove("lib/src/f.c");
+    for name in ["one", "two"] {
+        space.write(
+            &format!("lib/src/{name}.c"),
+            format!(
+                "extern const char *names[];\nextern int used;\n\
+                 __attribute__((constructor)) static void add(void) {{ names[used++] = \"{name}\"; }}\n"
+            ),
+        );
+    }
+    space
+}
+
+/// Every mode of link-time optimisation.
+const LTO: [&str; 4] = ["off", "thin-local", "thin", "fat"];
+
+/// Builds the program with each driver and in each mode, and compares what it prints.
+#[track_caller]
+fn expect_names(space: &TestSpace, names: &str) {
+    for driver in ["gcc", "clang-22"] {
+        for lto in LTO {
+            let config = format!("profile.dev.lto=\"{lto}\"");
+            let build = || {
+                let mut command = space.command(&["build", "--config", &config]);
+                command.env("CC", driver);
+                space.run(command).expect_ok()
+            };
+            build();
+            build().expect_nothing_done();
+            let run = space.built("target/debug/app").expect_ok();
+            assert_eq!(run.stdout, names, "{driver} {lto}");
+        }
+    }
+}
+
+#[test]
+fn whole_archive_links_what_nothing_refers_to() {
+    let space = registry(", whole-archive = true", "");
+    expect_names(&space, "one\ntwo\n");
+    space.edit("app/Tender.toml", "whole-archive = true", "whole-archive = false");
+    expect_names(&space, "");
+}
+
+#[test]
+fn version_of_a_dependency_that_does_not_fit_is_refused() {
+    let space = pair(", version = \"1.2\"", "");
+    space.tender(&["build"]).expect_ok();
+    space.edit("app/Tender.toml", "\"1.2\"", "\">=1.4\"");
+    let run = space.tender(&["build"]).expect_code(2);
+    run.expect_stderr(&[
+        "error: the package `lib` has the version 1.3, which `>=1.4` excludes",
+        "app/Tender.toml:4:",
+    ]);
+}
+
+#[test]
+fn dependency_may_be_named_differently_here() {
+    let space = pair(", package = \"lib\"", "");
+    space.edit("app/Tender.toml", "lib = {", "fun = {");
+    space.tender(&["build"]).expect_ok();
+    space.built("target/debug/app").expect_ok();
+}
