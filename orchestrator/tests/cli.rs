@@ -41,6 +41,30 @@ fn hello() -> tempfile::TempDir {
 const WORKER: (&str, &str) = ("TENDER_WORKER", "/bin/true");
 
 #[test]
+fn tips_name_only_what_is_similar() {
+    let dir = hello();
+    let tips = |args: &[&str]| {
+        let output = tender(dir.path(), args, &[]);
+        assert_eq!(output.status.code(), Some(2));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains("For more information, try '--help'"), "{stderr}");
+        let tip = stderr.lines().find_map(|line| line.trim_start().strip_prefix("tip: "));
+        (tip.unwrap_or_default().to_owned(), stderr.contains("--profile"))
+    };
+    let none = || (String::new(), false);
+    assert_eq!(tips(&["build", "--offline"]), none());
+    assert_eq!(tips(&["build", "--frozen"]), none());
+    assert_eq!(tips(&["bench"]), none());
+    assert_eq!(
+        tips(&["build", "--profil=x"]),
+        ("a similar argument exists: '--profile'".into(), true)
+    );
+    assert_eq!(tips(&["build", "--jobss=2"]).0, "a similar argument exists: '--jobs'");
+    assert!(tips(&["buld"]).0.ends_with("'build'"), "{:?}", tips(&["buld"]));
+    assert!(tips(&["build", "--message-format", "jsn"]).0.ends_with("'json'"));
+}
+
+#[test]
 fn options_that_are_wrong_end_with_2() {
     let dir = hello();
     let dir = dir.path();

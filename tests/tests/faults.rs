@@ -75,6 +75,20 @@ fn target_directory_that_cannot_be_written_is_reported() {
     cannot(space.tender(&["build"]));
 }
 
+/// Only the link for clangd is to be in the root.
+#[test]
+fn root_that_cannot_be_written_is_named() {
+    let space = TestSpace::new();
+    let Some(disk) = Disk::new(&space, "10m") else { return };
+    space.write("target/Tender.toml", "[package]\nname = \"x\"\n");
+    space.write("target/src/main.c", MAIN);
+    disk.change(MountFlags::RDONLY, "10m");
+    let run = space.tender(&["-C", "target", "build", "--target-dir", "../out"]).expect_ok();
+    let link = space.path("target/compile_commands.json");
+    run.expect_stderr(&[&format!("warning: cannot write `{link}`: Read-only file system")]);
+    assert!(space.exists("out/compile_commands.json") && space.exists("out/debug/x"));
+}
+
 /// The disk gets full at some step. With more room the next build is right.
 #[test]
 fn full_disk_is_reported() {

@@ -258,6 +258,23 @@ fn messages_agree_with_each_other() {
 }
 
 #[test]
+fn messages_of_warnings_have_flag_and_bytes() {
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[package]\nname = \"app\"\nwarnings = [\"all\"]\n");
+    let text = "/* \u{e4} */\nint main(void) { int \u{e4}, unused; \u{e4} = 0; return \u{e4}; }\n";
+    space.write("src/main.c", text);
+    let messages = messages(&space, &["-j1"], true);
+    let warning = messages.iter().find(|message| message["reason"] == "compiler-message").unwrap();
+    let (message, span) = (&warning["message"], &warning["message"]["spans"][0]);
+    assert_eq!(message["code"]["code"], "-Wunused-variable", "{warning}");
+    let at = text.find("unused").unwrap();
+    assert_eq!(
+        (span["byte_start"].as_u64(), span["byte_end"].as_u64()),
+        (Some(at as u64), Some(at as u64 + 1))
+    );
+}
+
+#[test]
 fn messages_of_a_failed_build_are_complete() {
     let space = TestSpace::many_crates(3, 2);
     space.write("c1/src/f0.c", "int broken(");

@@ -356,7 +356,7 @@ fn write_commands(graph: &Graph, target_dir: &Utf8PathBuf, terminal: Terminal) {
     if let Err(error) =
         compile_commands::write_compile_commands(graph, target_dir, &toolchain::llvm_bin())
     {
-        let text = format!("cannot write `{}`: {error}", target_dir.join("compile_commands.json"));
+        let text = format!("cannot write {error}");
         terminal.console().print(&style::message(Level::Warning, text));
     }
 }

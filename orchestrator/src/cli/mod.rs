@@ -25,6 +25,7 @@ pub use exit::CliExit;
 use crate::graph::Mode;
 use crate::report::style;
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
 use env::CliEnvironment;
 use error::CliError;
 use options::{CliCommand, Options};
@@ -36,7 +37,7 @@ use terminal::{Stderr, Terminal};
 /// The main function.
 pub fn main() -> ExitCode {
     // clap prints help, the version and errors of usage itself; the latter exit with 2.
-    let options = Options::parse();
+    let options = Options::try_parse().unwrap_or_else(|error| without_far_tips(error).exit());
     let mut terminal = Terminal::plain();
     let result = dispatch(&options, &mut terminal);
     let exit = result.unwrap_or_else(|error| {
@@ -83,6 +84,37 @@ fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<CliExit, CliEr
         CliCommand::Metadata(_) => not_yet("metadata"),
         CliCommand::Install(_) => not_yet("install"),
     }
+}
+
+/// Takes tips out that name something too different to be what was meant: clap's measure counts any
+/// letters in common, so `--offline` would be `--profile`.
+fn without_far_tips(mut error: clap::Error) -> clap::Error {
+    let kinds = [
+        (ContextKind::InvalidArg, ContextKind::SuggestedArg),
+        (ContextKind::InvalidSubcommand, ContextKind::SuggestedSubcommand),
+        (ContextKind::InvalidValue, ContextKind::SuggestedValue),
+    ];
+    for (wrong, suggested) in kinds {
+        let names = |kind| match error.get(kind) {
+            Some(ContextValue::String(name)) => vec![name.clone()],
+            Some(ContextValue::Strings(names)) => names.clone(),
+            _ => Vec::new(),
+        };
+        let (wrong, tips) = (names(wrong), names(suggested));
+        let Some(wrong) = wrong.first() else { continue };
+        let near = |tip: &&String| error::suggestion(wrong, [tip.as_str()].into_iter()).is_some();
+        let near: Vec<String> = tips.iter().filter(near).cloned().collect();
+        if near.len() < tips.len() {
+            error.remove(suggested);
+            if near.is_empty() {
+                // It is about the option that was suggested.
+                error.remove(ContextKind::Usage);
+            } else {
+                error.insert(suggested, ContextValue::Strings(near));
+            }
+        }
+    }
+    error
 }
 
 fn not_yet(command: &str) -> Result<CliExit, CliError> {

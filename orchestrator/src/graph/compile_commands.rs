@@ -45,7 +45,8 @@ pub fn compile_commands(graph: &Graph, llvm_bin: &Utf8Path) -> Vec<CompileComman
 /// whole workspace's, in `Mode::Build`.
 ///
 /// # Errors
-/// The file or the link cannot be written; nothing else depends on them.
+/// The file or the link cannot be written; the error begins with its path. Nothing else depends on
+/// them.
 pub fn write_compile_commands(
     graph: &Graph,
     target_dir: &Utf8Path,
@@ -65,12 +66,20 @@ pub fn write_compile_commands(
         let mut json = serde_json::to_vec_pretty(&compile_commands(graph, llvm_bin))
             .map_err(io::Error::other)?;
         json.push(b'\n');
-        replace(&file, &new, &json)?;
+        replace(&file, &new, &json).map_err(|error| of(&file, &error))?;
         if let Some(stamp) = stamp(&file) {
-            replace(&note, &note.with_extension("part"), format!("{digest} {stamp}").as_bytes())?;
+            let text = format!("{digest} {stamp}");
+            replace(&note, &note.with_extension("part"), text.as_bytes())
+                .map_err(|error| of(&note, &error))?;
         }
     }
-    link_from_root(&graph.root, &file, &new)
+    let link = graph.root.join("compile_commands.json");
+    link_from_root(&graph.root, &link, &file, &new).map_err(|error| of(&link, &error))
+}
+
+/// The error with the file that it is about.
+fn of(path: &Utf8Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("`{path}`: {error}"))
 }
 
 type UnitWords<'g> = (&'g str, Language, &'g [String], &'g str);
@@ -132,28 +141,32 @@ fn replace(path: &Utf8Path, new: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// `new` is a name beside `file` that no other process uses.
-fn link_from_root(root: &Utf8Path, file: &Utf8Path, new: &Utf8Path) -> io::Result<()> {
-    let link = root.join("compile_commands.json");
-    if link == *file {
+fn link_from_root(
+    root: &Utf8Path,
+    link: &Utf8Path,
+    file: &Utf8Path,
+    new: &Utf8Path,
+) -> io::Result<()> {
+    if link == file {
         return Ok(());
     }
     let wanted = file.strip_prefix(root).map_or_else(|_| file.to_owned(), Utf8Path::to_owned);
-    match std::fs::read_link(&link) {
+    match std::fs::read_link(link) {
         Ok(text) if text == wanted.as_std_path() => Ok(()),
         Ok(text) if is_ours(root, &text) => {
             // Renamed into place, so that clangd never finds it missing.
             let _ = std::fs::remove_file(new);
             std::os::unix::fs::symlink(&wanted, new)?;
-            std::fs::rename(new, &link).or_else(|_| {
+            std::fs::rename(new, link).or_else(|_| {
                 std::fs::remove_file(new)?;
-                std::fs::remove_file(&link)?;
-                std::os::unix::fs::symlink(&wanted, &link)
+                std::fs::remove_file(link)?;
+                std::os::unix::fs::symlink(&wanted, link)
             })
         }
         // A link that we did not make, or (EINVAL) a regular file.
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            std::os::unix::fs::symlink(&wanted, &link).or_else(|error| match error.kind() {
+            std::os::unix::fs::symlink(&wanted, link).or_else(|error| match error.kind() {
                 // Another build was quicker.
                 io::ErrorKind::AlreadyExists => Ok(()),
                 _ => Err(error),

@@ -336,9 +336,36 @@ fn belongs_elsewhere(word: &str, cxx: bool) -> Option<String> {
             "it chooses the headers of C++: put it in `cxx-flags`, and the library in `link`: `link = [\"{library}\"]`"
         ));
     }
-    let whole =
-        ["-static", "-static-pie", "-shared", "-rdynamic", "-pie", "-no-pie", "-s", "-nostdlib"];
-    let starts = ["-L", "-Wl,", "-fuse-ld=", "-static-lib", "-T"];
+    if word == "-l" {
+        return Some("put the library in `link`, without `-l`".to_owned());
+    }
+    let whole = [
+        "-static",
+        "-static-pie",
+        "-shared",
+        "-rdynamic",
+        "-pie",
+        "-no-pie",
+        "-s",
+        "-nostdlib",
+        "-nodefaultlibs",
+        "-nostartfiles",
+        "-nolibc",
+        "-Xlinker",
+        "-z",
+    ];
+    let starts = [
+        "-L",
+        "-Wl,",
+        "-fuse-ld=",
+        "--ld-path=",
+        "-static-lib",
+        "-T",
+        "-rtlib=",
+        "--rtlib=",
+        "-unwindlib=",
+        "--unwindlib=",
+    ];
     let is_link = whole.contains(&word) || starts.iter().any(|prefix| word.starts_with(prefix));
     is_link.then(|| "it is a flag of the link: put it in `link-args`".to_owned())
 }
@@ -466,7 +493,12 @@ mod tests {
         check(&["-Wall", "-include"], &[(1, "`flags = [\"-include\", \"...\"]`")]);
         check(&["-lm", "-L/opt/lib"], &[(0, "`link = [\"m\"]`"), (1, "`link-args`")]);
         check(&["-stdlib=libc++"], &[(0, "`link = [\"c++\"]`")]);
-        check(&["-fuse-ld=lld"], &[(0, "`link-args`")]);
+        check(&["-l"], &[(0, "without `-l`")]);
+        for word in
+            ["-fuse-ld=lld", "--ld-path=/x", "-Xlinker", "-nodefaultlibs", "-rtlib=compiler-rt"]
+        {
+            check(&[word], &[(0, "`link-args`")]);
+        }
         check(&["-Wl,-z,now", "-static"], &[(0, "`link-args`"), (1, "`link-args`")]);
         assert_eq!(check_flags("cxx-flags", &["-stdlib=libc++"], true), []);
     }

@@ -198,6 +198,17 @@ fn optimised_from<'a>(graph: &'a Graph, object: &str) -> Option<&'a str> {
     None
 }
 
+/// The flag that turns a warning on or off, such as `-Wunused-variable`; clang writes it behind the
+/// message, after `-Werror` where that made it an error.
+pub fn flag(diagnostic: &Diagnostic) -> Option<String> {
+    let text = plain(&diagnostic.rendered);
+    let (_, rest) = text.split_once(diagnostic.message.as_str())?;
+    let (flags, _) = rest.strip_prefix(" [")?.split_once(']')?;
+    let flag = flags.rsplit(',').next().filter(|flag| flag.starts_with("-W"))?;
+    // `-Wframe-larger-than=100`, `-Werror`: what follows is no part of a name, or there is none.
+    (flag != "-Werror").then(|| flag.to_owned())
+}
+
 /// The text without colours.
 pub fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
@@ -309,6 +320,22 @@ mod tests {
         check("app.lto.o", None);
         assert!(is_merged(&graph[fixture::APP_LINK], &format!("{dir}/app/lto/bin-app/app.lto.o")));
         check("zip.b.0.o", None);
+    }
+
+    #[test]
+    fn flag_of_a_warning_is_found() {
+        let check = |suffix: &str, expect: Option<&str>| {
+            let mut diagnostic = fixture::diagnostic(Level::Warning, "unused [x]");
+            diagnostic.rendered = format!(
+                "a.c:1:5: \u{1b}[35mwarning: \u{1b}[0m\u{1b}[1munused [x]{suffix}\u{1b}[0m\n  int x; // [-Wz]\n"
+            );
+            assert_eq!(flag(&diagnostic).as_deref(), expect, "{suffix}");
+        };
+        check(" [-Wunused-variable]", Some("-Wunused-variable"));
+        check(" [-Werror,-Wunused-variable]", Some("-Wunused-variable"));
+        check(" [-Wframe-larger-than=]", Some("-Wframe-larger-than="));
+        check(" [-Werror]", None);
+        check("", None);
     }
 
     #[test]

@@ -10,7 +10,8 @@ use crate::graph::{Artifact, ArtifactKind, Graph, Item};
 use crate::keys::ItemId;
 use crate::manifest::{DebugInfo, OptLevel, Profile};
 use crate::report::crates::Crates;
-use crate::report::diagnostic::{plain, shown};
+use crate::report::diagnostic::{flag, plain, shown};
+use camino::Utf8Path;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -28,6 +29,8 @@ pub struct Json {
     /// Leases and peaks of items that are about to end: of the beginning, and of pieces.
     needed: HashMap<ItemId, (Needed, Needed)>,
     started: HashMap<ItemId, Micros>,
+    /// The file of the last diagnostic, because several of one file follow each other.
+    lines: Lines,
 }
 
 impl Json {
@@ -39,6 +42,7 @@ impl Json {
             reasons: HashMap::new(),
             needed: HashMap::new(),
             started: HashMap::new(),
+            lines: Lines::default(),
         }
     }
 
@@ -86,6 +90,8 @@ impl Json {
     fn diagnostic(&mut self, graph: &Graph, item: ItemId, diagnostic: &Diagnostic) {
         let item = &graph[item];
         let crates = Rc::clone(&self.crates);
+        let code = flag(diagnostic).map(|name| json!({ "code": name, "explanation": null }));
+        let spans = self.spans(graph, diagnostic);
         for one in shown(graph, &crates, item, diagnostic, false) {
             let level = match one.level {
                 Level::Error => "error",
@@ -97,8 +103,8 @@ impl Json {
                 "rendered": plain(&one.rendered),
                 "level": level,
                 "message": one.message,
-                "spans": spans(diagnostic),
-                "code": null,
+                "spans": spans,
+                "code": code,
                 "children": [],
             });
             let message = self.about(
@@ -108,6 +114,29 @@ impl Json {
             );
             self.write(&message);
         }
+    }
+
+    /// Clang gives one position; readers of cargo's messages expect a range, so it is one column long.
+    fn spans(&mut self, graph: &Graph, diagnostic: &Diagnostic) -> Value {
+        let Some(file) = diagnostic.file.as_ref().filter(|_| diagnostic.line > 0) else {
+            return json!([]);
+        };
+        let at = self.lines.offset(&graph.root, file, diagnostic.line, diagnostic.column);
+        json!([{
+            "file_name": file,
+            "byte_start": at.unwrap_or(0),
+            "byte_end": at.map_or(0, |at| at + 1),
+            "line_start": diagnostic.line,
+            "line_end": diagnostic.line,
+            "column_start": diagnostic.column,
+            "column_end": diagnostic.column + 1,
+            "is_primary": true,
+            "text": [],
+            "label": null,
+            "suggested_replacement": null,
+            "suggestion_applicability": null,
+            "expansion": null,
+        }])
     }
 
     fn artifact(&mut self, graph: &Graph, item: ItemId, fresh: bool) {
@@ -134,25 +163,28 @@ impl Json {
     }
 }
 
-/// Clang gives one position; readers of cargo's messages expect a range, so it is one column long.
-fn spans(diagnostic: &Diagnostic) -> Value {
-    match &diagnostic.file {
-        Some(file) if diagnostic.line > 0 => json!([{
-            "file_name": file,
-            "byte_start": 0,
-            "byte_end": 0,
-            "line_start": diagnostic.line,
-            "line_end": diagnostic.line,
-            "column_start": diagnostic.column,
-            "column_end": diagnostic.column + 1,
-            "is_primary": true,
-            "text": [],
-            "label": null,
-            "suggested_replacement": null,
-            "suggestion_applicability": null,
-            "expansion": null,
-        }]),
-        _ => json!([]),
+/// Where the lines of a file begin.
+#[derive(Default)]
+struct Lines {
+    file: String,
+    /// The offset of each line, and that of the end of the file; bytes.
+    starts: Vec<usize>,
+}
+
+impl Lines {
+    /// The offset of a position, both counted from 1, the column in bytes. `None` if the file cannot
+    /// be read, or no longer has this position.
+    fn offset(&mut self, root: &Utf8Path, file: &str, line: u32, column: u32) -> Option<usize> {
+        if self.file != file {
+            let bytes = std::fs::read(root.join(file)).ok()?;
+            let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+            self.starts = [0].into_iter().chain(ends.map(|(at, _)| at + 1)).collect();
+            self.starts.push(bytes.len());
+            self.file = file.to_owned();
+        }
+        let line = usize::try_from(line).ok()?.checked_sub(1)?;
+        let offset = self.starts.get(line)? + usize::try_from(column).ok()?.checked_sub(1)?;
+        (offset <= *self.starts.get(line + 1)?).then_some(offset)
     }
 }
 
@@ -557,6 +589,27 @@ mod tests {
             ],
             &[zip("compiler-artifact", archive)],
         );
+    }
+
+    #[test]
+    fn lines_find_the_byte_of_a_position() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        std::fs::write(root.join("a.c"), "int x;\n\n/* ä */ y").unwrap();
+        let mut lines = Lines::default();
+        let mut check = |file: &str, line, column, expect| {
+            assert_eq!(lines.offset(root, file, line, column), expect, "{file}:{line}:{column}");
+        };
+        check("a.c", 1, 5, Some(4));
+        check("a.c", 2, 1, Some(7));
+        check("a.c", 3, 10, Some(17));
+        check("absent.c", 1, 1, None);
+        check("a.c", 3, 11, Some(18));
+        // The file is another by now.
+        check("a.c", 3, 12, None);
+        check("a.c", 1, 9, None);
+        check("a.c", 4, 1, None);
+        check("a.c", 0, 0, None);
     }
 
     #[test]
