@@ -239,3 +239,91 @@ fn asm_errors_name_the_place_or_the_package() {
     with_assembler(&space, "nasm", &["build"]).expect_ok();
     space.built("target/debug/x").expect_code(5);
 }
+
+/// A library of `src/a.c`, and the program `tool` of `src/tool.c` and `src/more.c`.
+fn space_with_tool() -> TestSpace {
+    let space = TestSpace::new();
+    space.write(
+        "Tender.toml",
+        "[package]\nname = \"x\"\n\n[[bin]]\nname = \"tool\"\nsources = [\"src/tool.c\", \"src/more.c\"]\n",
+    );
+    space.write("src/a.c", "int a(void) { return 1; }\n");
+    space.write("src/more.c", "int more(void) { return 2; }\n");
+    space.write("src/tool.c", "int main(void) { return 3; }\n");
+    space
+}
+
+#[test]
+fn source_of_a_program_does_not_silently_join_the_library() {
+    let space = space_with_tool();
+    space.tender(&["build"]).expect_ok();
+    space.edit("Tender.toml", ", \"src/more.c\"", "");
+    let refused = |args: &[&str]| {
+        space.tender(args).expect_code(2).expect_stderr(&[
+            "error: `src/more.c` of crate `x` was part of the program `tool`, and no target names it",
+            "`sources` of a `[[bin]]`",
+            "`sources` of `[lib]`",
+            "tender clean -p x",
+        ]);
+    };
+    refused(&["build"]);
+    refused(&["build", "--bin", "tool"]);
+    // A clean build cannot know.
+    space.tender(&["build", "--release"]).expect_ok();
+    // Each of the ways out.
+    space.edit(
+        "Tender.toml",
+        "[[bin]]",
+        "[lib]\nsources = [\"src/a.c\", \"src/more.c\"]\n\n[[bin]]",
+    );
+    space.tender(&["build"]).expect_ok();
+    space.edit("Tender.toml", "[lib]\nsources = [\"src/a.c\", \"src/more.c\"]\n\n", "");
+    space.expect_fresh(&[]);
+    // It was the library's by default; the program takes it, and drops it again.
+    space.edit("Tender.toml", "\"src/tool.c\"", "\"src/tool.c\", \"src/more.c\"");
+    space.tender(&["build"]).expect_ok();
+    space.edit("Tender.toml", ", \"src/more.c\"", "");
+    refused(&["build"]);
+    space.edit("Tender.toml", "name = \"x\"\n", "name = \"x\"\nautolib = false\n");
+    space.tender(&["build"]).expect_ok();
+    space.edit("Tender.toml", "autolib = false\n", "");
+    refused(&["build"]);
+    space.tender(&["clean", "-p", "x"]).expect_ok();
+    space.tender(&["build"]).expect_ok();
+    space.expect_fresh(&[]);
+}
+
+#[test]
+fn source_of_a_program_that_is_gone_is_no_error() {
+    let space = space_with_tool();
+    space.tender(&["build"]).expect_ok();
+    space.edit("Tender.toml", ", \"src/more.c\"", "");
+    space.remove("src/more.c");
+    space.tender(&["build"]).expect_ok();
+    // A program that is found takes its sources from its place.
+    space.write("src/bin/tool.c", "int main(void) { return 4; }\n");
+    space.remove("src/tool.c");
+    space.write("Tender.toml", "[package]\nname = \"x\"\n");
+    space.tender(&["build"]).expect_ok();
+    space.built("target/debug/tool").expect_code(4);
+}
+
+#[test]
+fn default_run_chooses_among_programs() {
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[workspace]\nmembers = [\"a\", \"b\"]\n");
+    for name in ["a", "b"] {
+        space.write(&format!("{name}/Tender.toml"), format!("[package]\nname = \"{name}\"\n"));
+        space.write(&format!("{name}/src/main.c"), "int main(void) { return 1; }\n");
+    }
+    space.write("a/src/bin/second.c", "int main(void) { return 2; }\n");
+    let several = &["there are several programs", "`--bin`, or by `default-run`"];
+    space.tender(&["run"]).expect_code(2).expect_stderr(several);
+    space.edit("a/Tender.toml", "name = \"a\"\n", "name = \"a\"\ndefault-run = \"second\"\n");
+    let run = space.tender(&["run"]).expect_code(2);
+    assert!(run.stderr.contains("second"), "{run}");
+    space.tender(&["run", "--bin", "a"]).expect_code(1);
+    space.tender(&["-C", "a", "run"]).expect_code(2);
+    space.write("b/Tender.toml", "[package]\nname = \"b\"\ndefault-run = \"b\"\n");
+    space.tender(&["run"]).expect_code(2).expect_stderr(several);
+}

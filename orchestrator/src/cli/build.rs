@@ -15,7 +15,7 @@ use super::{target_dir, worker};
 use crate::engine::{self, Request};
 use crate::environment::{SOURCE_DATE_EPOCH, Variables};
 use crate::exec::{RunError, prepare, run_foreground};
-use crate::fingerprint::Fingerprints;
+use crate::fingerprint::{Fingerprints, MovedSource};
 use crate::graph::{
     self, ArtifactKind, Graph, GraphRequest, Item, Mode, Programs, Targets, compile_commands,
 };
@@ -162,6 +162,10 @@ fn choose_program(
         })
         .collect();
     let names: Vec<&str> = programs.iter().map(|(_, name)| *name).collect();
+    let is_default = |(id, name): &&(CrateId, &str)| {
+        project.workspace[*id].default_run.as_deref() == Some(*name)
+    };
+    let defaults: Vec<&(CrateId, &str)> = programs.iter().filter(is_default).collect();
     let found = match wanted {
         Some(wanted) => programs
             .iter()
@@ -169,6 +173,7 @@ fn choose_program(
             .ok_or_else(|| no_such_program(wanted, &names))?,
         None => match programs.as_slice() {
             [one] => one,
+            _ if defaults.len() == 1 => defaults[0],
             [] => {
                 return Err(CliError::usage("there is no program to run")
                     .with_help("a crate with `src/main.c` or a `[[bin]]` makes one"));
@@ -178,7 +183,7 @@ fn choose_program(
                     "there are several programs: {}",
                     listed(&names)
                 ))
-                .with_help("choose one with `--bin`"));
+                .with_help("choose one with `--bin`, or by `default-run` in `[package]`"));
             }
         },
     };
@@ -241,6 +246,9 @@ fn run_build(
     if again.is_some() {
         graph = build_graph(workspace)?;
     }
+    if let Some(moved) = fingerprints.moved_source(workspace, &graph)? {
+        return Err(moved_source(workspace, &moved));
+    }
     // For editors, so it has all units of the workspace, not only those that are built. Errors in
     // other crates do not prevent the build.
     if whole {
@@ -275,6 +283,19 @@ fn run_build(
         (None, false) => CliExit::BuildFailed,
     };
     Ok((graph, exit))
+}
+
+fn moved_source(workspace: &Workspace, moved: &MovedSource) -> CliError {
+    let MovedSource { krate, source, program } = moved;
+    let krate = &workspace[*krate];
+    CliError::usage(format!(
+        "`{source}` of crate `{}` was part of the program `{program}`, and no target names it any more: it would become part of the library\n  manifest: {}",
+        krate.name, krate.manifest
+    ))
+    .with_help(format!(
+        "name it in `sources` of a `[[bin]]`; or, if the library is to have it, in `sources` of `[lib]`. `autolib = false` in `[package]` makes no library of `src`. `tender clean -p {}` forgets the earlier build",
+        krate.name
+    ))
 }
 
 /// Warns of variables that are set and have no effect.

@@ -66,7 +66,8 @@
 //! fresh, and removed when it would be made again. What commands of `for-each` have made of files
 //! that are gone is removed before anything is built, unless something else has changed it.
 //!
-//! Parts: `fingerprints` judges items, `abandoned` removes outputs without an item; `depfile` adds what a command reports to have read; `files`
+//! Parts: `fingerprints` judges items, `abandoned` removes outputs without an item, `moved` finds sources
+//! that change their target unseen; `depfile` adds what a command reports to have read; `files`
 //! checks each path once, `listing` avoids most system calls for absent ones; `store` has the
 //! records, `journal` their file; `command` compares commands, `variables` the environment; `tool`
 //! identifies the worker, `program` the file of a program; `lock` allows one build at a time.
@@ -79,6 +80,7 @@ mod fingerprints;
 mod journal;
 mod listing;
 mod lock;
+mod moved;
 mod program;
 mod reason;
 mod store;
@@ -89,4 +91,5 @@ mod variables;
 
 pub use fingerprints::{Fingerprints, Freshness, StateError};
 pub use lock::DirectoryLock;
+pub use moved::MovedSource;
 pub use reason::RebuildReason;

@@ -26,6 +26,7 @@ fn krate(name: &str) -> Crate {
         dir,
         libs: vec![],
         bins: vec![],
+        default_run: None,
         dependencies: vec![],
         generate: vec![],
         config_headers: vec![],
@@ -43,6 +44,7 @@ fn lib(mut krate: Crate, files: &[&str]) -> Crate {
     krate.libs.push(Lib {
         name: krate.name.clone(),
         in_list: false,
+        found: false,
         sources: sources(&krate, files),
         headers: vec![krate.dir.join("include")],
         public_defines: vec![],

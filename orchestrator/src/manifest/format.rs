@@ -356,6 +356,9 @@ static PACKAGE: Table = Table {
     groups: &[
         own(&[
             key("name", ValueKind::Text(check_package_name), "The name of the crate."),
+            key("autolib", ValueKind::Switch, "Sources in `src` make a library without `[lib]`."),
+            key("autobins", ValueKind::Switch, "Sources in `src` make programs without `[[bin]]`."),
+            key("default-run", ValueKind::Text(any), "The program that `tender run` runs."),
             key("metadata", ValueKind::Free, "For other programs; not read."),
         ]),
         Group { keys: &VERSION, inherits: true },

@@ -107,6 +107,8 @@ pub struct Crate {
     /// In declaration order.
     pub libs: Vec<Lib>,
     pub bins: Vec<Bin>,
+    /// The program that is run if none is chosen.
+    pub default_run: Option<String>,
     /// In declaration order, those of `[dependencies]` alone: commands name the crates whose
     /// programs they run.
     pub dependencies: Vec<Dependency>,
@@ -166,6 +168,8 @@ pub struct Lib {
     /// It stands in `[[lib]]`, where there may be others.
     pub in_list: bool,
     pub sources: Sources,
+    /// The sources were found in `src`: the manifest names none.
+    pub found: bool,
     /// Public include directories, absolute; or beginning with `$OUT_DIR`, not yet replaced.
     pub headers: Vec<Utf8PathBuf>,
     pub public_defines: Vec<String>,

@@ -71,15 +71,19 @@ pub enum Mention {
 /// file.
 pub fn mention(dir: &Utf8Path, patterns: &[String], text: &str) -> Mention {
     let path = resolve(dir, text);
+    let patterns = patterns.iter().filter_map(|pattern| Pattern::parse(dir, pattern).ok());
+    let (excludes, includes): (Vec<_>, Vec<_>) = patterns.partition(|pattern| pattern.exclude);
     let mut mention = Mention::No;
-    for pattern in patterns.iter().filter_map(|pattern| Pattern::parse(dir, pattern).ok()) {
-        match (pattern.matches(&path), pattern.exclude) {
-            (true, true) => return Mention::Excluded,
-            (true, false) => mention = Mention::Included,
-            (false, _) => {}
+    for pattern in includes.iter().filter(|pattern| pattern.matches(&path)) {
+        if !excludes.iter().any(|exclude| exclude.takes(&path, pattern)) {
+            return Mention::Included;
         }
+        mention = Mention::Excluded;
     }
-    mention
+    match mention {
+        Mention::No if excludes.iter().any(|exclude| exclude.matches(&path)) => Mention::Excluded,
+        _ => mention,
+    }
 }
 
 /// Bytes, as PATH_MAX. To compile a glob takes stack by its nesting and memory by its length.
@@ -90,6 +94,11 @@ const LONGEST: usize = 4096;
 pub(super) struct Pattern {
     pub exclude: bool,
     pub place: PatternKind,
+    /// The directory above which an exclusion that begins with `**/` does not look at the paths that
+    /// this pattern names: it looks at all that the pattern writes, without `..`.
+    anchor: Utf8PathBuf,
+    /// An exclusion that begins with `**/`.
+    is_anywhere: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -145,7 +154,29 @@ impl Pattern {
         if text.len() > LONGEST {
             return Err(format!("it is longer than a path can be, {LONGEST} bytes"));
         }
-        Ok(Pattern { exclude, place: PatternKind::parse(dir, text)? })
+        let place = PatternKind::parse(dir, text)?;
+        let anchor = match &place {
+            _ if in_out_dir(text) => Utf8PathBuf::from(OUT_DIR),
+            PatternKind::Path(path) if text.starts_with('/') => {
+                path.parent().unwrap_or(path).to_owned()
+            }
+            PatternKind::Glob(glob) if text.starts_with('/') => glob.base.clone(),
+            _ => {
+                let is_plain = |part: &Utf8Component<'_>| matches!(part, Utf8Component::Normal(_));
+                let up = Utf8Path::new(text).components().take_while(|part| !is_plain(part));
+                normalise(&dir.join(up.collect::<Utf8PathBuf>()))
+            }
+        };
+        Ok(Pattern { exclude, place, anchor, is_anywhere: exclude && text.starts_with("**/") })
+    }
+
+    /// Whether this exclusion takes away a path that `found_by` matches.
+    pub fn takes(&self, path: &Utf8Path, found_by: &Pattern) -> bool {
+        let anywhere = || match (&self.place, path.strip_prefix(&found_by.anchor)) {
+            (PatternKind::Glob(glob), Ok(below)) => glob.matches(below.as_str()),
+            _ => false,
+        };
+        self.matches(path) || (self.is_anywhere && anywhere())
     }
 
     /// An exclusion also takes what lies below a directory that it names.
@@ -273,6 +304,28 @@ mod tests {
         check("!src", "/w/src/a.c", true);
         check("!src/win32/**", "/w/src/win32/x/a.c", true);
         check("src/a\\[1\\].c", "/w/src/a[1].c", true);
+    }
+
+    #[test]
+    fn exclusions_reach_as_far_as_the_patterns_beside_them() {
+        let check = |exclude: &str, found_by: &str, path: &str, expect| {
+            let parse = |text| Pattern::parse("/w/test/x".into(), text).unwrap();
+            let (exclude, found_by) = (parse(exclude), parse(found_by));
+            assert!(found_by.matches(path.into()), "{found_by:?} {path}");
+            assert_eq!(exclude.takes(path.into(), &found_by), expect, "{exclude:?} {path}");
+        };
+        check("!**/test/**", "src/**", "/w/test/x/src/test/a.c", true);
+        check("!**/test/**", "../../ext/**/*.c", "/w/ext/test/a.c", true);
+        check("!**/*_test.c", "../../ext/**/*.c", "/w/ext/src/a_test.c", true);
+        check("!**/ext/**", "../../ext/**/*.c", "/w/ext/a.c", true);
+        check("!**/test/**", "/usr/src/**", "/usr/src/test/a.c", true);
+        check("!**/test/**", "$OUT_DIR/**", "$OUT_DIR/test/a.c", true);
+        check("!../../ext/test", "../../ext/**/*.c", "/w/ext/test/a.c", true);
+        // The directory of the workspace does not count, nor what lies above an absolute glob.
+        check("!**/test/**", "src/**", "/w/test/x/src/a.c", false);
+        check("!**/test/**", "../src/**", "/w/test/src/a.c", false);
+        check("!**/src/**", "/usr/src/**", "/usr/src/a.c", false);
+        check("!*_test.c", "../../ext/**/*.c", "/w/ext/a_test.c", false);
     }
 
     #[test]

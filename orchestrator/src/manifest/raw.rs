@@ -55,6 +55,10 @@ pub(super) struct Inheritable {
 pub(super) struct Package {
     /// Absent only after an error.
     pub name: Option<Text>,
+    /// Targets are found without a table of their own.
+    pub autolib: bool,
+    pub autobins: bool,
+    pub default_run: Option<Text>,
     pub shared: Inheritable,
     /// Where `link-args` stands.
     pub link_args_at: Option<Location>,
@@ -390,6 +394,9 @@ fn package_values(cx: &Context<'_>, section: &Section<'_, '_>) -> ProfileValues 
 fn package_table(cx: &Context<'_>, section: &Section<'_, '_>) -> Package {
     Package {
         name: section.string(cx, "name"),
+        autolib: section.switch(cx, "autolib").unwrap_or(true),
+        autobins: section.switch(cx, "autobins").unwrap_or(true),
+        default_run: section.string(cx, "default-run"),
         shared: inheritable(cx, section),
         link_args_at: link_args_at(cx, section),
         inherited: section.inherited(cx),

@@ -23,6 +23,7 @@ impl Lists<'_> {
     /// The sources that a list names. Outputs of commands are left out of the files, so that the
     /// answer is the same before and after the first build.
     pub fn sources(&mut self, texts: &[Text]) -> Sources {
+        let before = self.problems.len();
         let mut files = BTreeSet::new();
         let patterns = self.parse(texts);
         if let (Some(first), false) =
@@ -33,7 +34,9 @@ impl Lists<'_> {
                 Problem::error("the list excludes sources but names none").at(first.at.clone());
             self.problems.push(problem.help("begin with what there is, such as \"src/**\""));
         }
+        let mut exclusions = Exclusions::of(&patterns);
         for (pattern, text) in patterns.iter().filter(|(pattern, _)| !pattern.exclude) {
+            let mut named = BTreeSet::new();
             match &pattern.place {
                 PatternKind::Path(path) if source_kind(path).is_none() && !path.is_dir() => {
                     let problem =
@@ -48,17 +51,22 @@ impl Lists<'_> {
                 }
                 PatternKind::Path(path) => {
                     if self.is_there(path, text) && !self.outputs.contains(path) {
-                        files.insert(path.clone());
+                        named.insert(path.clone());
                     }
                 }
                 PatternKind::Glob(_) => {
-                    let found =
-                        self.expand(&patterns, pattern, text, |path| source_kind(path).is_some());
-                    files.extend(found.into_iter().filter(|path| !self.outputs.contains(path)));
+                    let found = self
+                        .expand(&mut exclusions, pattern, text, |path| source_kind(path).is_some());
+                    named.extend(found.into_iter().filter(|path| !self.outputs.contains(path)));
                 }
             }
+            named.retain(|path| !exclusions.take(path, pattern));
+            files.extend(named);
+            for path in self.outputs.iter().filter(|path| pattern.matches(path)) {
+                exclusions.take(path, pattern);
+            }
         }
-        files.retain(|path| !excluded(&patterns, path));
+        self.warn_of_idle(&exclusions, texts, before);
         Sources {
             files: files.into_iter().collect(),
             patterns: texts.iter().map(|text| text.value.clone()).collect(),
@@ -67,23 +75,58 @@ impl Lists<'_> {
 
     /// The files that a command or the units of a target read; `own` are those that it writes.
     pub fn inputs(&mut self, texts: &[Text], own: &BTreeSet<Utf8PathBuf>) -> Vec<Utf8PathBuf> {
+        self.input_files(texts, texts, own)
+    }
+
+    /// As `inputs`, of the lists of a package and of a target. Only of the latter it is said what
+    /// excludes nothing.
+    pub fn joined_inputs(&mut self, package: &[Text], target: &[Text]) -> Vec<Utf8PathBuf> {
+        self.input_files(&[package, target].concat(), target, &BTreeSet::new())
+    }
+
+    fn input_files(
+        &mut self,
+        texts: &[Text],
+        told: &[Text],
+        own: &BTreeSet<Utf8PathBuf>,
+    ) -> Vec<Utf8PathBuf> {
+        let before = self.problems.len();
         let mut files = BTreeSet::new();
         let patterns = self.parse(texts);
+        let mut exclusions = Exclusions::of(&patterns);
         for (pattern, text) in patterns.iter().filter(|(pattern, _)| !pattern.exclude) {
+            let mut named = BTreeSet::new();
             match &pattern.place {
                 PatternKind::Path(path) => {
                     if self.is_there(path, text) {
-                        files.insert(path.clone());
+                        named.insert(path.clone());
                     }
                 }
                 PatternKind::Glob(_) => {
-                    files.extend(self.expand(&patterns, pattern, text, |_| true));
-                    files.extend(self.outputs.iter().filter(|path| pattern.matches(path)).cloned());
+                    named.extend(self.expand(&mut exclusions, pattern, text, |_| true));
+                    named.extend(self.outputs.iter().filter(|path| pattern.matches(path)).cloned());
                 }
             }
+            named.retain(|path| !exclusions.take(path, pattern) && !own.contains(path));
+            files.extend(named);
         }
-        files.retain(|path| !own.contains(path) && !excluded(&patterns, path));
+        self.warn_of_idle(&exclusions, told, before);
         files.into_iter().collect()
+    }
+
+    /// Warns of exclusions among `told` that took nothing, unless something else is wrong: more than
+    /// `before` problems were found.
+    fn warn_of_idle(&mut self, exclusions: &Exclusions<'_, '_>, told: &[Text], before: usize) {
+        if self.problems.len() > before {
+            return;
+        }
+        let place = |text: &Text| (text.at.source.path.clone(), text.at.span.start);
+        let told: BTreeSet<_> = told.iter().map(place).collect();
+        for text in exclusions.idle().filter(|text| told.contains(&place(text))) {
+            let problem = Problem::warning(format!("`{}` excludes nothing", text.value));
+            let help = "remove it, or correct it: it takes away what the rest of the list names";
+            self.problems.push(problem.at(text.at.clone()).help(help));
+        }
     }
 
     /// Directories of headers.
@@ -162,7 +205,7 @@ impl Lists<'_> {
     /// an error.
     fn expand(
         &mut self,
-        list: &[(Pattern, &Text)],
+        exclusions: &mut Exclusions<'_, '_>,
         pattern: &Pattern,
         text: &Text,
         wanted: fn(&Utf8Path) -> bool,
@@ -180,7 +223,7 @@ impl Lists<'_> {
                 WalkedPath::Path(path) => files.push(path),
                 WalkedPath::NotUtf8(path) => {
                     refused = true;
-                    if excluded(list, Utf8Path::new(&path)) {
+                    if exclusions.take(Utf8Path::new(&path), pattern) {
                         continue;
                     }
                     let problem =
@@ -210,8 +253,29 @@ impl Lists<'_> {
     }
 }
 
-fn excluded(list: &[(Pattern, &Text)], path: &Utf8Path) -> bool {
-    list.iter().any(|(pattern, _)| pattern.exclude && pattern.matches(path))
+/// The exclusions of a list, and whether each has taken something away.
+struct Exclusions<'p, 't>(Vec<(&'p Pattern, &'t Text, bool)>);
+
+impl<'p, 't> Exclusions<'p, 't> {
+    fn of(list: &'p [(Pattern, &'t Text)]) -> Exclusions<'p, 't> {
+        let excludes = list.iter().filter(|(pattern, _)| pattern.exclude);
+        Exclusions(excludes.map(|(pattern, text)| (pattern, *text, false)).collect())
+    }
+
+    /// Whether they take away a path that `found_by` names.
+    fn take(&mut self, path: &Utf8Path, found_by: &Pattern) -> bool {
+        let mut taken = false;
+        for (pattern, _, has_taken) in &mut self.0 {
+            let takes = pattern.takes(path, found_by);
+            *has_taken |= takes;
+            taken |= takes;
+        }
+        taken
+    }
+
+    fn idle(&self) -> impl Iterator<Item = &'t Text> {
+        self.0.iter().filter(|(_, _, has_taken)| !has_taken).map(|(_, text, _)| *text)
+    }
 }
 
 /// Texts may come from another manifest than the crate's, by inheritance.

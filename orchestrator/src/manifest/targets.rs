@@ -4,7 +4,7 @@
 use super::commands::{ResolvedCommand, outputs};
 use super::model::{Bin, ConfigHeader, Crate, Generate, Lib, Sources, TargetSettings};
 use super::pattern::{Glob, Pattern, SourceKind, in_out_dir, resolve, source_kind};
-use super::problem::{Location, Problem};
+use super::problem::{Location, Problem, suggestion};
 use super::raw::{BinTable, ConfigHeaderTable, GenerateTable, LibTable, Manifest, Settings};
 use super::reader::Text;
 use super::sources::Lists;
@@ -29,7 +29,8 @@ pub(super) fn resolve_crate(
     let dir = manifest.source.path.parent()?;
     let outputs = outputs(manifest, commands, problems);
     let lists = Lists { dirs, problems, outputs: &outputs, all_outputs };
-    let mut resolver = Resolver { dir, package: &package.shared.settings, name, lists };
+    let auto = [package.autolib, package.autobins];
+    let mut resolver = Resolver { dir, package: &package.shared.settings, name, auto, lists };
     let before = resolver.lists.problems.len();
     let bins = resolver.bins(&manifest.bins);
     let tests = resolver.tests(&manifest.tests);
@@ -47,6 +48,7 @@ pub(super) fn resolve_crate(
         let problem = Problem::error(format!("the package `{}` has nothing to build", name.value))
             .at(name.at.clone());
         let help = match dir.join("include").is_dir() {
+            _ if auto != [true, true] => "name its sources in `[lib]` or `[[bin]]`",
             true => {
                 "for a library of headers alone write `[lib]`; other sources belong under `src`"
             }
@@ -60,6 +62,20 @@ pub(super) fn resolve_crate(
     if let (Some(at), false) = (&package.link_args_at, links) {
         resolver.lists.problems.push(nothing_links(at.clone()));
     }
+    if let (Some(run), false) = (&package.default_run, said) {
+        let names = || bins.iter().map(|bin| bin.name.as_str());
+        if !names().any(|name| name == run.value) {
+            let shown = run.value.escape_debug();
+            let problem = Problem::error(format!("there is no program `{shown}` to run"));
+            let problem = problem.at(run.at.clone());
+            let all = || names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            resolver.lists.problems.push(match suggestion(&run.value, names()) {
+                Some(name) => problem.help(format!("did you mean `{name}`?")),
+                None if bins.is_empty() => problem.help("the package makes no program"),
+                None => problem.help(format!("the package makes {}", all())),
+            });
+        }
+    }
     Some(Crate {
         name: name.value.clone(),
         version: package.shared.version.clone().unwrap_or_else(|| "0.0.0".to_owned()),
@@ -67,6 +83,7 @@ pub(super) fn resolve_crate(
         manifest: manifest.source.path.to_path_buf(),
         libs,
         bins,
+        default_run: package.default_run.as_ref().map(|run| run.value.clone()),
         dependencies: Vec::new(),
         generate,
         config_headers,
@@ -84,10 +101,12 @@ pub(super) fn nothing_links(at: Location) -> Problem {
 pub(super) fn program_names(manifest: &Manifest, dirs: &mut Dirs) -> Vec<String> {
     let name = manifest.package.as_ref().and_then(|package| package.name.as_ref());
     let (Some(name), Some(dir)) = (name, manifest.source.path.parent()) else { return Vec::new() };
+    let autobins = manifest.package.as_ref().is_none_or(|package| package.autobins);
     // What is wrong is said when the crate is resolved.
     let (mut problems, none) = (Vec::new(), BTreeSet::new());
     let lists = Lists { dirs, problems: &mut problems, outputs: &none, all_outputs: &none };
-    let mut resolver = Resolver { dir, package: &Settings::default(), name, lists };
+    let auto = [false, autobins];
+    let mut resolver = Resolver { dir, package: &Settings::default(), name, auto, lists };
     resolver.bins(&manifest.bins).into_iter().map(|bin| bin.name).collect()
 }
 
@@ -96,12 +115,19 @@ struct Resolver<'a> {
     name: &'a Text,
     /// Settings of `[package]`, for all targets.
     package: &'a Settings,
+    /// `autolib` and `autobins`.
+    auto: [bool; 2],
     lists: Lists<'a>,
 }
 
 impl Resolver<'_> {
     fn lib(&mut self, table: Option<&LibTable>, bins: &[Bin], tests: &[Bin]) -> Option<Lib> {
-        let sources = match table.and_then(|table| table.sources.as_ref()) {
+        let [autolib, _] = self.auto;
+        if table.is_none() && !autolib {
+            return None;
+        }
+        let named = table.and_then(|table| table.sources.as_ref());
+        let sources = match named {
             Some(texts) => self.lists.sources(texts),
             None => self.default_lib_sources(bins.iter().chain(tests)),
         };
@@ -127,6 +153,7 @@ impl Resolver<'_> {
             name: self.name.value.clone(),
             in_list: false,
             sources,
+            found: named.is_none(),
             headers,
             public_defines: table.map(|table| table.public_defines.clone()).unwrap_or_default(),
             public_link_args: table.map(|table| table.public_link_args.clone()).unwrap_or_default(),
@@ -236,7 +263,8 @@ impl Resolver<'_> {
         let is_named = |name: &str| {
             tables.iter().any(|table| table.name.as_ref().is_some_and(|text| text.value == name))
         };
-        for bin in found {
+        let [_, autobins] = self.auto;
+        for bin in found.into_iter().filter(|_| autobins) {
             if is_named(&bin.name) || bin.sources.files.iter().any(|file| named.contains(file)) {
                 continue;
             }
@@ -398,6 +426,17 @@ impl Resolver<'_> {
         }
     }
 
+    /// The `inputs` of a target. What the package's list excludes may be there for another target.
+    fn unit_inputs(
+        &mut self,
+        package: &Option<Vec<Text>>,
+        target: &Option<Vec<Text>>,
+    ) -> Vec<Utf8PathBuf> {
+        let of_package = package.as_deref().unwrap_or_default();
+        let Some(own) = target else { return self.lists.inputs(of_package, &BTreeSet::new()) };
+        self.lists.joined_inputs(of_package, own)
+    }
+
     /// The package's settings, then the target's own: lists are joined, single values replaced.
     fn settings(&mut self, target: Option<&Settings>) -> TargetSettings {
         let empty = Settings::default();
@@ -420,7 +459,7 @@ impl Resolver<'_> {
             link: join(&package.link, &target.link),
             link_args: join(&package.link_args, &target.link_args),
             pkg_config: join(&package.pkg_config, &target.pkg_config),
-            inputs: self.lists.inputs(&texts(&package.inputs, &target.inputs), &BTreeSet::new()),
+            inputs: self.unit_inputs(&package.inputs, &target.inputs),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod fuzz;
 mod generate;
 mod libraries;
+mod lists;
 
 use super::*;
 use camino::{Utf8Path, Utf8PathBuf};

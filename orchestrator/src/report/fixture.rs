@@ -27,6 +27,7 @@ fn krate(name: &str) -> Crate {
         manifest: format!("/ws/{name}/Tender.toml").into(),
         libs: vec![],
         bins: vec![],
+        default_run: None,
         dependencies: vec![],
         generate: vec![],
         config_headers: vec![],
@@ -45,6 +46,7 @@ pub fn workspace() -> Workspace {
     };
     let app = Crate {
         bins: vec![bin("app", "/ws/app/src/main.c"), bin("app two", "/ws/app/src/bin/two.c")],
+        default_run: None,
         dependencies: vec![Dependency::on(CrateId(1), "zip")],
         ..krate("app")
     };
@@ -52,6 +54,7 @@ pub fn workspace() -> Workspace {
         libs: vec![Lib {
             name: "zip".into(),
             in_list: false,
+            found: false,
             sources: sources(&["/ws/zip/src/a.c", "/ws/zip/src/b.c"]),
             headers: vec![],
             public_defines: vec![],
