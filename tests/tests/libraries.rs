@@ -137,3 +137,82 @@ fn dependency_may_be_named_differently_here() {
     space.tender(&["build"]).expect_ok();
     space.built("target/debug/app").expect_ok();
 }
+
+/// A crate with the libraries `core` and `extra`, which uses it, and `lone`, and a program.
+/// `app` uses what the test chooses.
+fn several(choice: &str) -> TestSpace {
+    let space = pair(choice, "");
+    space.write(
+        "lib/Tender.toml",
+        "[package]\nname = \"lib\"\n[[lib]]\nname = \"core\"\nsources = [\"core.c\"]\nheaders = [\"core\"]\n\
+         [[lib]]\nname = \"extra\"\nsources = [\"extra.c\"]\nheaders = [\"extra\"]\nuses = [\"core\"]\n\
+         [[lib]]\nname = \"lone\"\nsources = [\"lone.c\"]\nheaders = [\"lone\"]\nlink = [\"nowhere\"]\n",
+    );
+    space.write("lib/core/core.h", "int core(void);\n");
+    space.write("lib/extra/extra.h", "int extra(void);\n");
+    space.write("lib/lone/lone.h", "int lone(void);\n");
+    space.write("lib/core.c", "#include <core.h>\nint core(void) { return 40; }\n");
+    space.write(
+        "lib/extra.c",
+        "#include <core.h>\n#include <extra.h>\nint extra(void) { return core() + 2; }\n",
+    );
+    space.write("lib/lone.c", "#include <lone.h>\nint lone(void) { return 1; }\n");
+    space.write("app/src/main.c", "#include <extra.h>\nint main(void) { return extra(); }\n");
+    space
+}
+
+#[test]
+fn dependent_chooses_of_several_libraries() {
+    let space = several(", lib = [\"extra\"]");
+    for lto in LTO {
+        let config = format!("profile.dev.lto=\"{lto}\"");
+        space.tender(&["build", "-p", "app", "--config", &config]).expect_ok();
+        space.built("target/debug/app").expect_code(42);
+        space.expect_fresh(&["-p", "app", "--config", &config]);
+    }
+    assert!(!space.exists("target/debug/liblone.a"));
+    // All three: one of them needs a library that is nowhere.
+    space.edit("app/Tender.toml", ", lib = [\"extra\"]", "");
+    space.tender(&["build", "-p", "app"]).expect_code(101).expect_stderr(&["-lnowhere"]);
+    space.edit("app/Tender.toml", "lib\" }", "lib\", lib = [\"exrta\"] }");
+    let run = space.tender(&["build"]).expect_code(2);
+    run.expect_stderr(&["the package `lib` has no library `exrta`", "did you mean `extra`?"]);
+}
+
+#[test]
+fn shared_library_of_several_uses_another_one() {
+    let space = several(", lib = [\"extra\"]");
+    space.edit("lib/Tender.toml", "uses =", "crate-type = [\"cdylib\"]\nuses =");
+    let core = "headers = [\"core\"]\n";
+    space.edit("lib/Tender.toml", core, &format!("{core}crate-type = [\"cdylib\"]\n"));
+    // Shared libraries are built as well; nobody has what this one needs.
+    space.edit("lib/Tender.toml", "link = [\"nowhere\"]", "");
+    space.tender(&["build"]).expect_ok();
+    space.built("target/debug/app").expect_code(42);
+    assert!(space.exists("target/debug/liblone.a") && space.exists("target/debug/libcore.so"));
+    space.expect_fresh(&[]);
+}
+
+#[test]
+fn messages_name_one_of_several_libraries() {
+    let space = several("");
+    let run = space.tender(&["build", "-p", "lib", "--message-format", "json"]).expect_ok();
+    let name = |line: &str| {
+        let message: serde_json::Value = serde_json::from_str(line).unwrap();
+        (message["reason"] == "compiler-artifact")
+            .then(|| message["target"]["name"].as_str().unwrap().to_owned())
+    };
+    let mut names: Vec<String> = run.stdout.lines().filter_map(name).collect();
+    names.sort();
+    assert_eq!(names, ["core", "extra", "lone"]);
+}
+
+#[test]
+fn headers_alone_make_a_library() {
+    let space = pair("", "");
+    space.remove("lib/src/f.c");
+    space.write("lib/include/f.h", "static inline int f(void) { return 5; }\n");
+    space.tender(&["build"]).expect_ok();
+    space.built("target/debug/app").expect_code(5);
+    space.expect_fresh(&[]);
+}

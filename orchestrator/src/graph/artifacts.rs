@@ -66,7 +66,7 @@ impl Builder<'_> {
             library = Some(LinkInput { path, form, cxx });
         }
         if lib.cdylib && (wanted || library.is_none()) {
-            let file = format!("lib{}.so", lib.name);
+            let file = lib.shared_file();
             let path = self.path_for_commands(&self.side(of.built_for).out_dir).join(&file);
             let mut own = vec!["-shared".to_owned(), format!("-Wl,-soname,{file}")];
             let mut inputs = Vec::new();
@@ -101,7 +101,7 @@ impl Builder<'_> {
         let krate = of.krate;
         let profile = self.profile(of);
         let out_dir = self.path_for_commands(&self.side(of.built_for).out_dir);
-        let file = format!("lib{}.a", lib.name);
+        let file = lib.archive_file();
         let path = out_dir.join(&file);
         let members = members(objects);
         let own = members.iter().map(|member| format!("{}={}", member.name, member.path)).collect();

@@ -91,10 +91,7 @@ fn host_dir(state_dir: &Utf8Path) -> Utf8PathBuf {
 pub fn host_outputs(state_dir: &Utf8Path, krate: &Crate) -> Vec<Utf8PathBuf> {
     let host = host_dir(state_dir);
     let programs = krate.bins.iter().map(|bin| bin.name.clone());
-    let libraries = krate
-        .libs
-        .iter()
-        .flat_map(|lib| ["a", "so"].map(|extension| format!("lib{}.{extension}", lib.name)));
+    let libraries = krate.libs.iter().flat_map(|lib| [lib.archive_file(), lib.shared_file()]);
     let files = programs.chain(libraries).map(|name| host.join("bin").join(name));
     files.chain([host.join("crates").join(&krate.name)]).collect()
 }

@@ -2,8 +2,9 @@
 //! now.
 
 use super::commands::ResolvedCommand;
+use super::libs::places;
 use super::model::Crate;
-use super::problem::Problem;
+use super::problem::{Location, Problem};
 use super::raw::{DependencyKind, DependencyTable, Manifest};
 use super::reader::Text;
 use super::value::parse_version;
@@ -35,7 +36,7 @@ impl Node {
 pub(super) fn check_all(nodes: &[Node], problems: &mut Vec<Problem>) {
     check_names(nodes, problems);
     check_command_names(nodes, problems);
-    check_programs(nodes, problems);
+    check_outputs(nodes, problems);
     check_dependencies(nodes, problems);
     check_cycles(nodes, problems);
 }
@@ -70,29 +71,52 @@ fn check_command_names(nodes: &[Node], problems: &mut Vec<Problem>) {
     }
 }
 
-/// Programs of all members lie in one directory, so their names must differ. (Libraries are named
-/// after packages.)
-fn check_programs(nodes: &[Node], problems: &mut Vec<Problem>) {
-    let mut first: BTreeMap<&str, (&Node, &Crate)> = BTreeMap::new();
+/// What a member writes into the directory that all members share.
+struct OutputFile<'a> {
+    node: &'a Node,
+    krate: &'a Crate,
+    /// A program's name, or that of a library.
+    target: &'a str,
+    is_program: bool,
+}
+
+/// Programs and libraries of all members lie in one directory, so their names must differ.
+fn check_outputs(nodes: &[Node], problems: &mut Vec<Problem>) {
+    let mut first: BTreeMap<String, OutputFile<'_>> = BTreeMap::new();
     for node in nodes.iter().filter(|node| node.member) {
         let Some(krate) = &node.krate else { continue };
-        for bin in &krate.bins {
-            let Some((other_node, other)) = first.insert(&bin.name, (node, krate)) else {
+        let output = |target, is_program| OutputFile { node, krate, target, is_program };
+        let programs = krate.bins.iter().map(|bin| (bin.name.clone(), output(&bin.name, true)));
+        let libraries = krate.libs.iter().flat_map(|lib| {
+            let archive = (!lib.is_linked_shared()).then(|| lib.archive_file());
+            let shared = lib.cdylib.then(|| lib.shared_file());
+            archive.into_iter().chain(shared).map(|file| (file, output(&lib.name, false)))
+        });
+        for (file, output) in programs.chain(libraries) {
+            let Some(other) = first.get(&file).filter(|other| other.krate.name != krate.name)
+            else {
+                first.insert(file, output);
                 continue;
             };
-            let message = format!(
-                "the packages `{}` and `{}` both make the program `{}`",
-                other.name, krate.name, bin.name
-            );
-            if other.name == krate.name {
-                continue;
-            }
-            let mut problem = Problem::error(message)
-                .help("rename one of the programs: `[[bin]]` with another `name`");
-            if let Some(here) = place_of(node, &bin.name) {
+            let (what, help) = match output.is_program && other.is_program {
+                true => (
+                    format!("the program `{file}`"),
+                    "rename one of the programs: `[[bin]]` with another `name`",
+                ),
+                false => (
+                    format!("`{file}`"),
+                    "rename one of the libraries: `[lib]` with another `name`",
+                ),
+            };
+            let mut problem = Problem::error(format!(
+                "the packages `{}` and `{}` both make {what}",
+                other.krate.name, krate.name
+            ))
+            .help(help);
+            if let Some(here) = place_of(&output) {
                 problem = problem.at(here);
             }
-            if let Some(there) = place_of(other_node, &bin.name) {
+            if let Some(there) = place_of(other) {
                 problem = problem.related(there, "the other one");
             }
             problems.push(problem);
@@ -100,11 +124,15 @@ fn check_programs(nodes: &[Node], problems: &mut Vec<Problem>) {
     }
 }
 
-/// Where a program's name stands: in its `[[bin]]`, else in its package.
-fn place_of(node: &Node, program: &str) -> Option<super::problem::Location> {
-    let bins = node.manifest.bins.iter().filter_map(|bin| bin.name.as_ref());
-    let package = node.manifest.package.as_ref().and_then(|package| package.name.as_ref());
-    bins.filter(|name| name.value == program).chain(package).next().map(|name| name.at.clone())
+/// Where the name of a target stands: in its `[[bin]]` or `[lib]`, else in its package.
+fn place_of(output: &OutputFile<'_>) -> Option<Location> {
+    let OutputFile { node, target, is_program, .. } = output;
+    let manifest = &node.manifest;
+    let bins = manifest.bins.iter().filter(|_| *is_program).map(|bin| &bin.name);
+    let libs = manifest.libs.iter().filter(|_| !is_program).map(|lib| &lib.name);
+    let package = manifest.package.as_ref().and_then(|package| package.name.as_ref());
+    let named = bins.chain(libs).flatten().find(|name| name.value == *target);
+    named.or(package).map(|name| name.at.clone())
 }
 
 fn check_dependencies(nodes: &[Node], problems: &mut Vec<Problem>) {
@@ -160,6 +188,8 @@ fn check_dependencies(nodes: &[Node], problems: &mut Vec<Problem>) {
                 let help =
                     format!("put sources under `{}`, or write `[lib]` in its manifest", "src");
                 problems.push(problem.at(key.at.clone()).help(help));
+            } else if let (Some(names), Some(krate)) = (&dependency.libs, &target.krate) {
+                places(&krate.libs, names, &format!("the package `{name}`"), problems);
             }
         }
     }

@@ -4,9 +4,9 @@
 
 use super::value::{
     ValueError, check_c_std, check_cxx_std, check_define, check_endian, check_header,
-    check_header_path, check_identifier, check_link, check_macro, check_member, check_name,
-    check_one_line, check_profile_name, check_requirement, check_template, check_variable,
-    check_version, check_warning, check_word,
+    check_header_path, check_identifier, check_library_name, check_link, check_macro, check_member,
+    check_name, check_one_line, check_profile_name, check_requirement, check_template,
+    check_variable, check_version, check_warning, check_word,
 };
 
 /// The keys that a table may have.
@@ -130,7 +130,7 @@ pub(super) static MANIFEST: Table = Table {
         BUILD_KEY,
         PROFILE_KEY,
         key("package", ValueKind::Table(&PACKAGE), "A crate."),
-        key("lib", ValueKind::Table(&LIB), "The library of the crate."),
+        key("lib", ValueKind::OneOrMore(&LIB), "The library of the crate, or its libraries."),
         key("bin", ValueKind::Tables(&BIN), "A program of the crate."),
         key(
             "dependencies",
@@ -410,6 +410,11 @@ const STATIC_LIBRARY: &str = "a static library is `staticlib`";
 static LIB: Table = Table {
     groups: &[
         own(&[
+            key(
+                "name",
+                ValueKind::Text(check_library_name),
+                "The name of the library; by default that of the package.",
+            ),
             key("sources", ValueKind::Texts(any), "Files and globs; `!` excludes."),
             key("headers", ValueKind::Texts(any), "Public include directories."),
             key(
@@ -439,11 +444,16 @@ static LIB: Table = Table {
                 "The forms of the library.",
             ),
             key("exports", ValueKind::Text(any), "A version script for the shared library."),
+            key(
+                "uses",
+                ValueKind::Texts(any),
+                "Other libraries of the crate, which this one is linked with.",
+            ),
         ]),
         own(&SETTINGS),
     ],
     required: &[],
-    elsewhere: &[("name", "`[package]`: the library is named after the package")],
+    elsewhere: &[],
 };
 
 static BIN: Table = Table {
@@ -488,6 +498,7 @@ static BUILD_DEPENDENCY: Table = Table {
     groups: &[own(&DEPENDENCY_KEYS)],
     required: DEPENDENCY_REQUIRES,
     elsewhere: &[
+        ("lib", LINKED_DEPENDENCY),
         ("public", LINKED_DEPENDENCY),
         ("headers-only", LINKED_DEPENDENCY),
         ("system", LINKED_DEPENDENCY),
@@ -515,7 +526,8 @@ static DEPENDENCY_KEYS: [Key; 3] = [
 ];
 
 /// Those of crates whose libraries are used.
-static LINKED_DEPENDENCY_KEYS: [Key; 4] = [
+static LINKED_DEPENDENCY_KEYS: [Key; 5] = [
+    key("lib", ValueKind::Texts(any), "The libraries of the other crate that are used."),
     key("public", ValueKind::Switch, "Dependents of this crate see the other one's headers."),
     key("headers-only", ValueKind::Switch, "Nothing of the other crate is linked."),
     key("system", ValueKind::Switch, "Clang does not warn of what is in its headers."),

@@ -10,6 +10,7 @@ use super::pattern::{Pattern, PatternKind, in_out_dir, resolve};
 use super::problem::{ManifestErrors, ManifestText, Problem, quoted, sort};
 use super::profile::resolve_profiles;
 use super::raw::{self, Config, DependencyKind, Inheritable, Manifest, Package, WorkspaceTable};
+use super::reader::Text;
 use super::targets::{program_names, resolve_crate};
 use super::walk::{Dirs, FileKind, identity};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -403,6 +404,16 @@ impl Loader {
         for (id, index) in order.iter().enumerate() {
             ids[*index] = CrateId(id as u32);
         }
+        let names: Vec<Vec<String>> = order
+            .iter()
+            .filter_map(|index| self.nodes[*index].krate.as_ref())
+            .map(|krate| krate.libs.iter().map(|lib| lib.name.clone()).collect())
+            .collect();
+        let places = |id: CrateId, wanted: &[Text]| -> Vec<usize> {
+            let known = &names[id.0 as usize];
+            let place = |name: &Text| known.iter().position(|known| *known == name.value);
+            wanted.iter().filter_map(place).collect()
+        };
         let mut crates = Vec::with_capacity(order.len());
         let mut members = Vec::new();
         for index in order {
@@ -413,6 +424,7 @@ impl Loader {
                 .filter(|(dependency, _)| dependency.kind == DependencyKind::Normal)
                 .filter_map(|(dependency, target)| {
                     target.map(|target| Dependency {
+                        libs: dependency.libs.as_ref().map(|libs| places(ids[target], libs)),
                         public: dependency.public,
                         headers_only: dependency.headers_only,
                         whole_archive: dependency.whole_archive,

@@ -16,6 +16,7 @@ mod draft;
 mod features;
 mod format;
 mod join;
+mod libs;
 mod load;
 mod locate;
 mod model;

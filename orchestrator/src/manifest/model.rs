@@ -312,6 +312,16 @@ impl Lib {
         if self.in_list { format!("{kind}-{}", self.name) } else { kind.to_owned() }
     }
 
+    /// The file name of its static form.
+    pub fn archive_file(&self) -> String {
+        format!("lib{}.a", self.name)
+    }
+
+    /// The file name of its shared form.
+    pub fn shared_file(&self) -> String {
+        format!("lib{}.so", self.name)
+    }
+
     /// Whether links take its shared form: it has no other.
     pub fn is_linked_shared(&self) -> bool {
         self.cdylib && !self.staticlib

@@ -20,7 +20,7 @@ pub(super) struct Manifest {
     pub build: Option<(BuildSettings, Location)>,
     pub profiles: Vec<ProfileTable>,
     pub package: Option<Package>,
-    pub lib: Option<LibTable>,
+    pub libs: Vec<LibTable>,
     pub bins: Vec<BinTable>,
     pub tests: Vec<BinTable>,
     /// Of all kinds: in order of kind, then of declaration.
@@ -98,6 +98,9 @@ pub(super) struct ProfileTable {
 #[derive(Debug)]
 pub(super) struct LibTable {
     pub at: Location,
+    pub name: Option<Text>,
+    /// It is `[[lib]]`, so it has a name and sources, but for errors.
+    pub in_list: bool,
     pub sources: Option<Vec<Text>>,
     pub headers: Option<Vec<Text>>,
     pub public_defines: Vec<String>,
@@ -105,6 +108,8 @@ pub(super) struct LibTable {
     pub staticlib: bool,
     pub cdylib: bool,
     pub exports: Option<Text>,
+    /// Other libraries of the crate, by name.
+    pub uses: Vec<Text>,
     pub settings: Settings,
 }
 
@@ -145,6 +150,8 @@ pub(super) struct DependencyTable {
     pub path: Text,
     /// The versions of the crate that will do.
     pub version: Option<Text>,
+    /// The libraries of the crate that are used.
+    pub libs: Option<Vec<Text>>,
     pub public: bool,
     pub headers_only: bool,
     pub system: Option<bool>,
@@ -189,7 +196,9 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
     let file = Section::document(&mut cx, document.get_ref(), &format::MANIFEST);
     let workspace = file.table(&cx, "workspace").map(|section| workspace_table(&cx, &section));
     let package = file.table(&cx, "package").map(|section| package_table(&cx, &section));
-    let lib = file.table(&cx, "lib").map(|section| lib_table(&mut cx, &section));
+    let in_list = file.is_array(&cx, "lib");
+    let libs = file.tables(&cx, "lib");
+    let libs = libs.iter().map(|section| lib_table(&mut cx, section, in_list)).collect();
     if package.is_none() {
         let dependencies = DependencyKind::ALL.map(|(key, _)| key);
         let orphan = ["lib", "bin", "test", "generate", "config"]
@@ -213,7 +222,7 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
         build: file.table(&cx, "build").map(|section| build_table(&cx, &section)),
         profiles: profile_tables(&cx, &file),
         package,
-        lib,
+        libs,
         bins: file.tables(&cx, "bin").iter().map(|section| bin_table(&cx, section)).collect(),
         tests: file.tables(&cx, "test").iter().map(|section| bin_table(&cx, section)).collect(),
         dependencies: dependency_tables(&mut cx, &file),
@@ -428,7 +437,13 @@ fn settings(cx: &Context<'_>, section: &Section<'_, '_>) -> Settings {
     }
 }
 
-fn lib_table(cx: &mut Context<'_>, section: &Section<'_, '_>) -> LibTable {
+fn lib_table(cx: &mut Context<'_>, section: &Section<'_, '_>, in_list: bool) -> LibTable {
+    for (key, example) in [("name", "\"...\""), ("sources", "[\"...\"]")] {
+        if in_list && section.key_span(key).is_none() {
+            cx.error(section.span.clone(), format!("`[[lib]]` has no `{key}`")).help =
+                Some(format!("each of several libraries has its own: `{key} = {example}`"));
+        }
+    }
     let types = section.words(cx, "crate-type").unwrap_or_default();
     let has = |name: &str| types.iter().any(|known| known == name);
     let exports = section.string(cx, "exports");
@@ -442,6 +457,8 @@ fn lib_table(cx: &mut Context<'_>, section: &Section<'_, '_>) -> LibTable {
     }
     LibTable {
         at: cx.at(section.span.clone()),
+        name: section.string(cx, "name"),
+        in_list,
         sources: section.strings(cx, "sources"),
         headers: section.strings(cx, "headers"),
         public_defines: section.words(cx, "public-defines").unwrap_or_default(),
@@ -449,6 +466,7 @@ fn lib_table(cx: &mut Context<'_>, section: &Section<'_, '_>) -> LibTable {
         staticlib: has("staticlib") || types.is_empty(),
         cdylib: has("cdylib"),
         exports,
+        uses: section.strings(cx, "uses").unwrap_or_default(),
         settings: settings(cx, section),
     }
 }
@@ -488,6 +506,7 @@ fn dependency_table(
         package: section.string(cx, "package"),
         path: section.string(cx, "path")?,
         version: section.string(cx, "version"),
+        libs: is_linked.then(|| section.strings(cx, "lib")).flatten(),
         public: switch("public").unwrap_or(true),
         headers_only: headers_only.unwrap_or_default(),
         system: switch("system"),
@@ -497,6 +516,11 @@ fn dependency_table(
         (&table.package, check_name("dependency name", &table.name.value))
     {
         cx.error(table.name.at.span.clone(), error.message).help = error.help;
+    }
+    if let (Some([]), Some(span)) = (table.libs.as_deref(), section.key_span("lib")) {
+        cx.error(span, "`lib` names no library").help = Some(
+            "leave it out for all libraries, or write `headers-only = true` for none".to_owned(),
+        );
     }
     if let (Some(span), true, true) =
         (section.key_span("whole-archive"), table.headers_only, table.whole_archive)

@@ -210,6 +210,11 @@ impl<'t, 'i> Section<'t, 'i> {
         self.sections(cx, key, value).into_iter().collect()
     }
 
+    /// Whether the key has an array.
+    pub fn is_array(&self, cx: &Context<'_>, key: &str) -> bool {
+        self.get(cx, key).is_some_and(|value| value.get_ref().is_array())
+    }
+
     pub fn table(&self, cx: &Context<'_>, key: &str) -> Option<Section<'t, 'i>> {
         self.tables(cx, key).pop()
     }
@@ -261,10 +266,8 @@ impl<'t, 'i> Section<'t, 'i> {
                 section(value, format, self.inner_name(key)).into_iter().collect()
             }
             (ValueKind::Tables(format) | ValueKind::OneOrMore(format), DeValue::Array(array)) => {
-                array
-                    .iter()
-                    .filter_map(|element| section(element, format, self.inner_name(key)))
-                    .collect()
+                let name = format!("[[{}]]", self.inner_name(key).trim_matches(['[', ']']));
+                array.iter().filter_map(|element| section(element, format, name.clone())).collect()
             }
             _ => Vec::new(),
         }

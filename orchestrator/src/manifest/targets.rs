@@ -2,6 +2,7 @@
 //! all defaults.
 
 use super::commands::{ResolvedCommand, outputs};
+use super::libs::{check_generated, connect};
 use super::model::{Bin, ConfigHeader, Crate, Generate, Lib, Sources, TargetSettings};
 use super::pattern::{Glob, Pattern, SourceKind, in_out_dir, resolve, source_kind};
 use super::problem::{Location, Problem, suggestion};
@@ -34,30 +35,28 @@ pub(super) fn resolve_crate(
     let before = resolver.lists.problems.len();
     let bins = resolver.bins(&manifest.bins);
     let tests = resolver.tests(&manifest.tests);
-    let libs: Vec<Lib> = resolver.lib(manifest.lib.as_ref(), &bins, &tests).into_iter().collect();
+    let libs = resolver.libs(&manifest.libs, &bins, &tests);
     let generate = resolver.generate(&manifest.generate, commands);
     let config_headers =
         manifest.config_headers.iter().map(|table| resolver.config_header(table)).collect();
     let said = resolver.lists.problems.len() > before;
     if libs.is_empty()
         && bins.is_empty()
-        && manifest.lib.is_none()
+        && manifest.libs.is_empty()
         && manifest.bins.is_empty()
         && !said
     {
         let problem = Problem::error(format!("the package `{}` has nothing to build", name.value))
             .at(name.at.clone());
-        let help = match dir.join("include").is_dir() {
-            _ if auto != [true, true] => "name its sources in `[lib]` or `[[bin]]`",
-            true => {
-                "for a library of headers alone write `[lib]`; other sources belong under `src`"
+        let help = match auto {
+            [true, true] => {
+                "put sources under `src` (`src/main.c` makes a program) or headers in `include`, or name them in `[lib]` or `[[bin]]`"
             }
-            false => {
-                "put sources under `src` (`src/main.c` makes a program), or name them in `[lib]` or `[[bin]]`"
-            }
+            _ => "name its sources in `[lib]` or `[[bin]]`",
         };
         resolver.lists.problems.push(problem.help(help));
     }
+    check_generated(dir, &libs, &bins, commands, resolver.lists.problems);
     let links = !bins.is_empty() || !tests.is_empty() || libs.iter().any(|lib| lib.cdylib);
     if let (Some(at), false) = (&package.link_args_at, links) {
         resolver.lists.problems.push(nothing_links(at.clone()));
@@ -121,6 +120,19 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
+    fn libs(&mut self, tables: &[LibTable], bins: &[Bin], tests: &[Bin]) -> Vec<Lib> {
+        let tables_or_default: Vec<Option<&LibTable>> = match tables {
+            [] => vec![None],
+            tables => tables.iter().map(Some).collect(),
+        };
+        let mut libs: Vec<Lib> = tables_or_default
+            .into_iter()
+            .filter_map(|table| self.lib(table, bins, tests))
+            .collect();
+        connect(tables, &mut libs, self.lists.problems);
+        libs
+    }
+
     fn lib(&mut self, table: Option<&LibTable>, bins: &[Bin], tests: &[Bin]) -> Option<Lib> {
         let [autolib, _] = self.auto;
         if table.is_none() && !autolib {
@@ -129,6 +141,8 @@ impl Resolver<'_> {
         let named = table.and_then(|table| table.sources.as_ref());
         let sources = match named {
             Some(texts) => self.lists.sources(texts),
+            // Of several libraries each has to name its own, which has been said.
+            None if table.is_some_and(|table| table.in_list) => Sources::default(),
             None => self.default_lib_sources(bins.iter().chain(tests)),
         };
         let headers = match table.and_then(|table| table.headers.as_ref()) {
@@ -137,21 +151,27 @@ impl Resolver<'_> {
         };
         let generated = self.generates_sources(&sources.patterns, table.is_some());
         if sources.files.is_empty() && !generated {
-            // A library of headers alone has to be asked for.
-            let table = table?;
-            let named_none = table.sources.as_ref().is_some_and(Vec::is_empty);
-            if headers.is_empty() && (named_none || table.sources.is_none()) {
-                let problem = Problem::error("the library has neither sources nor headers")
-                    .at(table.at.clone());
-                self.lists
-                    .problems
-                    .push(problem.help("put sources under `src`, or name them in `sources`"));
+            match table {
+                // Beside programs, a library of headers alone has to be asked for.
+                None if headers.is_empty() || !bins.is_empty() => return None,
+                None => {}
+                Some(table) => {
+                    let named_none = table.sources.as_ref().is_some_and(Vec::is_empty);
+                    let may_default = table.sources.is_none() && !table.in_list;
+                    if headers.is_empty() && (named_none || may_default) {
+                        let problem = Problem::error("the library has neither sources nor headers");
+                        let help = "put sources under `src`, or name them in `sources`";
+                        self.lists.problems.push(problem.at(table.at.clone()).help(help));
+                    }
+                }
             }
         }
         let settings = self.settings(table.map(|table| &table.settings));
         Some(Lib {
-            name: self.name.value.clone(),
-            in_list: false,
+            name: table
+                .and_then(|table| table.name.as_ref())
+                .map_or_else(|| self.name.value.clone(), |name| name.value.clone()),
+            in_list: table.is_some_and(|table| table.in_list),
             sources,
             found: named.is_none(),
             headers,

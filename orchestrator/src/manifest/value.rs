@@ -73,6 +73,22 @@ pub fn check_name(what: &str, name: &str) -> Result<(), ValueError> {
     }
 }
 
+/// The name of a library: as that of a package, but points and `+` may stand in it, as in
+/// `libpng16.so` and `libstdc++.so`.
+///
+/// # Errors
+/// `name` is empty, does not start with a letter, a digit or `_`, or has another character.
+pub(super) fn check_library_name(name: &str) -> Result<(), ValueError> {
+    let plain: String = name.chars().filter(|c| !matches!(c, '.' | '+')).collect();
+    match name.starts_with(['.', '+']) {
+        true => Err(ValueError::new(
+            format!("a library name cannot start with `{}`", &name[..1]),
+            "start it with a letter, a digit or `_`",
+        )),
+        false => check_name("library name", &plain),
+    }
+}
+
 /// The name of a profile.
 ///
 /// # Errors
@@ -555,6 +571,18 @@ mod tests {
         check("-a", false);
         check("naïve", false);
         check("a\n", false);
+    }
+
+    #[test]
+    fn library_names_may_have_points() {
+        let check = |name, ok| assert_eq!(check_library_name(name).is_ok(), ok, "{name:?}");
+        check("glib-2.0", true);
+        check("stdc++", true);
+        check("", false);
+        check("..", false);
+        check("+x", false);
+        check("a/b", false);
+        check("-a", false);
     }
 
     #[test]

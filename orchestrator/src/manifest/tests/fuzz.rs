@@ -31,7 +31,7 @@ fn stays_below(dir: &Utf8Path, manifest: &Manifest) -> bool {
         texts.extend(workspace.shared.iter().flat_map(|shared| include(&shared.settings)));
     }
     texts.extend(manifest.package.iter().flat_map(|package| include(&package.shared.settings)));
-    if let Some(lib) = &manifest.lib {
+    for lib in &manifest.libs {
         texts.extend(
             [&lib.sources, &lib.headers]
                 .into_iter()

@@ -103,3 +103,95 @@ fn keys_of_dependencies_that_have_no_effect_are_refused() {
         ],
     );
 }
+
+#[test]
+fn library_may_have_a_name_of_its_own() {
+    let one = workspace(&pair("", "[lib]\nname = \"z.1\"\n"));
+    let lib = &one.crates[1].libs[0];
+    assert_eq!((lib.name.as_str(), lib.in_list), ("z.1", false));
+    let expect = "the packages `app` and `lib` both make `libapp.a`";
+    let tree = pair("", "[lib]\nname = \"app\"\n");
+    assert_eq!(problems(&tree), [""; 0]);
+    let tree = pair("[lib]\nsources = [\"src/main.c\"]\n", "[lib]\nname = \"app\"\n");
+    assert_eq!(problems(&tree), [format!("lib/Tender.toml:4 `\"app\"`: {expect}")]);
+}
+
+/// A crate with the libraries `one` and `two`; `two` with this line.
+fn two(line: &str) -> String {
+    format!(
+        "[[lib]]\nname = \"one\"\nsources = [\"src/a.c\"]\n[[lib]]\nname = \"two\"\nsources = [\"src/b.c\"]\n{line}"
+    )
+}
+
+#[test]
+fn crate_may_have_several_libraries() {
+    let choice = "lib = { path = \"../lib\", lib = [\"two\"] }";
+    let workspace = workspace(&pair(choice, &two("uses = [\"one\"]")));
+    let libs = &workspace.crates[1].libs;
+    let seen: Vec<_> = libs.iter().map(|lib| (lib.name.as_str(), lib.in_list, &lib.uses)).collect();
+    assert_eq!(seen, [("one", true, &vec![]), ("two", true, &vec![0])]);
+    assert_eq!(workspace.crates[0].dependencies[0].libs, Some(vec![1]));
+}
+
+#[test]
+fn several_libraries_are_checked() {
+    let check = |dependency: &str, lib: &str, expect: &[&str]| {
+        assert_eq!(problems(&pair(dependency, lib)), expect, "{lib}");
+    };
+    check(
+        "",
+        "[[lib]]\nname = \"one\"\n[[lib]]\nsources = [\"src/a.c\"]",
+        &[
+            "lib/Tender.toml:3 `[[lib]]`: `[[lib]]` has no `sources`",
+            "lib/Tender.toml:5 `[[lib]]`: `[[lib]]` has no `name`",
+        ],
+    );
+    check(
+        "",
+        &two("").replace("\"two\"", "\"one\""),
+        &["lib/Tender.toml:7 `\"one\"`: two libraries are named `one`"],
+    );
+    check(
+        "",
+        &two("uses = [\"onee\"]"),
+        &["lib/Tender.toml:9 `\"onee\"`: this package has no library `onee`"],
+    );
+    check(
+        "",
+        &two("uses = [\"two\"]"),
+        &["lib/Tender.toml:9 `\"two\"`: a library cannot use itself"],
+    );
+    check(
+        "",
+        &two("uses = [\"one\"]").replacen(
+            "[\"src/a.c\"]\n",
+            "[\"src/a.c\"]\nuses = [\"two\"]\n",
+            1,
+        ),
+        &["lib/Tender.toml:6 `\"two\"`: libraries use each other: one -> two -> one"],
+    );
+    check("", &two("usess = []"), &["lib/Tender.toml:9 `usess`: unknown key `usess` in `[[lib]]`"]);
+    let choice = |libs: &str| format!("lib = {{ path = \"../lib\", lib = {libs} }}");
+    check(
+        &choice("[\"tow\"]"),
+        &two(""),
+        &["app/Tender.toml:4 `\"tow\"`: the package `lib` has no library `tow`"],
+    );
+    check(&choice("[]"), &two(""), &["app/Tender.toml:4 `lib`: `lib` names no library"]);
+    check(
+        &choice("[\"one\", \"one\"]"),
+        &two(""),
+        &["app/Tender.toml:4 `\"one\"`: `one` is named twice"],
+    );
+}
+
+#[test]
+fn generated_source_belongs_to_one_of_several_libraries() {
+    let generate = "[[generate]]\nrun = [\"sh\"]\noutputs = [\"$OUT_DIR/g.c\"]\n";
+    assert_eq!(
+        problems(&pair("", &format!("{}\n{generate}", two("")))),
+        ["lib/Tender.toml:12 `\"$OUT_DIR/g.c\"`: no target names the source `$OUT_DIR/g.c`"]
+    );
+    let named = two("").replace("\"src/b.c\"", "\"src/b.c\", \"$OUT_DIR/*.c\"");
+    assert_eq!(problems(&pair("", &format!("{named}\n{generate}"))), [""; 0]);
+}
