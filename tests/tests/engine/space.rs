@@ -105,6 +105,7 @@ impl Space {
     pub fn generate(&mut self, words: &[&str], output: &str) -> ItemId {
         let command = Command {
             words: words.iter().map(|word| (*word).to_owned()).collect(),
+            shown: None,
             dir: self.graph.root.clone(),
             depfile: None,
             env: vec![("OUT_DIR".into(), self.graph.root.join("out").into_string())],
