@@ -2,7 +2,8 @@
 //!
 //! - `collect.rs`: events -> `model.rs`, with `series.rs` for the values over time and
 //!   `critical.rs` for the critical path. Pure.
-//! - `render.rs`: the model as JSON inside the page whose parts are in `page/`. Pure.
+//! - `render.rs`: the model as JSON inside the page whose parts are in `page/`, with `rows.rs` for
+//!   where bars are drawn. Pure.
 //! - this file: when and where the page is written, and the message about it.
 //!
 //! The page is one file and loads nothing, so it can be sent and archived.
@@ -11,6 +12,7 @@ mod collect;
 mod critical;
 mod model;
 mod render;
+mod rows;
 mod series;
 #[cfg(test)]
 mod simulated;

@@ -105,8 +105,8 @@ pub(super) struct WorkerLife {
     pub end_us: u64,
 }
 
-/// A row shows stretches that never overlap: those on one job slot of a worker. Commands have no
-/// worker; their slots are counted from 0.
+/// Where stretches ran that never overlap: on one job slot of a worker. Commands have no worker;
+/// their slots are counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Row {
     pub worker: Option<u32>,

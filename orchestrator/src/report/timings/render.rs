@@ -4,9 +4,10 @@
 //! The scripts put only numbers and text nodes on the page, so a name cannot inject code there. But
 //! a name could end the element with the data, so every `<` is escaped.
 //!
-//! Each bar is six small numbers, with its start relative to that of the bar before: some 25 bytes.
+//! Each bar is seven small numbers, with its start relative to that of the bar before: some 28 bytes.
 
 use super::model::{After, Ending, Kill, Model, StretchKind, TimedUnit, Wait};
+use super::rows;
 use super::series::{Point, highest};
 use crate::events::WaitReason;
 use crate::graph::{Graph, ItemKind};
@@ -94,13 +95,17 @@ fn data(graph: &Graph, model: &Model) -> Value {
         PHASES.iter().map(|phase| words::phase(*phase)).chain([CUT_OFF]).collect();
     let workers: Vec<_> =
         model.workers.iter().map(|w| [u64::from(w.pid), w.start_us, w.end_us]).collect();
-    let rows: Vec<_> = model
+    let places: Vec<_> = model
         .rows
         .iter()
         .map(|row| [row.worker.map_or(-1, i64::from), i64::from(row.slot)])
         .collect();
+    let rows = rows::pack(&model.stretches);
+    // Bars are numbered row by row.
+    let number: HashMap<usize, usize> =
+        rows.iter().flatten().enumerate().map(|(bar, stretch)| (*stretch, bar)).collect();
     let critical: Vec<_> =
-        model.critical.iter().map(|step| [step.stretch, after(step.after)]).collect();
+        model.critical.iter().map(|step| [number[&step.stretch], after(step.after)]).collect();
     json!({
         "about": about(&graph.profile, model),
         "jobs": model.jobs,
@@ -111,8 +116,8 @@ fn data(graph: &Graph, model: &Model) -> Value {
         "sources": model.sources,
         "units": units,
         "workers": workers,
-        "rows": rows,
-        "bars": bars(model),
+        "places": places,
+        "bars": bars(model, &rows),
         "critical": critical,
         "kills": model.kills.iter().map(kill).collect::<Vec<_>>(),
         "lanes": {
@@ -235,30 +240,32 @@ fn kill(kill: &Kill) -> Value {
 }
 
 /// For each row its bars one after the other: start after the start of the one before, length,
-/// unit, phase, 1 + piece or 0, 1 + source or 0.
-fn bars(model: &Model) -> Vec<Vec<u64>> {
-    let mut rows = vec![Vec::new(); model.rows.len()];
-    let mut last_start = vec![0; model.rows.len()];
-    for stretch in &model.stretches {
-        let row = stretch.row as usize;
-        let phase = match stretch.stage {
-            StretchKind::Phase(name) => {
-                PHASES.iter().position(|phase| *phase == name).expect("all are listed")
-            }
-            StretchKind::CutOff => PHASES.len(),
-        };
-        let from_1 = |n: Option<u32>| n.map_or(0, |n| u64::from(n) + 1);
-        rows[row].extend([
-            stretch.start_us - last_start[row],
-            stretch.dur_us,
-            u64::from(stretch.unit),
-            phase as u64,
-            from_1(stretch.cgu),
-            from_1(stretch.source),
-        ]);
-        last_start[row] = stretch.start_us;
+/// unit, phase, 1 + piece or 0, 1 + source or 0, place.
+fn bars(model: &Model, rows: &[Vec<usize>]) -> Vec<Vec<u64>> {
+    let from_1 = |n: Option<u32>| n.map_or(0, |n| u64::from(n) + 1);
+    let mut drawn = vec![Vec::new(); rows.len()];
+    for (row, drawn) in rows.iter().zip(&mut drawn) {
+        let mut last_start = 0;
+        for stretch in row.iter().map(|n| &model.stretches[*n]) {
+            let phase = match stretch.stage {
+                StretchKind::Phase(name) => {
+                    PHASES.iter().position(|phase| *phase == name).expect("all are listed")
+                }
+                StretchKind::CutOff => PHASES.len(),
+            };
+            drawn.extend([
+                stretch.start_us - last_start,
+                stretch.dur_us,
+                u64::from(stretch.unit),
+                phase as u64,
+                from_1(stretch.cgu),
+                from_1(stretch.source),
+                u64::from(stretch.row),
+            ]);
+            last_start = stretch.start_us;
+        }
     }
-    rows
+    drawn
 }
 
 fn after(after: After) -> usize {
@@ -374,7 +381,7 @@ mod tests {
         let told: Vec<(u64, u64, u64)> = data["bars"][0]
             .as_array()
             .unwrap()
-            .chunks(6)
+            .chunks(7)
             .map(|bar| {
                 let [ahead, dur, unit] = [0, 1, 2].map(|n| bar[n].as_u64().unwrap());
                 start += ahead;
@@ -384,7 +391,7 @@ mod tests {
         let expect: Vec<_> =
             model.stretches.iter().map(|s| (s.start_us, s.dur_us, u64::from(s.unit))).collect();
         assert_eq!(told, expect);
-        assert_eq!(data["rows"], json!([[0, 0]]));
+        assert_eq!(data["places"], json!([[0, 0]]));
         assert_eq!(data["critical"].as_array().unwrap().len(), model.stretches.len());
     }
 

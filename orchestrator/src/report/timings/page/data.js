@@ -3,12 +3,12 @@
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const CUT_OFF = DATA.phases.length - 1;
-const ROWS = DATA.rows.map(([worker, slot]) => ({ worker, slot }));
+const ROWS = DATA.bars.length; // as many as there were bars at once
 const DURATION = Math.max(1, DATA.duration);
 
 // Bars lie row by row, by start; those of a row do not overlap, so they are sorted by end too.
 const BARS = (() => {
-  const n = DATA.bars.reduce((sum, row) => sum + row.length / 6, 0);
+  const n = DATA.bars.reduce((sum, row) => sum + row.length / 7, 0);
   const bars = {
     n,
     start: new Float64Array(n),
@@ -18,6 +18,7 @@ const BARS = (() => {
     piece: new Int32Array(n), // -1: the unit is whole
     source: new Int32Array(n), // -1: the unit's own code
     row: new Int32Array(n),
+    place: new Int32Array(n), // worker and slot
     critical: new Uint8Array(n),
     first: [], // of each row, and behind the last one
   };
@@ -25,7 +26,7 @@ const BARS = (() => {
   DATA.bars.forEach((row, r) => {
     bars.first.push(at);
     let start = 0;
-    for (let i = 0; i < row.length; i += 6, at++) {
+    for (let i = 0; i < row.length; i += 7, at++) {
       start += row[i];
       bars.start[at] = start;
       bars.end[at] = start + row[i + 1];
@@ -33,6 +34,7 @@ const BARS = (() => {
       bars.phase[at] = row[i + 3];
       bars.piece[at] = row[i + 4] - 1;
       bars.source[at] = row[i + 5] - 1;
+      bars.place[at] = row[i + 6];
       bars.row[at] = r;
     }
   });
@@ -46,7 +48,7 @@ const UNITS = DATA.units.map(
     number,
     crate: DATA.crates[crate],
     label,
-    file: label.slice(label.lastIndexOf("/") + 1),
+    file: kind === "generate" ? label : label.slice(label.lastIndexOf("/") + 1), // a command, or a file
     kind,
     start,
     end,
@@ -115,10 +117,17 @@ function laneAt(points, time) {
   return low - 1;
 }
 
-// What the row is called.
-function rowName(row) {
-  const { worker, slot } = ROWS[row];
-  return worker < 0 ? `commands, ${slot + 1}` : `worker ${worker}, slot ${slot}`;
+// Where a bar ran.
+function placeName(bar) {
+  const [worker, slot] = DATA.places[BARS.place[bar]];
+  return worker < 0 ? "a command" : `worker ${worker}, slot ${slot}`;
+}
+
+// Long commands and paths without their middle.
+function shortened(text, most) {
+  if (text.length <= most) return text;
+  const end = Math.floor(most / 3);
+  return `${text.slice(0, most - end - 1)}…${text.slice(-end)}`;
 }
 
 // `a.c`, or `a.c, piece 3`, or `backend of b.c, piece 3, for app`.

@@ -121,17 +121,30 @@ function striped(ctx) {
   return stripes;
 }
 
-function fillBar(ctx, phase, x, y, width, height) {
-  ctx.fillStyle = scene.colours.phases[phase];
+function fillBar(ctx, kind, x, y, width, height) {
+  ctx.fillStyle = colourOf(kind);
   ctx.fillRect(x, y, width, height);
-  if (width >= 4 && STRIPED.has(DATA.phases[phase])) {
+  if (width >= 4 && kind < FAILED && STRIPED.has(DATA.phases[kind])) {
     ctx.fillStyle = striped(ctx);
     ctx.fillRect(x, y, width, height);
   }
 }
 
-const KINDS = DATA.phases.length + 1; // phases, and what the search does not find
+const KINDS = DATA.phases.length + 2; // phases, units that failed, and what the search does not find
+const FAILED = KINDS - 2;
 const DIM = KINDS - 1;
+
+// How a bar is drawn.
+function kindOf(bar) {
+  const unit = BARS.unit[bar];
+  if (scene.matches !== null && !scene.matches[unit]) return DIM;
+  return UNITS[unit].outcome === "failed" ? FAILED : BARS.phase[bar];
+}
+
+function colourOf(kind) {
+  if (kind === DIM) return scene.colours.dim;
+  return kind === FAILED ? scene.colours.bad : scene.colours.phases[kind];
+}
 
 // Shares of columns of pixels. `flush` draws them as stacks and empties them.
 class Columns {
@@ -167,7 +180,7 @@ class Columns {
       for (let kind = 0; kind < KINDS; kind++) {
         const part = this.shares[at + kind] * whole;
         if (part === 0) continue;
-        ctx.fillStyle = kind === DIM ? scene.colours.dim : scene.colours.phases[kind];
+        ctx.fillStyle = colourOf(kind);
         y -= part;
         ctx.fillRect(left + column, y, 1, part);
       }
@@ -193,7 +206,7 @@ function drawSlots() {
   drawGrid(ctx, height);
   ctx.translate(0, -top);
   const columns = new Columns(Math.ceil(plotWidth()) + 1);
-  for (let row = 0; row < ROWS.length; row++) {
+  for (let row = 0; row < ROWS; row++) {
     const y = scene.rowTop[row];
     if (y + scene.rowHeight < top || y > top + height) continue;
     drawRow(ctx, row, y + 1, scene.rowHeight - 2, columns);
@@ -217,24 +230,13 @@ function drawSlots() {
 function drawBands(ctx, top, height) {
   const colours = scene.colours;
   ctx.textAlign = "left";
-  let band = false;
-  for (let row = 0; row < ROWS.length; row++) {
+  for (let row = 0; row < ROWS; row++) {
     const y = scene.rowTop[row];
-    const { worker, slot } = ROWS[row];
-    const starts = row === 0 || ROWS[row - 1].worker !== worker;
-    if (starts) band = !band;
     if (y + scene.rowHeight < top || y > top + height) continue;
-    ctx.fillStyle = band ? colours.band : colours.panel;
+    ctx.fillStyle = row % 2 === 0 ? colours.band : colours.panel;
     ctx.fillRect(0, y, scene.width - RIGHT, scene.rowHeight);
-    const middle = y + scene.rowHeight / 2;
-    if (starts) {
-      ctx.fillStyle = colours.text;
-      ctx.fillText(worker < 0 ? "commands" : `worker ${worker}`, 8, middle);
-    }
-    ctx.fillStyle = colours.soft;
-    ctx.textAlign = "right";
-    ctx.fillText(worker < 0 ? `${slot + 1}` : `slot ${slot}`, GUTTER - 8, middle);
-    ctx.textAlign = "left";
+    ctx.fillStyle = colours.text;
+    ctx.fillText(`slot ${row + 1}`, 8, y + scene.rowHeight / 2);
   }
 }
 
@@ -255,23 +257,19 @@ function drawBars(ctx, bars, y, height, columns) {
   let named = -1; // unit whose name was written just before
   for (const bar of bars) {
     const from = Math.max(xOf(BARS.start[bar]), GUTTER - 2);
-    const to = Math.min(xOf(BARS.end[bar]), scene.width + 2);
+    const kind = kindOf(bar);
+    // What failed often failed soon, and is to be seen all the same.
+    const to = Math.max(Math.min(xOf(BARS.end[bar]), scene.width + 2), kind === FAILED ? from + 3 : 0);
     const unit = BARS.unit[bar];
-    const dim = scene.matches !== null && !scene.matches[unit];
     if (to - from < 2) {
-      columns.add(from - GUTTER, to - GUTTER, dim ? DIM : BARS.phase[bar]);
+      columns.add(from - GUTTER, to - GUTTER, kind);
       continue;
     }
     // Neighbours are kept apart by a line where there is room for one.
     const gap = to - from >= 4 ? 0.75 : 0;
-    if (dim) {
-      ctx.fillStyle = scene.colours.dim;
-      ctx.fillRect(from, y, to - from - gap, height);
-      continue;
-    }
-    fillBar(ctx, BARS.phase[bar], from, y, to - from - gap, height);
-    if (to - from > 20 && height >= 10) {
-      texts.push([bar, Math.max(from, GUTTER), to, named === unit]);
+    fillBar(ctx, kind, from, y, to - from - gap, height);
+    if (kind !== DIM && to - from > 20 && height >= 10) {
+      texts.push([bar, Math.max(from, GUTTER), to, named === unit && BARS.piece[bar] < 0]);
       named = unit;
     }
   }
@@ -279,7 +277,7 @@ function drawBars(ctx, bars, y, height, columns) {
   for (const [bar, from, to, again] of texts) nameBar(ctx, bar, from, to, y + height / 2, again);
 }
 
-// The unit's name; on the bars of the same unit that follow the phase's, or the number of the piece.
+// The file, with the number of the piece; on a bar that continues the one before, the phase alone.
 function nameBar(ctx, bar, from, to, middle, again) {
   const unit = UNITS[BARS.unit[bar]];
   const phase = DATA.phases[BARS.phase[bar]];
@@ -287,21 +285,24 @@ function nameBar(ctx, bar, from, to, middle, again) {
   const piece = BARS.piece[bar] < 0 ? "" : `#${BARS.piece[bar]}`;
   const room = to - from - 8;
   const whole = piece ? `${source} ${piece}` : source;
-  const long = [`${whole}  ${phase}`, whole, piece || shorten(ctx, whole, room)];
-  const candidates = !again ? long : piece ? [`${piece}  ${phase}`, piece] : [phase];
+  const candidates = again ? [phase] : [`${whole}  ${phase}`, whole, shorten(ctx, whole, room)];
   const text = candidates.find((text) => text && ctx.measureText(text).width <= room);
   if (!text) return;
-  if (STRIPED.has(phase)) {
-    ctx.fillStyle = scene.colours.phases[BARS.phase[bar]];
+  const kind = kindOf(bar);
+  if (STRIPED.has(phase) && kind !== FAILED) {
+    ctx.fillStyle = colourOf(kind);
     ctx.fillRect(from + 2, middle - 7, ctx.measureText(text).width + 4, 14);
   }
-  ctx.fillStyle = scene.colours.ink[BARS.phase[bar]];
+  ctx.fillStyle = kind === FAILED ? inkOn(scene.colours.bad) : scene.colours.ink[kind];
   ctx.fillText(text, from + 4, middle + 0.5);
 }
 
 function shorten(ctx, text, room) {
-  const fits = Math.floor(room / 6.2) - 1;
-  return fits >= 3 ? `${text.slice(0, fits)}…` : "";
+  for (let length = Math.min(text.length - 1, Math.floor(room / 4)); length >= 3; length--) {
+    const cut = `${text.slice(0, length)}…`;
+    if (ctx.measureText(cut).width <= room) return cut;
+  }
+  return "";
 }
 
 function outline(ctx, bar) {
@@ -372,9 +373,8 @@ function drawOverview() {
   if (!overview || overview.width !== width || overview.matches !== scene.matches) {
     const columns = new Columns(Math.ceil(width) + 1);
     for (let bar = 0; bar < BARS.n; bar++) {
-      const dim = scene.matches !== null && !scene.matches[BARS.unit[bar]];
       const [from, to] = [BARS.start[bar], BARS.end[bar]].map((time) => (time / DURATION) * width);
-      columns.add(from, to, dim ? DIM : BARS.phase[bar]);
+      columns.add(from, to, kindOf(bar));
     }
     overview = { width, matches: scene.matches, shares: columns.shares.slice() };
   }

@@ -208,7 +208,7 @@ function stepTo(bar) {
 
 // The bar of a row at the time of another, or the nearest before.
 function sameTime(row, bar) {
-  if (row < 0 || row >= ROWS.length) return -1;
+  if (row < 0 || row >= ROWS) return -1;
   const found = barAfter(row, BARS.start[bar]);
   return Math.min(found, BARS.first[row + 1] - 1);
 }
@@ -216,7 +216,7 @@ function sameTime(row, bar) {
 function listenToKeys() {
   $("slots").addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const here = scene.hover >= 0 ? scene.hover : ROWS.length > 0 ? Math.min(barAfter(0, scene.from), BARS.first[1] - 1) : -1;
+    const here = scene.hover >= 0 ? scene.hover : ROWS > 0 ? Math.min(barAfter(0, scene.from), BARS.first[1] - 1) : -1;
     const row = here >= 0 ? BARS.row[here] : -1;
     const keys = {
       "+": () => zoom(0.6),

@@ -6,7 +6,6 @@ const $ = (id) => document.getElementById(id);
 const GUTTER = 118; // pixels for the names of rows
 const RIGHT = 16; // room for a scroll bar
 const MIN_SPAN = Math.min(DURATION, 20); // microseconds: nothing is shorter
-const WORKER_GAP = 7;
 
 const scene = {
   from: 0,
@@ -26,15 +25,14 @@ const scene = {
 };
 
 function layOut() {
-  const n = ROWS.length;
+  const n = ROWS;
   scene.rowHeight = n <= 8 ? 26 : n <= 20 ? 21 : n <= 48 ? 16 : 12;
   scene.rowTop = [];
   let top = 2;
-  ROWS.forEach((row, r) => {
-    if (r > 0 && ROWS[r - 1].worker !== row.worker) top += WORKER_GAP;
+  for (let row = 0; row < n; row++) {
     scene.rowTop.push(top);
     top += scene.rowHeight;
-  });
+  }
   scene.height = top + 2;
 }
 
@@ -71,7 +69,7 @@ function showUnit(unit) {
 
 // The row at this height, or -1.
 function rowAt(y) {
-  for (let row = 0; row < ROWS.length; row++) {
+  for (let row = 0; row < ROWS; row++) {
     if (y >= scene.rowTop[row] && y < scene.rowTop[row] + scene.rowHeight) return row;
   }
   return -1;

@@ -13,12 +13,14 @@ function element(name, attributes = {}, ...children) {
 
 function fillSummary() {
   const about = DATA.about;
-  $("command").textContent = about.command;
+  $("command").textContent = shortened(about.command, 160);
+  $("command").title = about.command;
   $("when").textContent = new Date(about.started).toLocaleString();
   const ending = about.signal ? `interrupted by ${about.signal}` : about.ending;
   $("ending").textContent = ending;
   $("ending").dataset.ending = about.ending;
-  const failed = UNITS.filter((unit) => unit.outcome === "failed").length;
+  const failed = UNITS.filter((unit) => unit.outcome === "failed");
+  fillFailed(failed);
   const ran = UNITS.filter((unit) => unit.ran).length;
   const busy = UNITS.reduce((sum, unit) => sum + unit.busy, 0);
   const onPath = DATA.critical.reduce((sum, [bar]) => sum + BARS.end[bar] - BARS.start[bar], 0);
@@ -26,7 +28,7 @@ function fillSummary() {
     ["Time", seconds(DATA.duration), ""],
     ["CPU time", about.cpu ? seconds(about.cpu) : "not measured", about.cpu ? `${(about.cpu / DURATION).toFixed(1)} cores` : ""],
     ["Slots", `${about.most.tokens} of ${DATA.jobs}`, busy ? `${(busy / DURATION).toFixed(1)} in use on average` : ""],
-    ["Units built", count(ran, "unit"), `${failed ? `${failed} failed, ` : ""}${about.fresh} fresh`],
+    ["Units built", count(ran, "unit"), `${failed.length ? `${failed.length} failed, ` : ""}${about.fresh} fresh`],
     ...memoryFacts(about),
     ["Live modules", `${about.most.modules}`, "at the most"],
     ["Critical path", seconds(onPath), `${percent(onPath, DURATION)} of the time`],
@@ -38,6 +40,17 @@ function fillSummary() {
       element("div", title ? { title } : {}, element("dt", {}, name), element("dd", {}, value), element("dd", { class: "more" }, more)),
     );
   }
+}
+
+// What failed, by name.
+function fillFailed(failed) {
+  $("failed").hidden = failed.length === 0;
+  const named = failed.slice(0, 10);
+  $("failed").append("Failed: ");
+  named.forEach((unit, n) => {
+    $("failed").append(n > 0 ? ", " : "", unitButton(unit), " ", element("small", {}, unit.crate));
+  });
+  if (named.length < failed.length) $("failed").append(` and ${failed.length - named.length} more`);
 }
 
 // Peak and budget; and what was short, if it was.
@@ -67,6 +80,9 @@ function fillLegend() {
     if (!used.has(phase)) return;
     $("legend").append(element("li", {}, swatch(phase), ` ${name} `, element("small", {}, percent(times[phase], whole))));
   });
+  if (UNITS.some((unit) => unit.outcome === "failed")) {
+    $("legend").append(element("li", {}, element("span", { class: "swatch", style: "--colour: var(--bad)" }), " failed"));
+  }
   if (DATA.critical.length > 0) {
     $("legend").append(element("li", {}, element("span", { class: "swatch path" }), " critical path"));
   }
@@ -77,8 +93,9 @@ function swatch(phase) {
   return element("span", { class: `swatch${striped}`, style: `--colour: var(--phase-${phase})` });
 }
 
-function unitButton(unit, name = unit.label) {
-  return element("button", { type: "button", class: "link", title: "Show in the picture", onclick: () => goTo(unit) }, name);
+function unitButton(unit) {
+  const title = `Show in the picture: ${unit.label}`;
+  return element("button", { type: "button", class: "link", title, onclick: () => goTo(unit) }, shortened(unit.label, 80));
 }
 
 function head(columns, sorted) {
@@ -94,29 +111,32 @@ function head(columns, sorted) {
   return element("thead", {}, element("tr", {}, ...cells));
 }
 
-// The critical path by units: steps of one unit that follow each other are one line.
+// The critical path by units: steps of one unit that follow each other are one line, and so are units that waited for nothing
+// but a slot.
 function fillCritical() {
   const lines = [];
   for (const [bar, after] of DATA.critical) {
     const last = lines[lines.length - 1];
-    if (last && last.unit === BARS.unit[bar]) {
+    if (last && (BARS.unit[bar] === BARS.unit[last.bars[last.bars.length - 1]] || after === SLOT)) {
       last.bars.push(bar);
       continue;
     }
-    const idle = last ? BARS.start[bar] - BARS.end[last.bars[last.bars.length - 1]] : BARS.start[bar];
-    lines.push({ unit: BARS.unit[bar], after, idle, bars: [bar] });
+    lines.push({ after, bars: [bar] });
   }
   $("critical").hidden = lines.length === 0;
   if (lines.length === 0) return;
+  const units = lines.map((line) => [...new Set(line.bars.map((bar) => BARS.unit[bar]))].map((n) => UNITS[n]));
+  const slots = count(DATA.jobs, "job slot");
+  if (lines.length === 1 && units[0].length > 1) {
+    $("critical-note").textContent =
+      `From the start to the end only the ${slots} kept the build from being shorter: each of the ${units[0].length} units on the path was ` +
+      "ready, and waited for a slot.";
+    return;
+  }
   $("critical-note").textContent =
     "What ended last, what it waited for, and so on back to the start. What is not here could take longer, and nothing would change. " +
-    "A line that got a slot was ready before: with more slots it would have started sooner.";
-  const why = (line, n) => {
-    const before = n > 0 ? UNITS[lines[n - 1].unit].file : "";
-    return ["start of the build", "the same unit", `needs ${before}`, `got the slot of ${before}`][line.after];
-  };
+    `Several units on a line were ready together, and waited for one of the ${slots}.`;
   const rows = lines.map((line, n) => {
-    const unit = UNITS[line.unit];
     const phases = new Float64Array(DATA.phases.length);
     let time = 0;
     for (const bar of line.bars) {
@@ -124,13 +144,18 @@ function fillCritical() {
       phases[BARS.phase[bar]] += BARS.end[bar] - BARS.start[bar];
     }
     const from = BARS.start[line.bars[0]];
+    const before = n > 0 ? lines[n - 1].bars[lines[n - 1].bars.length - 1] : -1;
+    const idle = from - (before < 0 ? 0 : BARS.end[before]);
+    const why = before < 0 ? "start of the build" : line.after === DEPENDENCY ? `needs ${shortened(UNITS[BARS.unit[before]].file, 60)}` : "the same unit";
+    const most = units[n].reduce((a, b) => (b.critical > a.critical ? b : a));
+    const more = units[n].length - 1;
     return element(
       "tr",
       {},
       element("td", { class: "number" }, seconds(from)),
-      element("td", {}, unitButton(unit), " ", element("small", {}, unit.crate)),
-      element("td", {}, why(line, n)),
-      element("td", { class: "number" }, line.idle >= 1000 ? seconds(line.idle) : ""),
+      element("td", {}, unitButton(most), " ", element("small", {}, most.crate), more > 0 ? ` and ${count(more, "more unit")}` : ""),
+      element("td", {}, why),
+      element("td", { class: "number" }, idle >= 1000 ? seconds(idle) : ""),
       element("td", { class: "number" }, seconds(time)),
       element("td", { class: "number" }, percent(time, DURATION)),
       element("td", {}, phaseStrip(phases, time)),
@@ -147,6 +172,9 @@ function fillCritical() {
   ];
   fillInSteps($("critical-table"), head(columns), rows);
 }
+
+// Why a bar of the path began when it did.
+const [DEPENDENCY, SLOT] = [2, 3];
 
 // Long tables come in parts.
 function fillInSteps(table, heading, rows, step = 40) {
@@ -200,7 +228,7 @@ const COLUMNS = [
   { name: "Stalled", number: true, sort: (u) => u.stalled, cell: (u) => (u.stalled >= 1000 ? seconds(u.stalled) : ""), title: "Started, but nothing of it ran" },
   { name: "Peak", number: true, sort: (u) => u.peak, cell: (u) => (u.peak ? bytes(u.peak) : ""), title: "Highest memory of its threads" },
   { name: "Result", sort: (u) => u.outcome, cell: (u) => (u.runs > 1 ? `${u.outcome}, run ${u.runs} times` : u.outcome) },
-  { name: "Why", sort: (u) => u.reason, cell: (u) => u.reason },
+  { name: "Why", sort: (u) => u.reason, cell: (u) => shortened(u.reason, 120) },
 ].filter((column) => column.shown !== false);
 const sorting = { column: COLUMNS.find((column) => column.name === "Wall"), down: true, shown: 30 };
 
@@ -216,7 +244,8 @@ function fillUnits() {
   const compare = (a, b) => {
     const [x, y] = [column.sort(a), column.sort(b)];
     const order = x < y ? -1 : x > y ? 1 : 0;
-    return (down ? -order : order) || a.number - b.number;
+    const failedFirst = (b.outcome === "failed") - (a.outcome === "failed");
+    return failedFirst || (down ? -order : order) || a.number - b.number;
   };
   found.sort(compare);
   const rows = found.slice(0, sorting.shown).map((unit) => {
@@ -241,12 +270,12 @@ function fillTip(bar) {
   const time = BARS.end[bar] - BARS.start[bar];
   const line = (...parts) => element("div", {}, ...parts);
   const lines = [
-    element("strong", {}, unit.label),
+    element("strong", {}, shortened(unit.label, 160)),
     line(`crate ${unit.crate}, ${unit.kind}`),
     line(swatch(BARS.phase[bar]), ` ${DATA.phases[BARS.phase[bar]]} `, element("b", {}, seconds(time))),
   ];
   if (BARS.piece[bar] >= 0 || BARS.source[bar] >= 0) lines.push(line(barName(bar)));
-  lines.push(line(`${rowName(BARS.row[bar])}, from ${seconds(BARS.start[bar])}`));
+  lines.push(line(`${placeName(bar)}, from ${seconds(BARS.start[bar])}`));
   const parts = [`unit: ${seconds(unit.wall)}`];
   if (unit.busy - unit.wall > 1000) parts.push(`${seconds(unit.busy)} on slots`);
   if (unit.pieces) parts.push(count(unit.pieces, "piece"));
@@ -280,5 +309,5 @@ function sayBar(bar) {
   const time = seconds(BARS.end[bar] - BARS.start[bar]);
   const path = BARS.critical[bar] ? ", on the critical path" : "";
   $("said").textContent =
-    `${barName(bar)}, ${DATA.phases[BARS.phase[bar]]}, ${time}, from ${seconds(BARS.start[bar])}, ${rowName(BARS.row[bar])}${path}`;
+    `${barName(bar)}, ${DATA.phases[BARS.phase[bar]]}, ${time}, from ${seconds(BARS.start[bar])}, ${placeName(bar)}${path}`;
 }
