@@ -46,6 +46,9 @@ check_test() {
     need gdb gdb program gdb
     need nasm "nasm, which assembles .asm" program nasm
     need yasm "yasm, which assembles .asm" program yasm
+    need g++-aarch64-linux-gnu "g++ for 64-bit ARM, with its libraries" program aarch64-linux-gnu-g++
+    need qemu-user "qemu, which runs programs for 64-bit ARM" program qemu-aarch64
+    need musl-dev "musl, a C library for static programs" program "$(uname -m)-linux-musl-gcc"
     need csmith "csmith, which makes up C programs" program csmith
     need libcsmith-dev "the headers of csmith's programs" test -e /usr/include/csmith/csmith.h
     # For tools/interop.sh and tools/torture.sh.

@@ -14,6 +14,7 @@ pub mod keys;
 pub mod manifest;
 pub mod measurements;
 pub mod memory;
+pub mod platform;
 pub mod report;
 pub mod schedule;
 pub mod sys;

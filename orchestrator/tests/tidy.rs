@@ -242,6 +242,12 @@ const RULES: &[Rule] = &[
         instead: "what is decided about a project is pure: read it in `survey`, ask cmake in `query`",
     },
     Rule {
+        of: &["orchestrator/src/platform.rs"],
+        but: &[],
+        words: &["crate::", "std::fs", "std::env::var"],
+        instead: "a platform is what its triple says: find tools for it in `toolchain`",
+    },
+    Rule {
         of: &["orchestrator/src/sys"],
         but: &[],
         words: &[

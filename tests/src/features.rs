@@ -42,10 +42,14 @@ pub enum Feature {
     /// The sources that `make sources` downloads in one version only, which Debian may replace.
     PinnedSources,
     Cmake,
+    /// A C and C++ compiler for 64-bit ARM with its libraries, and qemu, which runs its programs.
+    CrossArm64,
+    /// musl, with a driver that links for it.
+    Musl,
 }
 
 impl Feature {
-    pub const ALL: [Feature; 19] = [
+    pub const ALL: [Feature; 21] = [
         Feature::Root,
         Feature::Cgroup,
         Feature::Make43,
@@ -65,6 +69,8 @@ impl Feature {
         Feature::Sources,
         Feature::PinnedSources,
         Feature::Cmake,
+        Feature::CrossArm64,
+        Feature::Musl,
     ];
 
     pub fn name(self) -> &'static str {
@@ -88,6 +94,8 @@ impl Feature {
             Feature::Sources => "sources",
             Feature::PinnedSources => "pinned-sources",
             Feature::Cmake => "cmake",
+            Feature::CrossArm64 => "cross-arm64",
+            Feature::Musl => "musl",
         }
     }
 }

@@ -9,17 +9,20 @@ use super::error::CliError;
 use super::exit::CliExit;
 use super::options::{BuildOptions, MessageFormat, RunOptions, TargetSelection, TargetsOptions};
 use super::project::{Project, budget};
-use super::slots::slots;
+use super::slots::{slots, slots_again};
 use super::terminal::Terminal;
 use super::{target_dir, worker};
-use crate::engine::{self, Request};
+use crate::engine::{self, Request, Summary};
 use crate::environment::{SOURCE_DATE_EPOCH, Variables};
+use crate::events::{Event, Sink};
 use crate::exec::{RunError, prepare, run_foreground};
 use crate::fingerprint::{Fingerprints, MovedSource};
 use crate::graph::{
-    self, ArtifactKind, Graph, GraphRequest, Item, Mode, Programs, Targets, compile_commands,
+    self, ArtifactKind, Graph, GraphRequest, Item, ItemKind, Mode, Programs, Run, Targets,
+    compile_commands,
 };
-use crate::manifest::{CrateId, Workspace};
+use crate::manifest::{CrateId, ProbeAnswers, TargetPlatform, Workspace};
+use crate::platform::Platform;
 use crate::report::{
     About, Bar, Crates, Fanout, Human, Json, Place, Timings, Trace, Verbosity, style, words,
 };
@@ -29,7 +32,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 use std::time::SystemTime;
-use tender_protocol::Level;
+use tender_protocol::{ConfigResults, ConfigValue, Level, Work};
 
 /// `tender build` and `tender check`: builds what was chosen.
 ///
@@ -41,12 +44,13 @@ pub fn build(
     environment: &CliEnvironment,
     terminal: Terminal,
 ) -> Result<CliExit, CliError> {
-    let project = Project::open(&options.place, environment, terminal)?;
-    let roots = project.select(&options.selection)?;
-    let (roots, targets) = choose_targets(&project, roots, targets)?;
-    let named = if options.selection.package.is_empty() { Vec::new() } else { roots.clone() };
-    let what = What { roots, named, targets, mode };
-    Ok(run_build(&project, what, options, environment, terminal)?.1)
+    let choose = |project: &Project| {
+        let roots = project.select(&options.selection)?;
+        let (roots, targets) = choose_targets(project, roots, targets)?;
+        let named = if options.selection.package.is_empty() { Vec::new() } else { roots.clone() };
+        Ok(What { roots, named, targets, mode })
+    };
+    Ok(run_build(&choose, options, environment, terminal)?.exit)
 }
 
 /// `tender run`: builds one program and runs it in the foreground.
@@ -58,15 +62,19 @@ pub fn run(
     environment: &CliEnvironment,
     terminal: Terminal,
 ) -> Result<CliExit, CliError> {
-    let project = Project::open(&options.build.place, environment, terminal)?;
-    let candidates = project.select(&options.build.selection)?;
-    let (krate, name) = choose_program(&project, &candidates, options.bin.as_deref())?;
-    let what =
-        What { roots: vec![krate], named: Vec::new(), targets: Targets::ALL, mode: Mode::Build };
-    let (graph, exit) = run_build(&project, what, &options.build, environment, terminal)?;
+    let choose = |project: &Project| {
+        project.workspace.target.as_ref().map_or(Ok(()), check_runner)?;
+        let candidates = project.select(&options.build.selection)?;
+        let (krate, _) = choose_program(project, &candidates, options.bin.as_deref())?;
+        let targets = Targets::ALL;
+        Ok(What { roots: vec![krate], named: Vec::new(), targets, mode: Mode::Build })
+    };
+    let Built { project, graph, exit } = run_build(&choose, &options.build, environment, terminal)?;
     if exit != CliExit::Success {
         return Ok(exit);
     }
+    let candidates = project.select(&options.build.selection)?;
+    let (krate, name) = choose_program(&project, &candidates, options.bin.as_deref())?;
     let program = graph
         .artifacts
         .iter()
@@ -76,24 +84,56 @@ pub fn run(
         })
         .map(|file| file.path.clone())
         .expect("a program of the manifest is an artifact of the graph");
-    execute(&program, options, terminal)
+    let target = project.workspace.target.as_ref();
+    let runner = target.map(|target| target.runner.as_slice()).unwrap_or_default();
+    execute(&program, runner, options, terminal)
 }
 
+/// Whether programs of the platform run here.
+///
+/// # Errors
+/// They do not. The C library would take such a program for a shell script (execvp(3), `ENOEXEC`).
+fn check_runner(target: &TargetPlatform) -> Result<(), CliError> {
+    let (own, host) = (target.platform.architecture(), Platform::host().architecture());
+    let is_own = own == host || (own.as_str(), host.as_str()) == ("x86", "x86_64");
+    if is_own || !target.runner.is_empty() || toolchain::kernel_runs(&target.platform) {
+        return Ok(());
+    }
+    let triple = target.platform.triple();
+    let error = CliError::usage(format!("programs for `{triple}` do not run here"));
+    Err(error.with_help(format!(
+        "name a program that runs them, such as qemu: `[target.{triple}] runner = [\"...\"]`"
+    )))
+}
+
+/// `runner`: the program, and its words, that runs programs of another platform.
 fn execute(
     program: &Utf8Path,
+    runner: &[String],
     options: &RunOptions,
     terminal: Terminal,
 ) -> Result<CliExit, CliError> {
     let shown = shown_path(program);
     let words = options.args.iter().map(|arg| arg.to_string_lossy());
-    let line = quoted_words(std::iter::once(shown.as_str().into()).chain(words));
+    let leading = runner.iter().map(|word| word.as_str().into());
+    let line = quoted_words(leading.chain([shown.as_str().into()]).chain(words));
     terminal.say(&style::status("Running", format!("`{}`", words::visible(&line))));
-    let mut command = Command::new(program);
+    let mut command = match runner.split_first() {
+        None => Command::new(program),
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+    };
     command.args(&options.args);
     let exit = prepare()
         .map_err(RunError::from)
         .and_then(|signals| run_foreground(command, signals, None))
-        .map_err(|error| CliError::build(format!("cannot run `{program}`: {error}")))?;
+        .map_err(|error| {
+            let started = runner.first().map_or(program.as_str(), String::as_str);
+            CliError::build(format!("cannot run `{started}`: {error}"))
+        })?;
     Ok(CliExit::of_child(exit))
 }
 
@@ -191,6 +231,7 @@ fn choose_program(
 }
 
 /// What to build, as a `GraphRequest`.
+#[derive(Clone)]
 struct What {
     roots: Vec<CrateId>,
     named: Vec<CrateId>,
@@ -198,70 +239,113 @@ struct What {
     mode: Mode,
 }
 
+/// A build that has ended.
+struct Built {
+    project: Project,
+    graph: Graph,
+    exit: CliExit,
+}
+
+/// Builds what `choose` chooses of the workspace, which may be read again while it is built.
 fn run_build(
-    project: &Project,
-    What { roots, named, targets, mode }: What,
+    choose: &dyn Fn(&Project) -> Result<What, CliError>,
     options: &BuildOptions,
     environment: &CliEnvironment,
     terminal: Terminal,
-) -> Result<(Graph, CliExit), CliError> {
-    let workspace = &project.workspace;
-    let profile = project.profile()?;
-    let slots = slots(options.jobs, environment, workspace.build.jobs, terminal)?;
-    let budget = budget(options.memory, environment, workspace.build.memory)?;
+) -> Result<Built, CliError> {
+    let open = |probes| Project::open_for(options, probes, environment, terminal);
+    let mut project = open(None)?;
+    let mut what = choose(&project)?;
+    let profile = project.profile()?.clone();
+    let limits = project.workspace.build.clone();
+    let mut slots = slots(options.jobs, environment, limits.jobs, terminal)?;
+    let budget = budget(options.memory, environment, limits.memory)?;
     let force_pieces = environment.force_pieces()?;
     let variables = env::variables();
     check_epoch(&variables)?;
     warn(&variables, terminal);
+    toolchain::check_compilers(project.workspace.target.as_ref())
+        .map_err(|error| CliError::usage(error.to_string()))?;
     let worker = worker::find(environment)?;
-    let whole =
-        roots.len() == workspace.crates.len() && targets == Targets::ALL && mode == Mode::Build;
-    let state_dir = project.target_dir.join(graph::profile_dir(profile)).join(".tender");
-    let machine = Machine::new(&state_dir);
-    let request = |mode, roots, named, targets| GraphRequest {
-        profile,
-        mode,
-        roots,
-        named,
-        targets,
-        force_pieces,
-        target_dir: project.target_dir.clone(),
-        surroundings: &machine,
+    let state_dir = project.output_dir.join(graph::profile_dir(&profile)).join(".tender");
+    let machine = Machine::new(&state_dir, project.workspace.target.as_ref());
+    let build_graph = |project: &Project, what: &What| {
+        let What { roots, named, targets, mode } = what.clone();
+        let request = GraphRequest {
+            profile: &profile,
+            mode,
+            roots,
+            named,
+            targets,
+            force_pieces,
+            target_dir: project.output_dir.clone(),
+            surroundings: &machine,
+        };
+        graph::build(&project.workspace, &request)
     };
-    let build_graph = |workspace: &Workspace| {
-        graph::build(workspace, &request(mode, roots.clone(), named.clone(), targets.clone()))
-    };
-    let mut graph = build_graph(workspace)?;
+    let mut graph = build_graph(&project, &what)?;
     // Opened before anything is built, because a wrong path is an error of usage.
     let trace = options.trace.as_deref().map(open_trace).transpose()?;
     target_dir::prepare(&project.target_dir)?;
     let lock = lock(&state_dir, terminal)?;
+    let mut answers = None;
+    if project.workspace.awaits_probes {
+        let configuration = graph.configuration();
+        let mut sink = ProbeSink(sinks(&project.workspace, options, None, terminal));
+        let summary = engine::build(Request {
+            graph: &configuration,
+            fingerprints: Fingerprints::open(
+                &configuration.root,
+                &state_dir,
+                &worker,
+                variables.clone(),
+            )?,
+            slots,
+            keep_going: options.keep_going,
+            worker: &worker,
+            sample: false,
+            budget,
+            sink: &mut sink,
+        })?;
+        if !summary.success {
+            return Ok(Built { project, graph: configuration, exit: exit_of(&summary) });
+        }
+        answers = Some(probe_answers(&configuration)?);
+        slots = slots_again(options.jobs, environment, limits.jobs)?;
+        project = open(answers.clone())?;
+        what = choose(&project)?;
+        graph = build_graph(&project, &what)?;
+    }
     let mut fingerprints = Fingerprints::open(&graph.root, &state_dir, &worker, variables)?;
     let removed = fingerprints.remove_abandoned(&graph)?;
     let reads_removed = |item: &Item| item.inputs.iter().any(|path| removed.contains(path));
-    let again = graph.items.iter().any(reads_removed);
-    // Globs of sources have found what is there no more.
-    let again = again.then(|| Project::open(&options.place, environment, terminal)).transpose()?;
-    let workspace = again.as_ref().map_or(workspace, |project| &project.workspace);
-    if again.is_some() {
-        graph = build_graph(workspace)?;
+    if graph.items.iter().any(reads_removed) {
+        // Globs of sources have found what is there no more.
+        project = open(answers)?;
+        what = choose(&project)?;
+        graph = build_graph(&project, &what)?;
     }
-    if let Some(moved) = fingerprints.moved_source(workspace, &graph)? {
-        return Err(moved_source(workspace, &moved));
+    if let Some(moved) = fingerprints.moved_source(&project.workspace, &graph)? {
+        return Err(moved_source(&project.workspace, &moved));
     }
     // For editors, so it has all units of the workspace, not only those that are built. Errors in
     // other crates do not prevent the build.
-    if whole {
+    let crates = project.workspace.crates.len();
+    if what.roots.len() == crates && what.targets == Targets::ALL && what.mode == Mode::Build {
         write_commands(&graph, &project.target_dir, terminal);
-    } else if let Ok(all) = graph::build(
-        workspace,
-        &request(Mode::Build, workspace.members.clone(), vec![], Targets::ALL),
-    ) {
-        write_commands(&all, &project.target_dir, terminal);
+    } else {
+        let roots = project.workspace.members.clone();
+        let all = What { roots, named: Vec::new(), targets: Targets::ALL, mode: Mode::Build };
+        if let Ok(all) = build_graph(&project, &all) {
+            write_commands(&all, &project.target_dir, terminal);
+        }
     }
     let sample = trace.is_some() || options.timings;
-    let timings = options.timings.then(|| timings(&state_dir, terminal));
-    let mut sinks = sinks(Rc::new(Crates::new(workspace)), options, (trace, timings), terminal);
+    let mut sinks = sinks(&project.workspace, options, trace, terminal);
+    if options.timings {
+        // Last, so that the path of the page is printed below the last line of the build.
+        sinks.push(timings(&state_dir, terminal));
+    }
     let request = Request {
         graph: &graph,
         fingerprints,
@@ -277,12 +361,59 @@ fn run_build(
     // signal.
     drop(sinks);
     drop(lock);
-    let exit = match (summary.interrupted, summary.success) {
+    Ok(Built { project, graph, exit: exit_of(&summary) })
+}
+
+fn exit_of(summary: &Summary) -> CliExit {
+    match (summary.interrupted, summary.success) {
         (Some(signal), _) => CliExit::Interrupted(signal),
         (None, true) => CliExit::Success,
         (None, false) => CliExit::BuildFailed,
-    };
-    Ok((graph, exit))
+    }
+}
+
+/// The answers of probes, as their items have written them.
+fn probe_answers(graph: &Graph) -> Result<ProbeAnswers, CliError> {
+    let mut answers = ProbeAnswers::new();
+    for item in graph.items.iter().filter(|item| item.kind == ItemKind::Configure) {
+        let Run::Worker(Work::Configure(configure)) = &item.run else { continue };
+        let path = graph.root.join(&configure.results);
+        let results = std::fs::read(&path)
+            .and_then(|text| Ok(serde_json::from_slice::<ConfigResults>(&text)?))
+            .map_err(|error| CliError::build(format!("cannot read `{path}`: {error}")))?;
+        let of_crate = answers.entry((item.krate_name.clone(), item.host)).or_default();
+        of_crate.extend(results.probes.into_iter().map(|probe| (probe.name, probe.found)));
+        of_crate.extend(results.values.into_iter().map(|(name, value)| {
+            let holds = match value {
+                ConfigValue::Switch(on) => on,
+                ConfigValue::Integer(number) => number != 0,
+                ConfigValue::Text(text) => !text.is_empty(),
+            };
+            (name, holds)
+        }));
+    }
+    Ok(answers)
+}
+
+/// For the part of a build that makes probes: its begin and its end are not those of the build,
+/// unless it fails.
+struct ProbeSink(Fanout);
+
+impl Sink for ProbeSink {
+    fn event(&mut self, graph: &Graph, event: &Event) {
+        match event {
+            Event::BuildStarted { .. } | Event::BuildFinished { success: true, .. } => {}
+            _ => self.0.event(graph, event),
+        }
+    }
+
+    fn tick(&mut self, graph: &Graph) {
+        self.0.tick(graph);
+    }
+
+    fn suspend(&mut self) {
+        self.0.suspend();
+    }
 }
 
 fn moved_source(workspace: &Workspace, moved: &MovedSource) -> CliError {
@@ -348,11 +479,12 @@ fn timings(state_dir: &Utf8Path, terminal: Terminal) -> Timings {
 }
 
 fn sinks(
-    crates: Rc<Crates>,
+    workspace: &Workspace,
     options: &BuildOptions,
-    (trace, timings): (Option<Trace<std::fs::File>>, Option<Timings>),
+    trace: Option<Trace<std::fs::File>>,
     terminal: Terminal,
 ) -> Fanout {
+    let crates = Rc::new(Crates::new(workspace));
     let json = options.message_format == MessageFormat::Json;
     let bar = (terminal.bar && !json).then(|| Bar::new(Place::stderr(terminal.colour)));
     let human = Human::new(terminal.console(), bar, Rc::clone(&crates), terminal.verbosity);
@@ -365,10 +497,6 @@ fn sinks(
         sinks.push(Json::stdout(crates));
     } else {
         sinks.push(human);
-    }
-    // Last, so that the path of the page is printed below the last line of the build.
-    if let Some(timings) = timings {
-        sinks.push(timings);
     }
     sinks
 }

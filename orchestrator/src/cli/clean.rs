@@ -43,16 +43,18 @@ pub fn clean(
             Some(profile) => vec![profile],
             None => project.workspace.profiles.values().collect(),
         };
-        let profiles = profiles.into_iter().filter(|profile| state_dir(dir, profile).is_dir());
+        let profiles =
+            profiles.into_iter().filter(|profile| state_dir(&project.output_dir, profile).is_dir());
         let profiles: Vec<&Profile> = profiles.collect();
         // Waits, because a running build needs its files.
         let locks: Vec<DirectoryLock> = profiles
             .iter()
-            .map(|profile| lock(&state_dir(dir, profile), terminal))
+            .map(|profile| lock(&state_dir(&project.output_dir, profile), terminal))
             .collect::<Result<_, _>>()?;
         let result = match (crates.is_empty(), chosen) {
+            (true, None) if project.output_dir != *dir => removed.tree(&project.output_dir),
             (true, None) => whole(&project, &mut removed),
-            (true, Some(profile)) => removed.tree(&dir.join(profile_dir(profile))),
+            (true, Some(profile)) => removed.tree(&project.output_dir.join(profile_dir(profile))),
             (false, _) => parts(&project, &profiles, &crates, &mut removed)?,
         };
         drop(locks);
@@ -110,8 +112,8 @@ fn parts(
     removed: &mut Removed,
 ) -> Result<io::Result<()>, CliError> {
     for profile in profiles {
-        let state_dir = state_dir(&project.target_dir, profile);
-        let machine = Machine::new(&state_dir);
+        let state_dir = state_dir(&project.output_dir, profile);
+        let machine = Machine::new(&state_dir, project.workspace.target.as_ref());
         let request = GraphRequest {
             profile,
             mode: Mode::Build,
@@ -119,7 +121,7 @@ fn parts(
             named: crates.to_vec(),
             targets: Targets::ALL,
             force_pieces: None,
-            target_dir: project.target_dir.clone(),
+            target_dir: project.output_dir.clone(),
             surroundings: &machine,
         };
         let graph = graph::build(&project.workspace, &request)?;

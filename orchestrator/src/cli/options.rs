@@ -3,6 +3,7 @@
 
 use super::jobs::JobCount;
 use crate::manifest::{MemorySetting, parse_memory};
+use crate::platform::Platform;
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -119,6 +120,9 @@ pub struct PlaceOptions {
     /// Use this profile (else `dev`)
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
+    /// Build for this platform, such as `aarch64-linux-gnu` (else for this one)
+    #[arg(long, value_name = "TRIPLE", value_parser = platform)]
+    pub target: Option<Platform>,
     /// Change the manifest for this build: `profile.dev.opt-level=1`, or a file (may be repeated)
     #[arg(long, value_name = "KEY=VALUE")]
     pub config: Vec<String>,
@@ -128,6 +132,21 @@ pub struct PlaceOptions {
     /// Path of the manifest (else the nearest `Tender.toml`, here or above)
     #[arg(long, value_name = "PATH")]
     pub manifest_path: Option<Utf8PathBuf>,
+}
+
+/// Which features of the chosen crates.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Features")]
+pub struct FeatureArgs {
+    /// Enable these features of the chosen crates: `loud`, `zip/loud` (may be repeated)
+    #[arg(short = 'F', long, value_name = "FEATURES", value_delimiter = ',')]
+    pub features: Vec<String>,
+    /// Enable all features of the chosen crates
+    #[arg(long)]
+    pub all_features: bool,
+    /// Do not enable the feature `default` of the chosen crates
+    #[arg(long)]
+    pub no_default_features: bool,
 }
 
 /// Of `build` and `check`.
@@ -158,6 +177,8 @@ pub struct TargetSelection {
 pub struct BuildOptions {
     #[command(flatten)]
     pub selection: Selection,
+    #[command(flatten)]
+    pub features: FeatureArgs,
     #[command(flatten)]
     pub place: PlaceOptions,
     /// Jobs to run at once (else as many as cores); -1: one less than the cores
@@ -269,6 +290,10 @@ pub struct CrateOptions {
 pub struct Later {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     pub words: Vec<OsString>,
+}
+
+fn platform(text: &str) -> Result<Platform, String> {
+    Platform::parse(text).map_err(|error| format!("{error}; {}", error.help()))
 }
 
 fn memory(text: &str) -> Result<MemorySetting, String> {

@@ -2,16 +2,21 @@
 
 use super::env::{self, CliEnvironment};
 use super::error::{CliError, problems_text, suggestion};
-use super::options::{PlaceOptions, Selection};
+use super::options::{BuildOptions, FeatureArgs, PlaceOptions, Selection};
 use super::terminal::Terminal;
-use crate::manifest::{self, CrateId, ManifestText, MemorySetting, Profile, Workspace};
+use crate::manifest::{
+    self, CrateId, FeatureCrates, FeatureOptions, LoadOptions, ManifestText, MemorySetting,
+    ProbeAnswers, Profile, Workspace,
+};
 use crate::memory::Budget;
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub struct Project {
     pub workspace: Workspace,
-    /// Absolute.
+    /// Of all outputs. Absolute.
     pub target_dir: Utf8PathBuf,
+    /// Of the outputs for the platform that is built for, without the profile. Absolute.
+    pub output_dir: Utf8PathBuf,
     /// The crate of the current directory, or whose manifest was named.
     here: Option<CrateId>,
     profile: String,
@@ -27,6 +32,43 @@ impl Project {
         environment: &CliEnvironment,
         terminal: Terminal,
     ) -> Result<Self, CliError> {
+        Self::load(place, LoadOptions::default(), environment, terminal)
+    }
+
+    /// As `open`, for a build. `probes`: their answers, if they have been made.
+    ///
+    /// # Errors
+    /// As `open`; or there is no such feature.
+    pub fn open_for(
+        options: &BuildOptions,
+        probes: Option<ProbeAnswers>,
+        environment: &CliEnvironment,
+        terminal: Terminal,
+    ) -> Result<Self, CliError> {
+        let Selection { package, workspace } = &options.selection;
+        let crates = match (workspace, package.is_empty()) {
+            (true, _) => FeatureCrates::Members,
+            (false, false) => FeatureCrates::Named(package.clone()),
+            (false, true) => FeatureCrates::Default,
+        };
+        let FeatureArgs { features, all_features, no_default_features } = &options.features;
+        // As in cargo, blanks separate features too.
+        let features = features.iter().flat_map(|text| text.split_whitespace());
+        let features = FeatureOptions {
+            features: features.map(str::to_owned).collect(),
+            all_features: *all_features,
+            no_default_features: *no_default_features,
+        };
+        let request = LoadOptions { features, crates, probes, ..LoadOptions::default() };
+        Self::load(&options.place, request, environment, terminal)
+    }
+
+    fn load(
+        place: &PlaceOptions,
+        mut request: LoadOptions,
+        environment: &CliEnvironment,
+        terminal: Terminal,
+    ) -> Result<Self, CliError> {
         let here = current_dir()?;
         let (root, nearest) = match &place.manifest_path {
             Some(path) => (path.clone(), here.join(path)),
@@ -36,8 +78,12 @@ impl Project {
             }
         };
         let config = place.config.iter().map(|text| config_text(text, &here));
-        let config = config.collect::<Result<Vec<_>, CliError>>()?;
-        let loaded = manifest::load_with(&root, &config)?;
+        request.config = config.collect::<Result<Vec<_>, CliError>>()?;
+        request.target.clone_from(&place.target);
+        if matches!(request.crates, FeatureCrates::Default) {
+            request.crates = FeatureCrates::At(nearest.clone());
+        }
+        let loaded = manifest::load_with(&root, &request)?;
         if !loaded.warnings.is_empty() {
             terminal.console().print(&problems_text(&loaded.warnings));
         }
@@ -57,7 +103,12 @@ impl Project {
             (None, false, Some(name)) => name.clone(),
             (None, false, None) => "dev".to_owned(),
         };
-        Ok(Self { workspace, target_dir: tidy(&target_dir), here: here_crate, profile })
+        let target_dir = tidy(&target_dir);
+        let output_dir = match &place.target {
+            Some(platform) => target_dir.join(platform.triple()),
+            None => target_dir.clone(),
+        };
+        Ok(Self { workspace, target_dir, output_dir, here: here_crate, profile })
     }
 
     /// # Errors

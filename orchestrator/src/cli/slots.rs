@@ -23,8 +23,29 @@ pub fn slots(
     manifest: Option<u32>,
     terminal: Terminal,
 ) -> Result<Slots, CliError> {
-    let chosen = jobs::choose(option, environment.jobs.as_deref(), manifest)?;
     let warn = |text: String| terminal.console().print(&style::message(Level::Warning, text));
+    choose_slots(option, environment, manifest, &warn)
+}
+
+/// As `slots`, for another part of a build that `slots` has chosen a pool for: warns no more.
+///
+/// # Errors
+/// As `slots`.
+pub fn slots_again(
+    option: Option<JobCount>,
+    environment: &CliEnvironment,
+    manifest: Option<u32>,
+) -> Result<Slots, CliError> {
+    choose_slots(option, environment, manifest, &|_| ())
+}
+
+fn choose_slots(
+    option: Option<JobCount>,
+    environment: &CliEnvironment,
+    manifest: Option<u32>,
+    warn: &dyn Fn(String),
+) -> Result<Slots, CliError> {
+    let chosen = jobs::choose(option, environment.jobs.as_deref(), manifest)?;
     match Pool::from_env(&env::variable) {
         FromEnv::None => Ok(Slots::Own(chosen)),
         FromEnv::Inherited(pool) => {

@@ -3,6 +3,7 @@
 //! The order, first to last (for clang the last `-O`, `-std` or `-f` wins, and the first `-I` that
 //! has the header):
 //!
+//! 0. the platform, if `--target` names one
 //! 1. `-std=`, if the manifest names one for the language
 //! 2. profile: `-O`, `-g` or `-gline-tables-only`, `-gsplit-dwarf`, `-march`, sanitizers, coverage,
 //!    profiles of runs
@@ -26,6 +27,8 @@ use tender_protocol::Language;
 
 /// All that compile commands of one target are made of, each part already as words.
 pub(super) struct CompileWords<'a> {
+    /// Part 0.
+    pub platform: Vec<String>,
     pub profile: &'a Profile,
     pub settings: &'a TargetSettings,
     /// Part 3's first word.
@@ -71,6 +74,11 @@ impl CompileWords<'_> {
             part.extend(words);
         };
 
+        add(
+            &mut args,
+            &mut own,
+            self.platform.iter().filter(|word| takes(word)).cloned().collect(),
+        );
         let std = match language {
             Language::C => self.settings.c_std.as_ref(),
             Language::Cxx => self.settings.cxx_std.as_ref(),
@@ -174,11 +182,13 @@ fn optimisation(profile: &Profile) -> Vec<String> {
 fn accepts(language: Language, word: &str) -> bool {
     match language {
         Language::C | Language::Cxx | Language::AssemblyWithCpp => true,
-        Language::Assembly => !["-D", "-O", "-fprofile", "-fcoverage", "-fsanitize", "-fno-omit"]
-            .iter()
-            .any(|start| word.starts_with(start)),
+        Language::Assembly => {
+            !["-D", "-O", "-fprofile", "-fcoverage", "-fsanitize", "-fno-omit", "-nostdlibinc"]
+                .iter()
+                .any(|start| word.starts_with(start))
+        }
         Language::LlvmIr | Language::Bitcode => {
-            !["-D", "-I", "-isystem", "-fcoverage", "-fno-omit"]
+            !["-D", "-I", "-isystem", "-fcoverage", "-fno-omit", "-nostdlibinc"]
                 .iter()
                 .any(|start| word.starts_with(start))
         }
@@ -213,6 +223,7 @@ mod tests {
             ..TargetSettings::default()
         };
         let words = CompileWords {
+            platform: Vec::new(),
             profile: &profile,
             settings: &settings,
             position: "-fPIC",

@@ -11,6 +11,7 @@ use super::paths::member_names;
 use super::runtime;
 use crate::keys::ItemId;
 use crate::manifest::{Bin, Lib, Profile, Strip, TargetSettings};
+use crate::platform::Platform;
 use camino::{Utf8Path, Utf8PathBuf};
 use tender_protocol::{LtoArchive, LtoLibrary, LtoLink, Member, Work};
 
@@ -169,7 +170,7 @@ impl Builder<'_> {
                 link_args: bin.settings.link_args.clone(),
             },
             &path,
-            (vec![if self.profile(of).pie { "-pie" } else { "-no-pie" }.to_owned()], Vec::new()),
+            (self.program_words(of), Vec::new()),
             objects,
             &bin.settings,
         )?;
@@ -177,14 +178,49 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// The link driver, its program, and what chooses it.
-    pub(super) fn chosen_driver(&self, cxx: bool) -> (Vec<String>, Program, String) {
+    /// The link driver, its program, and what chooses it. `target` is what it makes.
+    ///
+    /// # Errors
+    /// [`GraphError::NoDriver`]: there is none for the platform.
+    pub(super) fn chosen_driver(
+        &self,
+        of: &Instance<'_>,
+        cxx: bool,
+        target: &str,
+    ) -> Result<(Vec<String>, Program, String), GraphError> {
+        let surroundings = self.request.surroundings;
+        let of_target = match of.is_host() {
+            true => None,
+            false => surroundings.target_driver(cxx).map_err(|message| GraphError::NoDriver {
+                krate: of.krate.name.clone(),
+                target: target.to_owned(),
+                message,
+            })?,
+        };
+        if let Some(words) = of_target {
+            let name = words[0].clone();
+            let path = surroundings.program(&name, &self.workspace.root);
+            let chosen = words.join(" ");
+            return Ok((words, Program { name, path }, chosen));
+        }
         let driver = if cxx { DRIVER_CXX } else { DRIVER_C };
-        let chosen = match self.request.surroundings.chosen_driver(cxx) {
+        let chosen = match surroundings.chosen_driver(cxx) {
             Some(chosen) => format!("{}={chosen}", if cxx { "CXX" } else { "CC" }),
             None => driver.to_owned(),
         };
-        (vec![driver.to_owned()], self.request.surroundings.driver(cxx), chosen)
+        Ok((vec![driver.to_owned()], surroundings.driver(cxx), chosen))
+    }
+
+    /// What the link of a program begins with.
+    pub(super) fn program_words(&self, of: &Instance<'_>) -> Vec<String> {
+        let words: &[&str] = match self.platform(of).is_some_and(Platform::is_musl) {
+            // musl is for programs that run on every Linux. Its start code for other programs has an
+            // interpreter, which lld would name in a static one too.
+            true => &["-no-pie", "-static", "-Wl,--no-dynamic-linker"],
+            false if self.profile(of).pie => &["-pie"],
+            false => &["-no-pie"],
+        };
+        words.iter().map(|word| (*word).to_owned()).collect()
     }
 
     /// What is known of a library that a target is linked with.
@@ -209,7 +245,7 @@ impl Builder<'_> {
     ) -> Result<ItemId, GraphError> {
         let mut pkg_libs = Vec::new();
         for package in &settings.pkg_config {
-            pkg_libs.extend(self.pkg_config(what.of.krate, package)?.libs);
+            pkg_libs.extend(self.pkg_config(what.of, package)?.libs);
         }
         // A version script may be generated.
         let mut after: Vec<ItemId> =
@@ -226,7 +262,7 @@ impl Builder<'_> {
         let mut libraries: Vec<(&str, &LinkInput)> = Vec::new();
         let mut runtime_words = runtime::words_of_flags(&self.profile(what.of), settings);
         let mut own_libraries = Vec::new();
-        for linked in link_order(self.workspace, what.of.id, what.lib) {
+        for linked in link_order(what.of.built_for.crates(self.workspace), what.of.id, what.lib) {
             let known = self.planned_lib(&what, linked.lib);
             let name = self.workspace[linked.lib.krate].name.as_str();
             runtime_words.extend_from_slice(&known.runtime_words);
@@ -285,17 +321,20 @@ impl Builder<'_> {
         let surroundings = self.request.surroundings;
         let (driver, program) = if profile.needs_runtime() || !runtime_words.is_empty() {
             args.extend(runtime_words);
-            let driver = surroundings.clang(cxx).map_err(|message| GraphError::NoRuntime {
-                krate: what.of.krate.name.clone(),
-                target: path.file_name().unwrap_or(path.as_str()).to_owned(),
-                message,
+            let driver = surroundings.clang(cxx, what.of.is_host()).map_err(|message| {
+                GraphError::NoRuntime {
+                    krate: what.of.krate.name.clone(),
+                    target: path.file_name().unwrap_or(path.as_str()).to_owned(),
+                    message,
+                }
             })?;
             own.extend(driver.iter().cloned());
             let name = driver[0].clone();
             let path = Some(Utf8PathBuf::from(&name));
             (driver, Program { name, path })
         } else {
-            let (driver, program, chosen) = self.chosen_driver(cxx);
+            let name = path.file_name().unwrap_or(path.as_str());
+            let (driver, program, chosen) = self.chosen_driver(what.of, cxx, name)?;
             own.push(chosen);
             (driver, program)
         };

@@ -8,14 +8,15 @@ use super::instance::{BuiltFor, Instance, Side};
 use super::link::{LinkInput, LinkWords};
 use super::model::{Artifact, ArtifactKind, Graph, Item, Program};
 use super::order::{
-    LibId, VisibleCrate, compiled_libs, instances, linked_libs, seen_libs, tools, used_first,
-    visible_crates,
+    Build, LibId, VisibleCrate, compiled_libs, instances, linked_libs, seen_libs, tools,
+    used_first, visible_crates,
 };
 use super::paths::seen_from;
 use super::runtime;
 use super::units::{CrateUnits, Target, UnitContext};
 use crate::keys::ItemId;
 use crate::manifest::{Crate, CrateId, Lib, OUT_DIR, Profile, Workspace, resolve};
+use crate::platform::Platform;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -79,18 +80,26 @@ pub trait Surroundings {
     ///
     /// # Errors
     /// Text for users: the package or the program is missing.
-    fn pkg_config(&self, package: &str) -> Result<PkgConfig, String>;
+    /// `host`: one of the machine itself, else one for the platform that is built for.
+    fn pkg_config(&self, package: &str, host: bool) -> Result<PkgConfig, String>;
+    /// The words of every compile command for users: the platform, if it is named.
+    fn target_words(&self) -> Vec<String>;
+    /// The link driver for users, with its first words; None: that of the machine itself.
+    ///
+    /// # Errors
+    /// Text for users: there is none for the platform.
+    fn target_driver(&self, cxx: bool) -> Result<Option<Vec<String>>, String>;
     /// Bytes; 0 if the file cannot be read (its compile reports that).
     fn file_size(&self, path: &Utf8Path) -> u64;
     /// The value of `CC` (of `CXX` if `cxx`), which chooses the link driver.
     fn chosen_driver(&self, cxx: bool) -> Option<String>;
     /// The link driver for C or C++, if it is known without starting a process.
     fn driver(&self, cxx: bool) -> Program;
-    /// clang as a link driver, for C or for C++: the program and its words.
+    /// clang as a link driver, for C or for C++: the program and its words. `host` as above.
     ///
     /// # Errors
     /// Text for users: its run-time library is missing.
-    fn clang(&self, cxx: bool) -> Result<Vec<String>, String>;
+    fn clang(&self, cxx: bool, host: bool) -> Result<Vec<String>, String>;
     /// nasm or yasm.
     ///
     /// # Errors
@@ -166,8 +175,9 @@ pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph,
         instances.iter().map(|instance| (*instance, targets(instance))).collect();
     let compiled = compiled_libs(workspace, &instances);
     builder.linked = linked_libs(workspace, &instances, &compiled);
-    for ((id, _), _) in &instances {
-        builder.visible.entry(*id).or_insert_with(|| visible_crates(workspace, *id));
+    for ((id, built_for), _) in &instances {
+        let visible = visible_crates(built_for.crates(workspace), *id);
+        builder.visible.insert((*id, *built_for), visible);
     }
     let seen = builder.visible.values().flatten().map(|seen| (seen.krate, &seen.libs));
     let compiled_of = compiled.iter().map(|((krate, _), libs)| (*krate, libs));
@@ -177,7 +187,7 @@ pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph,
         .collect();
     for (instance, targets) in &instances {
         let (id, built_for) = *instance;
-        let of = Instance { id, krate: &workspace[id], built_for };
+        let of = Instance { id, krate: built_for.krate(workspace, id), built_for };
         let planned = builder.plan_crate(&of, targets, &compiled[instance])?;
         builder.planned.insert(*instance, planned);
     }
@@ -221,8 +231,9 @@ pub(super) struct Builder<'a> {
     /// The libraries that are compiled, or whose headers are used.
     used: HashSet<LibId>,
     /// The crates whose headers a crate sees.
-    visible: HashMap<CrateId, Vec<VisibleCrate>>,
-    pkg_config: HashMap<String, PkgConfig>,
+    visible: HashMap<Build, Vec<VisibleCrate>>,
+    /// By package, and whether it is one of the machine itself.
+    pkg_config: HashMap<(String, bool), PkgConfig>,
     pub assembler: Option<Result<Assembler, String>>,
     users: Side<'a>,
     host: Side<'a>,
@@ -416,7 +427,7 @@ impl<'a> Builder<'a> {
             let id = LibId { krate: of.id, lib: libs.len() };
             let packages = lib.settings.pkg_config.iter().filter(|_| self.used.contains(&id));
             for package in packages.cloned().collect::<Vec<_>>() {
-                let found = self.pkg_config(krate, &package)?;
+                let found = self.pkg_config(of, &package)?;
                 compile_words.pkg_config.extend(system_cflags(found.cflags));
                 pkg_libs.extend(found.libs);
             }
@@ -430,7 +441,7 @@ impl<'a> Builder<'a> {
     /// write headers of theirs.
     fn interfaces(&self, of: &Instance<'_>) -> (Vec<(String, Vec<String>)>, Vec<ItemId>) {
         let (mut interfaces, mut header_items) = (Vec::new(), Vec::new());
-        for seen in &self.visible[&of.id] {
+        for seen in &self.visible[&(of.id, of.built_for)] {
             let known = self.planned(seen.krate, of.built_for);
             header_items.extend(&known.header_items);
             let libs = || seen.libs.iter().map(|lib| &known.libs[*lib].compile_words);
@@ -490,22 +501,36 @@ impl<'a> Builder<'a> {
     /// [`GraphError::PkgConfig`]: pkg-config or the package is missing.
     pub(super) fn pkg_config(
         &mut self,
-        krate: &Crate,
+        of: &Instance<'_>,
         package: &str,
     ) -> Result<PkgConfig, GraphError> {
-        if let Some(known) = self.pkg_config.get(package) {
+        let key = (package.to_owned(), of.is_host());
+        if let Some(known) = self.pkg_config.get(&key) {
             return Ok(known.clone());
         }
-        let found = self.request.surroundings.pkg_config(package).map_err(|message| {
-            GraphError::PkgConfig {
-                krate: krate.name.clone(),
-                manifest: krate.manifest.clone(),
-                package: package.to_owned(),
-                message,
-            }
+        let found = self.request.surroundings.pkg_config(package, of.is_host());
+        let found = found.map_err(|message| GraphError::PkgConfig {
+            krate: of.krate.name.clone(),
+            manifest: of.krate.manifest.clone(),
+            package: package.to_owned(),
+            message,
         })?;
-        self.pkg_config.insert(package.to_owned(), found.clone());
+        self.pkg_config.insert(key, found.clone());
         Ok(found)
+    }
+
+    /// The words that name the platform to clang.
+    pub(super) fn platform_words(&self, of: &Instance<'_>) -> Vec<String> {
+        match of.is_host() {
+            true => Vec::new(),
+            false => self.request.surroundings.target_words(),
+        }
+    }
+
+    /// The platform that users get, if it is named.
+    pub(super) fn platform(&self, of: &Instance<'_>) -> Option<&'a Platform> {
+        let target = self.workspace.target.as_ref().filter(|_| !of.is_host());
+        target.map(|target| &target.platform)
     }
 
     pub(super) fn crate_out(&self, of: &Instance<'_>) -> Utf8PathBuf {

@@ -14,6 +14,7 @@
 //! `translate` is not part of an item: both values make the same bytes.
 
 use crate::manifest::{self, OptLevel, Profile};
+use crate::platform::Platform;
 use tender_protocol::{Cut, Language, Lto};
 
 /// Pieces per source file if the profile does not set them.
@@ -47,6 +48,12 @@ pub(super) fn lto_level(profile: &Profile) -> u8 {
         OptLevel::O2 | OptLevel::Os | OptLevel::Oz => 2,
         OptLevel::O3 => 3,
     }
+}
+
+/// Whether units may be cut for a platform: where cutting is proved, which is where the programs of
+/// other people that prove it have run.
+pub(super) fn may_cut_for(platform: &Platform) -> bool {
+    platform.architecture() == "x86_64"
 }
 
 /// Units of this language become modules; of others there is only machine code.

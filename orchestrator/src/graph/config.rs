@@ -64,9 +64,10 @@ impl Builder<'_> {
         directories.retain(|word| *word != out_dir);
         let mut pkg_config = Vec::new();
         for package in &config.settings.pkg_config {
-            pkg_config.extend(system_cflags(self.pkg_config(krate, package)?.cflags));
+            pkg_config.extend(system_cflags(self.pkg_config(of, package)?.cflags));
         }
         let words = CompileWords {
+            platform: self.platform_words(of),
             profile,
             settings: &config.settings,
             position: if profile.pie { "-fPIE" } else { "-fno-pie" },
@@ -90,15 +91,15 @@ impl Builder<'_> {
             ingredients.own.extend(own);
         }
 
-        let (c_driver, mut program, chosen) = self.chosen_driver(false);
+        let (c_driver, mut program, chosen) = self.chosen_driver(of, false, &config.header)?;
         ingredients.own.push(chosen);
         let mut cxx_driver = Vec::new();
         if has_cxx {
-            let (driver, of_cxx, chosen) = self.chosen_driver(true);
+            let (driver, of_cxx, chosen) = self.chosen_driver(of, true, &config.header)?;
             ingredients.own.push(chosen);
             (cxx_driver, program) = (driver, of_cxx);
         }
-        let mut link_args = vec![if profile.pie { "-pie" } else { "-no-pie" }.to_owned()];
+        let mut link_args = self.program_words(of);
         link_args.extend(profile.link_args.iter().cloned());
         ingredients.profile.extend(profile.link_args.iter().cloned());
         ingredients.own.extend(config.probes.iter().map(words_of));

@@ -20,6 +20,9 @@ pub enum GraphError {
     #[error("`{source_file}` of crate `{krate}` needs nasm or yasm: {message}")]
     NoAssembler { krate: String, source_file: Utf8PathBuf, message: String },
 
+    #[error("`{target}` of crate `{krate}` cannot be linked: {message}")]
+    NoDriver { krate: String, target: String, message: String },
+
     #[error(
         "crate `{krate}` generates `{output}`, which lies neither in $OUT_DIR nor in the crate's directory ({dir})"
     )]

@@ -14,6 +14,33 @@ pub(super) enum BuiltFor {
     Build,
 }
 
+/// All crates in one of their builds.
+#[derive(Clone, Copy)]
+pub(super) struct CratesOf<'a> {
+    workspace: &'a Workspace,
+    built_for: BuiltFor,
+}
+
+impl<'a> CratesOf<'a> {
+    pub fn of(self, id: CrateId) -> &'a Crate {
+        self.built_for.krate(self.workspace, id)
+    }
+}
+
+impl BuiltFor {
+    pub fn crates(self, workspace: &Workspace) -> CratesOf<'_> {
+        CratesOf { workspace, built_for: self }
+    }
+
+    /// The crate in this of its builds.
+    pub fn krate(self, workspace: &Workspace, id: CrateId) -> &Crate {
+        match self {
+            BuiltFor::Users => &workspace[id],
+            BuiltFor::Build => workspace.host_crate(id),
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 pub(super) struct Instance<'a> {
     pub id: CrateId,

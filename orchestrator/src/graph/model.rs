@@ -177,6 +177,43 @@ impl Graph {
         dependents
     }
 
+    /// The headers of `[config]`, and what they come after.
+    pub fn configuration(&self) -> Graph {
+        let mut wanted: Vec<bool> =
+            self.items.iter().map(|item| item.kind == ItemKind::Configure).collect();
+        for at in (0..self.items.len()).rev().filter(|at| wanted[*at]).collect::<Vec<_>>() {
+            let mut left = self.items[at].after.clone();
+            while let Some(before) = left.pop() {
+                if !std::mem::replace(&mut wanted[before.0 as usize], true) {
+                    left.extend(&self[before].after);
+                }
+            }
+        }
+        let mut next = 0;
+        let numbers: Vec<ItemId> = wanted
+            .iter()
+            .map(|wanted| {
+                next += u32::from(*wanted);
+                ItemId(next.saturating_sub(1))
+            })
+            .collect();
+        let items = self.items.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
+        let items = items.map(|(item, _)| Item {
+            after: item.after.iter().map(|before| numbers[before.0 as usize]).collect(),
+            ..item.clone()
+        });
+        Graph {
+            items: items.collect(),
+            root: self.root.clone(),
+            profile: self.profile.clone(),
+            host_profile: self.host_profile.clone(),
+            out_dir: self.out_dir.clone(),
+            state_dir: self.state_dir.clone(),
+            artifacts: Vec::new(),
+            unbuilt_archives: Vec::new(),
+        }
+    }
+
     /// Items with their indices, those that others come after first.
     pub fn indexed(&self) -> impl Iterator<Item = (ItemId, &Item)> {
         (0u32..).map(ItemId).zip(&self.items)

@@ -2,7 +2,7 @@
 //! items.
 
 use super::build::Targets;
-use super::instance::BuiltFor;
+use super::instance::{BuiltFor, CratesOf};
 use crate::manifest::{Crate, CrateId, Dependency, Workspace};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -29,10 +29,11 @@ pub(super) fn instances(workspace: &Workspace, roots: &[CrateId]) -> Vec<Build> 
             return;
         }
         let (id, built_for) = next;
-        for dependency in &workspace[id].dependencies {
+        let krate = built_for.krate(workspace, id);
+        for dependency in &krate.dependencies {
             visit(workspace, (dependency.krate, built_for), seen, order);
         }
-        for tool in workspace[id].generate.iter().filter_map(|command| command.tool) {
+        for tool in krate.generate.iter().filter_map(|command| command.tool) {
             visit(workspace, (tool, BuiltFor::Build), seen, order);
         }
         order.push(next);
@@ -47,7 +48,8 @@ pub(super) fn instances(workspace: &Workspace, roots: &[CrateId]) -> Vec<Build> 
 /// The programs that commands of these crates run, by the crate that makes them.
 pub(super) fn tools(workspace: &Workspace, instances: &[Build]) -> HashMap<CrateId, Vec<String>> {
     let mut tools: HashMap<CrateId, Vec<String>> = HashMap::new();
-    for command in instances.iter().flat_map(|(id, _)| &workspace[*id].generate) {
+    let crates = instances.iter().map(|(id, built_for)| built_for.krate(workspace, *id));
+    for command in crates.flat_map(|krate| &krate.generate) {
         let (Some(tool), Some(name)) = (command.tool, command.run.first()) else { continue };
         let (programs, name) = (tools.entry(tool).or_default(), name.text());
         if !programs.contains(&name) {
@@ -67,7 +69,8 @@ pub(super) fn compiled_libs(
     let mut compiled: HashMap<Build, BTreeSet<usize>> = HashMap::new();
     for (build, targets) in instances.iter().rev() {
         let (id, built_for) = *build;
-        let krate = &workspace[id];
+        let crates = built_for.crates(workspace);
+        let krate = crates.of(id);
         let libs = compiled.entry(*build).or_default();
         if targets.libraries {
             libs.extend(0..krate.libs.len());
@@ -81,7 +84,7 @@ pub(super) fn compiled_libs(
             continue;
         }
         for dependency in krate.dependencies.iter().filter(|dependency| !dependency.headers_only) {
-            let chosen = chosen_libs(workspace, dependency);
+            let chosen = chosen_libs(crates, dependency);
             compiled.entry((dependency.krate, built_for)).or_default().extend(chosen);
         }
     }
@@ -101,7 +104,11 @@ pub(super) fn linked_libs(
         }
         let krate = &workspace[*id];
         let mut add = |target| {
-            linked.extend(link_order(workspace, *id, target).into_iter().map(|used| used.lib))
+            linked.extend(
+                link_order(built_for.crates(workspace), *id, target)
+                    .into_iter()
+                    .map(|used| used.lib),
+            )
         };
         if targets.have_program_of(krate) {
             add(None);
@@ -117,8 +124,8 @@ pub(super) fn linked_libs(
 }
 
 /// The libraries of another crate that a dependency uses, and those that these use.
-fn chosen_libs(workspace: &Workspace, dependency: &Dependency) -> Vec<usize> {
-    let krate = &workspace[dependency.krate];
+fn chosen_libs(crates: CratesOf<'_>, dependency: &Dependency) -> Vec<usize> {
+    let krate = crates.of(dependency.krate);
     let chosen = dependency.libs.clone().unwrap_or_else(|| krate.default_libs());
     with_used(krate, chosen)
 }
@@ -171,16 +178,16 @@ pub(super) struct VisibleCrate {
 
 /// The crates whose headers a crate sees: its dependencies in declaration order, each followed by its
 /// own public ones that are new. This is the order of include directories.
-pub(super) fn visible_crates(workspace: &Workspace, id: CrateId) -> Vec<VisibleCrate> {
+pub(super) fn visible_crates(crates: CratesOf<'_>, id: CrateId) -> Vec<VisibleCrate> {
     fn visit(
-        workspace: &Workspace,
+        crates: CratesOf<'_>,
         dependencies: &[&Dependency],
         places: &mut HashMap<CrateId, usize>,
         visible: &mut Vec<VisibleCrate>,
     ) {
         for dependency in dependencies {
             let krate = dependency.krate;
-            let libs = chosen_libs(workspace, dependency);
+            let libs = chosen_libs(crates, dependency);
             if let Some(place) = places.get(&krate) {
                 visible[*place].libs.extend(libs);
                 continue;
@@ -188,14 +195,14 @@ pub(super) fn visible_crates(workspace: &Workspace, id: CrateId) -> Vec<VisibleC
             places.insert(krate, visible.len());
             let (libs, system) = (libs.into_iter().collect(), dependency.system);
             visible.push(VisibleCrate { krate, libs, system });
-            let next = &workspace[krate].dependencies;
+            let next = &crates.of(krate).dependencies;
             let next: Vec<&Dependency> = next.iter().filter(|next| next.public).collect();
-            visit(workspace, &next, places, visible);
+            visit(crates, &next, places, visible);
         }
     }
     let mut visible = Vec::new();
-    let own: Vec<&Dependency> = workspace[id].dependencies.iter().collect();
-    visit(workspace, &own, &mut HashMap::new(), &mut visible);
+    let own: Vec<&Dependency> = crates.of(id).dependencies.iter().collect();
+    visit(crates, &own, &mut HashMap::new(), &mut visible);
     // What the crate itself says of a dependency counts, wherever that was met first.
     for dependency in own {
         let place = visible.iter_mut().find(|seen| seen.krate == dependency.krate);
@@ -221,13 +228,13 @@ pub(super) struct LinkedLib {
 /// The libraries that a target of a crate is linked with, each before those that it uses, siblings in
 /// declaration order: as a linker wants archives. `target`: a library by its place, or a program.
 pub(super) fn link_order(
-    workspace: &Workspace,
+    crates: CratesOf<'_>,
     id: CrateId,
     target: Option<usize>,
 ) -> Vec<LinkedLib> {
     let (mut order, mut seen) = (Vec::new(), HashSet::new());
-    for (next, _) in linked_by(workspace, id, target).into_iter().rev() {
-        last_first(workspace, next, &mut seen, &mut order);
+    for (next, _) in linked_by(crates, id, target).into_iter().rev() {
+        last_first(crates, next, &mut seen, &mut order);
     }
     order.reverse();
 
@@ -239,8 +246,8 @@ pub(super) fn link_order(
         let (of, target) = from.map_or((id, target), |from| (from.lib.krate, Some(from.lib.lib)));
         let own = |flag: fn(&LinkedLib) -> bool| from.as_ref().is_none_or(flag);
         let is_part = own(|from| from.is_part)
-            && from.is_none_or(|from| !workspace[of].libs[from.lib.lib].is_linked_shared());
-        for (next, dependency) in linked_by(workspace, of, target) {
+            && from.is_none_or(|from| !crates.of(of).libs[from.lib.lib].is_linked_shared());
+        for (next, dependency) in linked_by(crates, of, target) {
             let to = &mut linked[places[&next]];
             let is_public = from.is_none()
                 || dependency.is_none_or(|dependency| dependency.public)
@@ -262,11 +269,11 @@ pub(super) fn link_order(
 /// What a target is linked with directly: libraries of its own crate, then those of dependencies,
 /// each with the dependency.
 fn linked_by(
-    workspace: &Workspace,
+    crates: CratesOf<'_>,
     id: CrateId,
     target: Option<usize>,
 ) -> Vec<(LibId, Option<&Dependency>)> {
-    let krate = &workspace[id];
+    let krate = crates.of(id);
     let own = match target {
         Some(lib) => krate.libs[lib].uses.clone(),
         None => krate.default_libs(),
@@ -274,22 +281,17 @@ fn linked_by(
     let mut libs: Vec<_> = own.into_iter().map(|lib| (LibId { krate: id, lib }, None)).collect();
     for dependency in krate.dependencies.iter().filter(|dependency| !dependency.headers_only) {
         let krate = dependency.krate;
-        let chosen = chosen_libs(workspace, dependency).into_iter();
+        let chosen = chosen_libs(crates, dependency).into_iter();
         libs.extend(chosen.map(|lib| (LibId { krate, lib }, Some(dependency))));
     }
     libs
 }
 
 /// Adds a library after those that it uses.
-fn last_first(
-    workspace: &Workspace,
-    lib: LibId,
-    seen: &mut HashSet<LibId>,
-    order: &mut Vec<LibId>,
-) {
+fn last_first(crates: CratesOf<'_>, lib: LibId, seen: &mut HashSet<LibId>, order: &mut Vec<LibId>) {
     if seen.insert(lib) {
-        for (next, _) in linked_by(workspace, lib.krate, Some(lib.lib)).into_iter().rev() {
-            last_first(workspace, next, seen, order);
+        for (next, _) in linked_by(crates, lib.krate, Some(lib.lib)).into_iter().rev() {
+            last_first(crates, next, seen, order);
         }
         order.push(lib);
     }

@@ -86,13 +86,16 @@ fn workspace(crates: Vec<(Crate, &[&str])>) -> Workspace {
         members,
         build: BuildSettings::default(),
         profiles: BTreeMap::new(),
+        host_crates: BTreeMap::new(),
+        target: None,
+        awaits_probes: false,
     }
 }
 
 struct Table;
 
 impl Surroundings for Table {
-    fn pkg_config(&self, package: &str) -> Result<PkgConfig, String> {
+    fn pkg_config(&self, package: &str, _: bool) -> Result<PkgConfig, String> {
         match package {
             "ssl" => {
                 Ok(PkgConfig { cflags: vec!["-I/opt/ssl".into()], libs: vec!["-lssl".into()] })
@@ -109,7 +112,15 @@ impl Surroundings for Table {
         (!cxx).then(|| "gcc-9".to_owned())
     }
 
-    fn clang(&self, cxx: bool) -> Result<Vec<String>, String> {
+    fn target_words(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn target_driver(&self, _: bool) -> Result<Option<Vec<String>>, String> {
+        Ok(None)
+    }
+
+    fn clang(&self, cxx: bool, _: bool) -> Result<Vec<String>, String> {
         Ok(vec![format!("/llvm/clang{}", if cxx { "++" } else { "" })])
     }
 

@@ -220,10 +220,11 @@ impl<'a> Builder<'_> {
         }
         let mut pkg_config = Vec::new();
         for package in &target.settings.pkg_config {
-            pkg_config.extend(system_cflags(self.pkg_config(krate, package)?.cflags));
+            pkg_config.extend(system_cflags(self.pkg_config(of, package)?.cflags));
         }
         pkg_config.extend(target.shown.pkg_config.iter().cloned());
         let words = CompileWords {
+            platform: self.platform_words(of),
             profile,
             settings: target.settings,
             position: target.position,
@@ -347,7 +348,10 @@ impl<'a> Builder<'_> {
                 let origin =
                     UnitOrigin { krate: &krate.name, target: &target.name, source: portable };
                 // One object names one `.dwo`.
-                let may_cut = has_module && dwo.is_none() && !profile.keeps_units_whole();
+                let may_cut = has_module
+                    && dwo.is_none()
+                    && !profile.keeps_units_whole()
+                    && self.platform(of).is_none_or(codegen::may_cut_for);
                 let forced = self.request.force_pieces.filter(|_| may_cut);
                 let cut = may_cut.then(|| codegen::cut(profile, forced, &origin)).flatten();
                 ingredients.own.extend(forced.map(codegen::forced_word));

@@ -2,6 +2,7 @@
 //! now.
 
 use super::commands::ResolvedCommand;
+use super::enabled::Enabled;
 use super::libs::places;
 use super::model::Crate;
 use super::problem::{Location, Problem};
@@ -19,12 +20,16 @@ pub(super) struct Node {
     pub dependencies: Vec<Option<usize>>,
     /// Those of the manifest.
     pub commands: Vec<ResolvedCommand>,
+    /// What it has when built for users, and when built for the build.
+    pub enabled: [Enabled; 2],
     /// None after an error.
     pub krate: Option<Crate>,
+    /// As it is built for the build, where that differs.
+    pub host: Option<Crate>,
 }
 
 impl Node {
-    fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         self.manifest
             .package
             .as_ref()

@@ -60,8 +60,11 @@ pub struct FeatureDependency {
 
 impl FeatureCrate {
     /// Adds the features that cargo adds: each optional dependency is a feature of its name, unless
-    /// a `dep:` names it.
-    pub fn with_implicit_features(mut self) -> FeatureCrate {
+    /// a `dep:` names it. `optional` are the names of all of them, on every platform.
+    pub fn with_implicit_features<'a>(
+        mut self,
+        optional: impl Iterator<Item = &'a str>,
+    ) -> FeatureCrate {
         let named: BTreeSet<String> = self
             .features
             .values()
@@ -71,11 +74,9 @@ impl FeatureCrate {
                 _ => None,
             })
             .collect();
-        for dependency in self.dependencies.iter().filter(|dependency| dependency.optional) {
-            if !named.contains(&dependency.name) {
-                let value = FeatureValue::Dependency(dependency.name.clone());
-                self.features.entry(dependency.name.clone()).or_insert_with(|| vec![value]);
-            }
+        for name in optional.filter(|name| !named.contains(*name)) {
+            let value = FeatureValue::Dependency(name.to_owned());
+            self.features.entry(name.to_owned()).or_insert_with(|| vec![value]);
         }
         self
     }
@@ -90,9 +91,18 @@ pub struct FeatureRequest {
     pub all_features: bool,
 }
 
+impl FeatureRequest {
+    /// A crate with its default features.
+    pub fn plain(krate: usize) -> FeatureRequest {
+        FeatureRequest { krate, default_features: true, ..FeatureRequest::default() }
+    }
+}
+
 /// What one crate has in a build.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnabledFeatures {
+    /// It is part of the build.
+    pub reached: bool,
     pub features: BTreeSet<String>,
     /// Places of enabled dependencies among those of the crate.
     pub dependencies: BTreeSet<usize>,
@@ -118,7 +128,6 @@ pub fn resolve_features(
     let mut resolver = FeatureResolver {
         crates,
         enabled: vec![EnabledFeatures::default(); crates.len()],
-        reached: vec![false; crates.len()],
         waiting: Vec::new(),
         pending: Vec::new(),
     };
@@ -139,7 +148,6 @@ pub fn resolve_features(
 struct FeatureResolver<'a> {
     crates: &'a [FeatureCrate],
     enabled: Vec<EnabledFeatures>,
-    reached: Vec<bool>,
     /// Features to enable, by crate.
     waiting: Vec<(usize, String)>,
     /// `zlib?/fast` of a crate whose `zlib` is not enabled yet: crate, dependency, feature.
@@ -156,7 +164,7 @@ impl FeatureResolver<'_> {
 
     /// The crate is part of the build.
     fn reach(&mut self, krate: usize) {
-        if std::mem::replace(&mut self.reached[krate], true) {
+        if std::mem::replace(&mut self.enabled[krate].reached, true) {
             return;
         }
         for place in 0..self.crates[krate].dependencies.len() {
@@ -190,7 +198,8 @@ impl FeatureResolver<'_> {
         if let (FeatureValue::OfDependency { dependency, feature, weak }, false) =
             (FeatureValue::parse(feature), own.features.contains_key(feature))
         {
-            return self.of_dependency(krate, &dependency, feature, weak).ok_or_else(missing);
+            self.of_dependency(krate, &dependency, &feature, weak);
+            return Ok(());
         }
         let values = own.features.get(feature).ok_or_else(missing)?;
         if !self.enabled[krate].features.insert(feature.to_owned()) {
@@ -200,44 +209,43 @@ impl FeatureResolver<'_> {
             match value {
                 FeatureValue::Feature(name) => self.waiting.push((krate, name.clone())),
                 FeatureValue::Dependency(name) => {
-                    let place = self.place(krate, name).ok_or_else(missing)?;
-                    self.enable_dependency(krate, place);
+                    for place in self.places(krate, name) {
+                        self.enable_dependency(krate, place);
+                    }
                 }
-                FeatureValue::OfDependency { dependency, feature, weak } => self
-                    .of_dependency(krate, dependency, feature.clone(), *weak)
-                    .ok_or_else(missing)?,
+                FeatureValue::OfDependency { dependency, feature, weak } => {
+                    self.of_dependency(krate, dependency, feature, *weak);
+                }
                 FeatureValue::Define { .. } => {}
             }
         }
         Ok(())
     }
 
-    fn place(&self, krate: usize, dependency: &str) -> Option<usize> {
-        self.crates[krate].dependencies.iter().position(|known| known.name == dependency)
+    /// The places of a dependency, of which there is none where no condition on the platform holds,
+    /// and several where several do.
+    fn places(&self, krate: usize, dependency: &str) -> Vec<usize> {
+        let all = self.crates[krate].dependencies.iter().enumerate();
+        all.filter(|(_, known)| known.name == dependency).map(|(place, _)| place).collect()
     }
 
-    fn of_dependency(
-        &mut self,
-        krate: usize,
-        dependency: &str,
-        feature: String,
-        weak: bool,
-    ) -> Option<()> {
-        let place = self.place(krate, dependency)?;
-        let target = self.crates[krate].dependencies[place].krate;
-        if weak && !self.enabled[krate].dependencies.contains(&place) {
-            self.pending.push((krate, place, feature));
-            return Some(());
+    fn of_dependency(&mut self, krate: usize, dependency: &str, feature: &str, weak: bool) {
+        for place in self.places(krate, dependency) {
+            let target = self.crates[krate].dependencies[place].krate;
+            if weak && !self.enabled[krate].dependencies.contains(&place) {
+                self.pending.push((krate, place, feature.to_owned()));
+                continue;
+            }
+            // As in cargo: `zlib/fast` enables the feature `zlib` too where that is an implicit
+            // one.
+            if self.crates[krate].dependencies[place].optional
+                && self.crates[krate].features.contains_key(dependency)
+            {
+                self.waiting.push((krate, dependency.to_owned()));
+            }
+            self.enable_dependency(krate, place);
+            self.waiting.push((target, feature.to_owned()));
         }
-        // As in cargo: `zlib/fast` enables the feature `zlib` too where that is an implicit one.
-        if self.crates[krate].dependencies[place].optional
-            && self.crates[krate].features.contains_key(dependency)
-        {
-            self.waiting.push((krate, dependency.to_owned()));
-        }
-        self.enable_dependency(krate, place);
-        self.waiting.push((target, feature));
-        Some(())
     }
 }
 
@@ -271,11 +279,12 @@ mod tests {
                 let features = features.iter().map(|(name, values)| {
                     ((*name).to_owned(), values.iter().map(|v| FeatureValue::parse(v)).collect())
                 });
-                FeatureCrate {
-                    features: features.collect(),
-                    dependencies: dependencies.iter().map(|d| dependency(d, &names)).collect(),
-                }
-                .with_implicit_features()
+                let dependencies: Vec<FeatureDependency> =
+                    dependencies.iter().map(|d| dependency(d, &names)).collect();
+                let optional = dependencies.iter().filter(|one| one.optional);
+                let optional: Vec<String> = optional.map(|one| one.name.clone()).collect();
+                FeatureCrate { features: features.collect(), dependencies }
+                    .with_implicit_features(optional.iter().map(String::as_str))
             })
             .collect();
         let request = FeatureRequest {

@@ -3,10 +3,11 @@
 //! Knows nothing of TOML and of what a value is used for.
 
 use super::value::{
-    ValueError, check_c_std, check_cxx_std, check_define, check_endian, check_header,
-    check_header_path, check_identifier, check_library_name, check_link, check_macro, check_member,
-    check_name, check_one_line, check_profile_name, check_requirement, check_template,
-    check_variable, check_version, check_warning, check_word,
+    ValueError, check_c_std, check_cxx_std, check_define, check_endian, check_feature,
+    check_feature_value, check_header, check_header_path, check_identifier, check_library_name,
+    check_link, check_macro, check_member, check_name, check_one_line, check_profile_name,
+    check_requirement, check_target, check_template, check_variable, check_version, check_warning,
+    check_word,
 };
 
 /// The keys that a table may have.
@@ -44,6 +45,12 @@ pub(super) enum ValueKind {
     TextOrTexts(Check),
     /// Texts by names that the user chooses.
     TextsByName(Check),
+    /// Lists of texts by names that the user chooses.
+    ListsByName {
+        check: Check,
+        /// What is wrong with an element.
+        value: Check,
+    },
     Switch,
     /// A whole number from 1 to this.
     Count(u32),
@@ -152,6 +159,16 @@ pub(super) static MANIFEST: Table = Table {
             "generate",
             ValueKind::Tables(&GENERATE),
             "A command that writes files before compiling.",
+        ),
+        key(
+            "features",
+            ValueKind::ListsByName { check: check_feature, value: check_feature_value },
+            "What users of the crate can choose, and what each choice enables.",
+        ),
+        key(
+            "target",
+            ValueKind::Named { each: &TARGET, check: check_target, help: "write `[target.'{}']`" },
+            "What counts on some platforms, or with some features, only.",
         ),
         key(
             "config",
@@ -511,7 +528,7 @@ const DEPENDENCY_REQUIRES: &[(&str, &str)] =
 
 const LINKED_DEPENDENCY: &str = "`[dependencies]`: nothing of a build-dependency is linked";
 
-static DEPENDENCY_KEYS: [Key; 3] = [
+static DEPENDENCY_KEYS: [Key; 6] = [
     key("path", ValueKind::Text(any), "The directory of the other crate."),
     key(
         "version",
@@ -523,6 +540,9 @@ static DEPENDENCY_KEYS: [Key; 3] = [
         ValueKind::Text(check_package_name),
         "The name of the other crate, if the key of the table is a name for this crate alone.",
     ),
+    key("optional", ValueKind::Switch, "It is used only if a feature enables it."),
+    key("features", ValueKind::Texts(check_feature), "Features of the other crate."),
+    key("default-features", ValueKind::Switch, "Whether its feature `default` is enabled."),
 ];
 
 /// Those of crates whose libraries are used.
@@ -533,6 +553,63 @@ static LINKED_DEPENDENCY_KEYS: [Key; 5] = [
     key("system", ValueKind::Switch, "Clang does not warn of what is in its headers."),
     key("whole-archive", ValueKind::Switch, "Links take all objects of its archives."),
 ];
+
+/// The keys of `[target.'cfg(...)']` and `[target.TRIPLE]`.
+static TARGET: Table = Table {
+    groups: &[
+        own(&[
+            key("lib", ValueKind::Table(&TARGET_LIB), "What the library has in addition."),
+            key(
+                "dependencies",
+                ValueKind::Named { each: &DEPENDENCY, check: any, help: DEPENDENCY_HELP },
+                "Crates that this one uses then.",
+            ),
+            key(
+                "build-dependencies",
+                ValueKind::Named { each: &BUILD_DEPENDENCY, check: any, help: DEPENDENCY_HELP },
+                "Crates whose programs run in the build then.",
+            ),
+            key(
+                "dev-dependencies",
+                ValueKind::Named { each: &DEPENDENCY, check: any, help: DEPENDENCY_HELP },
+                "Crates that its tests use then.",
+            ),
+        ]),
+        own(&TOOLS_OF_TARGET),
+        own(&SETTINGS),
+    ],
+    required: &[],
+    elsewhere: &[
+        ("sources", "`[target.'cfg(...)'.lib]`"),
+        ("headers", "`[target.'cfg(...)'.lib]`"),
+    ],
+};
+
+/// The keys that a triple alone may have, in the root manifest.
+pub(super) static TOOLS_OF_TARGET: [Key; 3] = [
+    key("linker", ValueKind::Text(check_word), "The program that links for the platform."),
+    key("sysroot", ValueKind::Text(any), "The directory with its headers and libraries."),
+    key(
+        "runner",
+        ValueKind::TextOrTexts(check_word),
+        "The program, and its words, that runs programs of the platform here.",
+    ),
+];
+
+static TARGET_LIB: Table = Table {
+    groups: &[
+        own(&[
+            key("name", ValueKind::Text(check_library_name), "Which of several libraries."),
+            key("sources", ValueKind::Texts(any), "More files and globs; `!` excludes."),
+            key("headers", ValueKind::Texts(any), "More public include directories."),
+            key("public-defines", ValueKind::Texts(check_define), "More public macros."),
+            key("public-link-args", ValueKind::Texts(check_word), "More words for links."),
+        ]),
+        own(&SETTINGS),
+    ],
+    required: &[],
+    elsewhere: &[("crate-type", "`[lib]`"), ("exports", "`[lib]`")],
+};
 
 static GENERATE: Table = Table {
     groups: &[own(&[

@@ -5,7 +5,7 @@ use super::commands::ResolvedCommand;
 use super::model::{Bin, Lib, Sources};
 use super::pattern::{Mention, in_out_dir, mention, source_kind};
 use super::problem::{Problem, suggestion};
-use super::raw::LibTable;
+use super::raw::{LibTable, TargetLibTable, TargetTable};
 use super::reader::Text;
 use camino::Utf8Path;
 use std::collections::BTreeSet;
@@ -40,6 +40,25 @@ pub(super) fn connect(tables: &[LibTable], libs: &mut [Lib], problems: &mut Vec<
             None => problem,
         });
         libs.iter_mut().for_each(|lib| lib.uses.clear());
+    }
+}
+
+/// Whether a conditional table says which library it is about.
+pub(super) fn check_conditional(
+    table: &TargetTable,
+    lib: &TargetLibTable,
+    libs: &[Lib],
+    problems: &mut Vec<Problem>,
+) {
+    match &lib.name {
+        Some(name) => drop(places(libs, std::slice::from_ref(name), "the crate", problems)),
+        None if libs.iter().any(|lib| lib.in_list) => {
+            let message =
+                format!("`[target.'{}'.lib]` does not say which library", table.name.value);
+            let problem = Problem::error(message).at(table.name.at.clone());
+            problems.push(problem.help("name it: `name = \"...\"`"));
+        }
+        None => {}
     }
 }
 

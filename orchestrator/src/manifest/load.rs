@@ -4,15 +4,20 @@
 use super::MANIFEST_NAME;
 use super::check::{Node, check_all};
 use super::commands::{commands, visible_outputs};
+use super::enabled::{BUILD, Enabled, FeatureCrates, FeatureOptions, Platforms, USERS, enabled};
 use super::locate::{Above, absolute, excludes, read, root_above};
-use super::model::{CrateId, Dependency, Workspace};
+use super::model::{Crate, CrateId, Dependency, TargetPlatform, Workspace};
 use super::pattern::{Pattern, PatternKind, in_out_dir, resolve};
-use super::problem::{ManifestErrors, ManifestText, Problem, quoted, sort};
+use super::problem::{ManifestErrors, ManifestText, Problem, quoted, sort, suggestion};
 use super::profile::resolve_profiles;
-use super::raw::{self, Config, DependencyKind, Inheritable, Manifest, Package, WorkspaceTable};
+use super::raw::{
+    self, Config, DependencyKind, Inheritable, Manifest, Package, TargetCondition, TargetTable,
+    WorkspaceTable,
+};
 use super::reader::Text;
-use super::targets::{program_names, resolve_crate};
+use super::targets::{ConditionChoice, program_names, resolve_crate};
 use super::walk::{Dirs, FileKind, identity};
+use crate::platform::Platform;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -24,21 +29,39 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
 }
 
+/// What one build changes about a workspace.
+#[derive(Debug, Default)]
+pub struct LoadOptions {
+    /// TOML as in the root manifest, of which the last counts.
+    pub config: Vec<ManifestText>,
+    /// The platform to build for, if it is named.
+    pub target: Option<Platform>,
+    pub features: FeatureOptions,
+    /// Which crates these features are for.
+    pub crates: FeatureCrates,
+    /// The answers of probes. Conditions that ask others seem to hold.
+    pub probes: Option<ProbeAnswers>,
+}
+
+/// The answers of probes: by the name of a crate and whether it is built for the build, then by the
+/// name of a probe.
+pub type ProbeAnswers = BTreeMap<(String, bool), BTreeMap<String, bool>>;
+
 /// Reads the workspace that the manifest belongs to, whichever of its manifests it is (see `find`).
 ///
 /// # Errors
 /// All that is wrong with any manifest of the workspace, at once.
 pub fn load(manifest_path: &Utf8Path) -> Result<Loaded, ManifestErrors> {
-    load_with(manifest_path, &[])
+    load_with(manifest_path, &LoadOptions::default())
 }
 
-/// As `load`, with changes for one build: TOML as in the root manifest, of which the last counts.
+/// As `load`, with changes for one build.
 ///
 /// # Errors
 /// As `load`, and what is wrong with the changes.
 pub fn load_with(
     manifest_path: &Utf8Path,
-    config: &[ManifestText],
+    options: &LoadOptions,
 ) -> Result<Loaded, ManifestErrors> {
     let path = absolute(manifest_path)?;
     let source = read(&path)?;
@@ -54,7 +77,7 @@ pub fn load_with(
             Above::None => source,
         },
     };
-    load_root(&root, config, problems)
+    load_root(&root, options, problems)
 }
 
 /// `problems` are those that are known already.
@@ -63,11 +86,11 @@ pub fn load_with(
 /// All that is wrong with any manifest of the workspace, `problems` included.
 pub(super) fn load_root(
     root: &ManifestText,
-    config: &[ManifestText],
+    options: &LoadOptions,
     problems: Vec<Problem>,
 ) -> Result<Loaded, ManifestErrors> {
     let mut loader = Loader { problems, ..Loader::default() };
-    let workspace = loader.workspace(root, config);
+    let workspace = loader.workspace(root, options);
     let mut problems = loader.problems;
     sort(&mut problems);
     // What is inherited is looked at once for each heir.
@@ -127,12 +150,12 @@ struct Loader {
 struct Missing;
 
 impl Loader {
-    fn workspace(&mut self, root: &ManifestText, config: &[ManifestText]) -> Option<Workspace> {
+    fn workspace(&mut self, root: &ManifestText, options: &LoadOptions) -> Option<Workspace> {
         let mut manifest = raw::parse(root, &mut self.problems)?;
         let dir = root.path.parent()?.to_owned();
         let mut build = manifest.build.take().map(|(settings, _)| settings).unwrap_or_default();
         let mut profiles = manifest.profiles.clone();
-        for source in config {
+        for source in &options.config {
             let Config { build: limits, profiles: changes } =
                 raw::parse_config(source, &mut self.problems)?;
             build.jobs = limits.jobs.or(build.jobs);
@@ -140,6 +163,7 @@ impl Loader {
             profiles.extend(changes);
         }
         let profiles = resolve_profiles(&profiles, &mut self.problems);
+        let target = self.target(&manifest, options.target.as_ref());
         let table = manifest.workspace.take();
         let root_package = manifest.package.is_some().then(|| self.insert(manifest, true));
         if let Some(table) = &table {
@@ -153,12 +177,76 @@ impl Loader {
         }
         self.dependencies();
         self.inherit(&dir, table.and_then(|table| table.shared).as_ref());
-        self.resolve();
+        let host = Platform::host();
+        let platforms = Platforms { users: options.target.as_ref().unwrap_or(&host), build: &host };
+        let roots = self.roots(root_package, &options.crates);
+        let enabled =
+            enabled(&self.nodes, &roots, &options.features, &platforms, &mut self.problems);
+        for (node, enabled) in self.nodes.iter_mut().zip(enabled) {
+            node.enabled = enabled;
+        }
+        self.resolve(&platforms, options.probes.as_ref());
         check_all(&self.nodes, &mut self.problems);
         if self.problems.iter().any(Problem::is_error) {
             return None;
         }
-        Some(self.assemble(dir, root, build, profiles, root_package))
+        let mut workspace = self.assemble(dir, root, build, profiles, root_package);
+        workspace.target = target;
+        workspace.awaits_probes = options.probes.is_none()
+            && self.nodes.iter().any(|node| {
+                node.manifest.targets.iter().any(|table| !table.condition.probes().is_empty())
+            });
+        Some(workspace)
+    }
+
+    /// The tools of the platform to build for, of the root manifest.
+    fn target(
+        &mut self,
+        manifest: &Manifest,
+        platform: Option<&Platform>,
+    ) -> Option<TargetPlatform> {
+        let platform = platform?;
+        let is_it = |table: &&TargetTable| matches!(&table.condition, TargetCondition::Triple(name) if name == platform.triple());
+        let table = manifest.targets.iter().find(is_it);
+        let tools = table.map(|table| table.tools.clone()).unwrap_or_default();
+        let dir = manifest.source.path.parent().unwrap_or(Utf8Path::new("/"));
+        let sysroot = tools.sysroot.map(|text| {
+            let path = resolve(dir, &text.value);
+            if !path.is_dir() {
+                let problem =
+                    Problem::error(format!("the directory `{}` does not exist", text.value));
+                self.problems.push(problem.at(text.at).label(format!("looked for {path}")));
+            }
+            path
+        });
+        Some(TargetPlatform {
+            platform: platform.clone(),
+            // A path is relative to the manifest, a plain name is found in PATH.
+            linker: tools.linker.map(|text| match text.value.contains('/') {
+                true => resolve(dir, &text.value).into_string(),
+                false => text.value,
+            }),
+            sysroot,
+            runner: tools.runner.unwrap_or_default(),
+        })
+    }
+
+    /// The crates that features of the command line are for.
+    fn roots(&self, root_package: Option<usize>, chosen: &FeatureCrates) -> Vec<usize> {
+        let members = || (0..self.nodes.len()).filter(|at| self.nodes[*at].member).collect();
+        let default = || root_package.map_or_else(members, |root| vec![root]);
+        match chosen {
+            FeatureCrates::Members => members(),
+            FeatureCrates::Default => default(),
+            FeatureCrates::At(manifest) => {
+                let at = identity(manifest.as_std_path()).and_then(|id| self.by_file.get(&id));
+                at.map_or_else(default, |at| vec![*at])
+            }
+            FeatureCrates::Named(names) => {
+                let named = |at: &usize| names.iter().any(|name| name == self.nodes[*at].name());
+                (0..self.nodes.len()).filter(named).collect()
+            }
+        }
     }
 
     fn insert(&mut self, manifest: Manifest, member: bool) -> usize {
@@ -175,7 +263,9 @@ impl Loader {
             member,
             dependencies: Vec::new(),
             commands: Vec::new(),
+            enabled: Default::default(),
             krate: None,
+            host: None,
         });
         index
     }
@@ -334,7 +424,7 @@ impl Loader {
         }
     }
 
-    fn resolve(&mut self) {
+    fn resolve(&mut self, platforms: &Platforms<'_>, probes: Option<&ProbeAnswers>) {
         // Without those of `for-each`, which may be for each of these.
         let fixed = self.nodes.iter().flat_map(|node| {
             let dir = node.manifest.source.path.parent().unwrap_or(Utf8Path::new("/"));
@@ -355,8 +445,27 @@ impl Loader {
         let outputs: BTreeSet<Utf8PathBuf> = outputs.collect();
         for node in &mut self.nodes {
             let (manifest, commands) = (&node.manifest, &node.commands);
-            node.krate =
-                resolve_crate(manifest, commands, &mut self.dirs, &outputs, &mut self.problems);
+            check_probes(node, probes, &mut self.problems);
+            let mut krate = |side: usize, platform: &Platform| {
+                let choice = ConditionChoice::new(
+                    manifest,
+                    node.name(),
+                    &node.enabled,
+                    side,
+                    platform,
+                    probes,
+                );
+                let (dirs, problems) = (&mut self.dirs, &mut self.problems);
+                resolve_crate(manifest, commands, &choice, dirs, &outputs, problems)
+            };
+            let users = krate(USERS, platforms.users);
+            let [for_users, for_build] = &node.enabled;
+            let differs = for_build.reached && !manifest.targets.is_empty()
+                || for_build.features != for_users.features
+                || for_build.dependencies != for_users.dependencies;
+            let host =
+                if for_build.reached && differs { krate(BUILD, platforms.build) } else { None };
+            (node.krate, node.host) = (users, host);
         }
     }
 
@@ -366,8 +475,9 @@ impl Loader {
         let mut tools: BTreeMap<String, usize> = BTreeMap::new();
         let node = &self.nodes[index];
         for (number, dependency) in node.manifest.dependencies.iter().enumerate() {
-            let target =
-                node.dependencies[number].filter(|_| dependency.kind == DependencyKind::Build);
+            let is_used = dependency.kind == DependencyKind::Build
+                && node.enabled[USERS].dependencies.contains(&number);
+            let target = node.dependencies[number].filter(|_| is_used);
             let Some(target) = target.map(|target| &self.nodes[target].manifest) else { continue };
             for program in program_names(target, &mut self.dirs) {
                 let Some(first) = tools.insert(program.clone(), number) else { continue };
@@ -415,27 +525,39 @@ impl Loader {
             wanted.iter().filter_map(place).collect()
         };
         let mut crates = Vec::with_capacity(order.len());
+        let mut host_crates = BTreeMap::new();
         let mut members = Vec::new();
         for index in order {
             let node = &mut self.nodes[index];
-            let Some(mut krate) = node.krate.take() else { continue };
-            let declared = node.manifest.dependencies.iter().zip(&node.dependencies);
-            krate.dependencies = declared
-                .filter(|(dependency, _)| dependency.kind == DependencyKind::Normal)
-                .filter_map(|(dependency, target)| {
-                    target.map(|target| Dependency {
-                        libs: dependency.libs.as_ref().map(|libs| places(ids[target], libs)),
-                        public: dependency.public,
-                        headers_only: dependency.headers_only,
-                        whole_archive: dependency.whole_archive,
-                        system: dependency.system,
-                        ..Dependency::on(ids[target], &dependency.name.value)
+            let complete = |krate: &mut Crate, enabled: &Enabled| {
+                let declared = node.manifest.dependencies.iter().zip(&node.dependencies);
+                krate.dependencies = declared
+                    .enumerate()
+                    .filter(|(number, (dependency, _))| {
+                        dependency.kind == DependencyKind::Normal
+                            && enabled.dependencies.contains(number)
                     })
-                })
-                .collect();
-            for (generate, command) in krate.generate.iter_mut().zip(&node.commands) {
-                let target = command.tool.and_then(|number| node.dependencies[number]);
-                generate.tool = target.map(|target| ids[target]);
+                    .filter_map(|(_, (dependency, target))| {
+                        target.map(|target| Dependency {
+                            libs: dependency.libs.as_ref().map(|libs| places(ids[target], libs)),
+                            public: dependency.public,
+                            headers_only: dependency.headers_only,
+                            whole_archive: dependency.whole_archive,
+                            system: dependency.system,
+                            ..Dependency::on(ids[target], &dependency.name.value)
+                        })
+                    })
+                    .collect();
+                for (generate, command) in krate.generate.iter_mut().zip(&node.commands) {
+                    let target = command.tool.and_then(|number| node.dependencies[number]);
+                    generate.tool = target.map(|target| ids[target]);
+                }
+            };
+            let Some(mut krate) = node.krate.take() else { continue };
+            complete(&mut krate, &node.enabled[USERS]);
+            if let Some(mut host) = node.host.take() {
+                complete(&mut host, &node.enabled[BUILD]);
+                host_crates.insert(ids[index], host);
             }
             crates.push(krate);
             if node.member {
@@ -445,7 +567,46 @@ impl Loader {
         let default_members =
             root_package.map_or_else(|| members.clone(), |index| vec![ids[index]]);
         let manifest = source.path.to_path_buf();
-        Workspace { root, manifest, crates, default_members, members, build, profiles }
+        Workspace {
+            root,
+            manifest,
+            crates,
+            host_crates,
+            default_members,
+            members,
+            build,
+            profiles,
+            target: None,
+            awaits_probes: false,
+        }
+    }
+}
+
+/// Whether there is each probe that conditions of a crate ask.
+fn check_probes(node: &Node, answers: Option<&ProbeAnswers>, problems: &mut Vec<Problem>) {
+    let manifest = &node.manifest;
+    let answers = answers.and_then(|all| all.get(&(node.name().to_owned(), false)));
+    // Names in a template are known when it has been read.
+    let has_template = manifest.config_headers.iter().any(|header| header.template.is_some());
+    let probes = manifest.config_headers.iter().flat_map(|header| &header.probes);
+    let values = manifest.config_headers.iter().flat_map(|header| &header.values);
+    let declared = probes.map(|probe| &probe.name).chain(values.map(|(name, _)| name));
+    let declared: BTreeSet<&str> = declared.map(String::as_str).collect();
+    for table in &manifest.targets {
+        for probe in table.condition.probes() {
+            let known = declared.contains(probe)
+                || answers.map_or(has_template, |answers| answers.contains_key(probe));
+            if !known {
+                let problem = Problem::error(format!("there is no probe `{probe}`"));
+                let help = match suggestion(probe, declared.iter().copied()) {
+                    Some(name) => format!("did you mean `{name}`?"),
+                    None => format!(
+                        "add it to `[config.probes]`: `{probe} = {{ has-header = \"...\" }}`"
+                    ),
+                };
+                problems.push(problem.at(table.name.at.clone()).help(help));
+            }
+        }
     }
 }
 
@@ -465,6 +626,11 @@ fn check_member(node: &Node, problems: &mut Vec<Problem>) {
         let problem =
             Problem::warning("profiles of a member have no effect").at(first.name.at.clone());
         problems.push(problem.help("write them into the manifest of the workspace root"));
+    }
+    if let Some(at) = manifest.targets.iter().find_map(|table| table.for_root.as_ref()) {
+        let problem = Problem::warning("tools of a platform have no effect in a member");
+        let help = "write them into the manifest of the workspace root";
+        problems.push(problem.at(at.clone()).help(help));
     }
     if let Some((_, at)) = &manifest.build {
         let problem = Problem::warning("`[build]` of a member has no effect").at(at.clone());

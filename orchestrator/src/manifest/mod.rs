@@ -13,6 +13,7 @@ mod cfg;
 mod check;
 mod commands;
 mod draft;
+mod enabled;
 mod features;
 mod format;
 mod join;
@@ -36,12 +37,9 @@ mod tests;
 mod value;
 mod walk;
 
-pub use cfg::{Cfg, CfgError, CfgFacts};
 pub use draft::{BinDraft, LibDraft, ManifestDraft, PackageDraft, SettingsDraft};
-pub use features::{
-    FeatureCrate, FeatureDependency, FeatureRequest, FeatureValue, resolve_features,
-};
-pub use load::{Loaded, load, load_with};
+pub use enabled::{FeatureCrates, FeatureOptions};
+pub use load::{LoadOptions, Loaded, ProbeAnswers, load, load_with};
 pub use locate::{FoundManifest, find, read};
 pub use model::*;
 pub use pattern::{Mention, OUT_DIR, SourceKind, mention, normalise, resolve, source_kind};

@@ -3,6 +3,7 @@
 
 use super::pattern::{OUT_DIR, in_out_dir};
 use super::profile::Profile;
+use crate::platform::Platform;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 use tender_protocol::{ConfigValue, Probe};
@@ -18,12 +19,32 @@ pub struct Workspace {
     /// Sorted by name; indexed by `CrateId`. Includes crates outside the members that path
     /// dependencies reach.
     pub crates: Vec<Crate>,
+    /// Crates that differ where they are built for the build: in platform, features or
+    /// dependencies.
+    pub host_crates: BTreeMap<CrateId, Crate>,
     /// What a command without `-p` builds: the root package if there is one, else every member.
     pub default_members: Vec<CrateId>,
     pub members: Vec<CrateId>,
     pub build: BuildSettings,
     /// Every profile by name, `dev` and `release` included, inheritance applied.
     pub profiles: BTreeMap<String, Profile>,
+    /// The platform to build for, if it is named.
+    pub target: Option<TargetPlatform>,
+    /// Conditions ask what probes find, and the workspace was read without the answers: they all
+    /// seem to hold.
+    pub awaits_probes: bool,
+}
+
+/// A platform to build for, and what it takes.
+#[derive(Clone, Debug)]
+pub struct TargetPlatform {
+    pub platform: Platform,
+    /// The program that links: a name to be found in PATH, or an absolute path.
+    pub linker: Option<String>,
+    /// Absolute.
+    pub sysroot: Option<Utf8PathBuf>,
+    /// The program, and its words, that runs programs of the platform here.
+    pub runner: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -350,6 +371,11 @@ impl Workspace {
         let inside =
             self.crates.iter().enumerate().filter(|(_, krate)| dir.starts_with(&krate.dir));
         inside.max_by_key(|(_, krate)| krate.dir.as_str().len()).map(|(id, _)| CrateId(id as u32))
+    }
+
+    /// The crate as it is built for the build.
+    pub fn host_crate(&self, id: CrateId) -> &Crate {
+        self.host_crates.get(&id).unwrap_or(&self[id])
     }
 
     pub fn crate_named(&self, name: &str) -> Option<CrateId> {

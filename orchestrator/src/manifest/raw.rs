@@ -1,6 +1,8 @@
 //! One manifest as it is written. What is wrong with a key or with the type of a value is found by
 //! `reader`; here are the rules that concern several keys. No I/O: paths stay text.
 
+use super::cfg::{Cfg, CfgFacts};
+use super::features::FeatureValue;
 use super::format;
 use super::model::{BuildSettings, DebugInfo, Lto, Sanitizer, SplitDebugInfo, Strip, Translate};
 use super::pattern::resolve;
@@ -23,10 +25,84 @@ pub(super) struct Manifest {
     pub libs: Vec<LibTable>,
     pub bins: Vec<BinTable>,
     pub tests: Vec<BinTable>,
-    /// Of all kinds: in order of kind, then of declaration.
+    /// Of all kinds: in order of kind, then of declaration; those of `[target]` last.
     pub dependencies: Vec<DependencyTable>,
+    pub features: Vec<FeatureTable>,
+    /// In order of declaration.
+    pub targets: Vec<TargetTable>,
     pub generate: Vec<GenerateTable>,
     pub config_headers: Vec<ConfigHeaderTable>,
+}
+
+/// One of `[features]`.
+#[derive(Debug)]
+pub(super) struct FeatureTable {
+    pub name: Text,
+    pub values: Vec<(FeatureValue, Location)>,
+}
+
+/// `[target.'cfg(...)']` or `[target.TRIPLE]`.
+#[derive(Debug)]
+pub(super) struct TargetTable {
+    pub name: Text,
+    pub condition: TargetCondition,
+    pub settings: Settings,
+    pub link_args_at: Option<Location>,
+    pub lib: Option<TargetLibTable>,
+    pub tools: TargetTools,
+    /// Where the first key stands that is for crates.
+    pub for_crates: Option<Location>,
+    /// Where the first key stands that is for the root manifest.
+    pub for_root: Option<Location>,
+}
+
+#[derive(Debug)]
+pub(super) enum TargetCondition {
+    Cfg(Cfg),
+    Triple(String),
+}
+
+impl TargetCondition {
+    /// Whether its table counts.
+    pub fn holds(&self, facts: &CfgFacts, triple: &str) -> bool {
+        match self {
+            TargetCondition::Cfg(cfg) => cfg.holds(facts),
+            TargetCondition::Triple(name) => name == triple,
+        }
+    }
+
+    pub fn probes(&self) -> Vec<&str> {
+        match self {
+            TargetCondition::Cfg(cfg) => cfg.probes(),
+            TargetCondition::Triple(_) => Vec::new(),
+        }
+    }
+
+    pub fn features(&self) -> Vec<&str> {
+        match self {
+            TargetCondition::Cfg(cfg) => cfg.features(),
+            TargetCondition::Triple(_) => Vec::new(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct TargetTools {
+    pub linker: Option<Text>,
+    pub sysroot: Option<Text>,
+    pub runner: Option<Vec<String>>,
+}
+
+#[derive(Debug)]
+pub(super) struct TargetLibTable {
+    /// The library that is meant, where there may be several.
+    pub name: Option<Text>,
+    pub sources: Vec<Text>,
+    pub headers: Vec<Text>,
+    pub public_defines: Vec<String>,
+    pub public_link_args: Vec<String>,
+    pub settings: Settings,
+    pub link_args_at: Option<Location>,
 }
 
 /// What one build changes.
@@ -156,6 +232,11 @@ pub(super) struct DependencyTable {
     pub headers_only: bool,
     pub system: Option<bool>,
     pub whole_archive: bool,
+    /// The place of the table among those of `[target]` whose condition must hold.
+    pub target: Option<usize>,
+    pub optional: bool,
+    pub features: Vec<Text>,
+    pub default_features: bool,
 }
 
 #[derive(Debug)]
@@ -201,7 +282,7 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
     let libs = libs.iter().map(|section| lib_table(&mut cx, section, in_list)).collect();
     if package.is_none() {
         let dependencies = DependencyKind::ALL.map(|(key, _)| key);
-        let orphan = ["lib", "bin", "test", "generate", "config"]
+        let orphan = ["lib", "bin", "test", "generate", "config", "features"]
             .into_iter()
             .chain(dependencies)
             .find_map(|key| Some((key, file.key_span(key)?)));
@@ -216,6 +297,20 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
             problem.help = Some(PACKAGE_HELP.to_owned());
         }
     }
+    let mut dependencies = dependency_tables(&mut cx, &file, None);
+    let mut targets = Vec::new();
+    for (name, section) in file.named(&cx, "target") {
+        let number = targets.len();
+        if let Some(table) = target_table(&mut cx, name, &section) {
+            dependencies.extend(dependency_tables(&mut cx, &section, Some(number)));
+            targets.push(table);
+        }
+    }
+    if let (None, Some(at)) = (&package, targets.iter().find_map(|table| table.for_crates.as_ref()))
+    {
+        let problem = Problem::error("this needs a `[package]`").at(at.clone());
+        cx.add(problem.help(PACKAGE_HELP));
+    }
     Some(Manifest {
         source: source.clone(),
         workspace,
@@ -225,7 +320,9 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
         libs,
         bins: file.tables(&cx, "bin").iter().map(|section| bin_table(&cx, section)).collect(),
         tests: file.tables(&cx, "test").iter().map(|section| bin_table(&cx, section)).collect(),
-        dependencies: dependency_tables(&mut cx, &file),
+        dependencies,
+        features: feature_tables(&cx, &file),
+        targets,
         generate: file
             .tables(&cx, "generate")
             .iter()
@@ -480,11 +577,16 @@ fn bin_table(cx: &Context<'_>, section: &Section<'_, '_>) -> BinTable {
     }
 }
 
-fn dependency_tables(cx: &mut Context<'_>, file: &Section<'_, '_>) -> Vec<DependencyTable> {
+/// Those of a whole manifest, or of one table of `[target]`, whose place is `target`.
+fn dependency_tables(
+    cx: &mut Context<'_>,
+    file: &Section<'_, '_>,
+    target: Option<usize>,
+) -> Vec<DependencyTable> {
     let mut tables = Vec::new();
     for (key, kind) in DependencyKind::ALL {
         for (name, section) in file.named(cx, key) {
-            tables.extend(dependency_table(cx, kind, name, &section));
+            tables.extend(dependency_table(cx, kind, name, target, &section));
         }
     }
     tables
@@ -494,6 +596,7 @@ fn dependency_table(
     cx: &mut Context<'_>,
     kind: DependencyKind,
     name: Text,
+    target: Option<usize>,
     section: &Section<'_, '_>,
 ) -> Option<DependencyTable> {
     // A build-dependency has none of these keys.
@@ -511,6 +614,10 @@ fn dependency_table(
         headers_only: headers_only.unwrap_or_default(),
         system: switch("system"),
         whole_archive: whole_archive.unwrap_or_default(),
+        target,
+        optional: section.switch(cx, "optional").unwrap_or_default(),
+        features: section.strings(cx, "features").unwrap_or_default(),
+        default_features: section.switch(cx, "default-features").unwrap_or(true),
     };
     if let (Some(_), Err(error)) =
         (&table.package, check_name("dependency name", &table.name.value))
@@ -529,6 +636,79 @@ fn dependency_table(
             Some("remove it, or `headers-only`".to_owned());
     }
     Some(table)
+}
+
+fn feature_tables(cx: &Context<'_>, file: &Section<'_, '_>) -> Vec<FeatureTable> {
+    let feature = |(name, values): (Text, Vec<Text>)| FeatureTable {
+        name,
+        values: values
+            .into_iter()
+            .map(|text| (FeatureValue::parse(&text.value), text.at))
+            .collect(),
+    };
+    file.lists_by_name(cx, "features").into_iter().map(feature).collect()
+}
+
+/// None after an error.
+fn target_table(
+    cx: &mut Context<'_>,
+    name: Text,
+    section: &Section<'_, '_>,
+) -> Option<TargetTable> {
+    let condition = match name.value.starts_with("cfg") {
+        true => TargetCondition::Cfg(Cfg::parse(&name.value).ok()?),
+        false => TargetCondition::Triple(name.value.clone()),
+    };
+    let for_root =
+        |key: &format::Key| format::TOOLS_OF_TARGET.iter().any(|tool| tool.name == key.name);
+    let first = |wanted: bool| {
+        let keys = section.keys().filter(|key| for_root(key) == wanted);
+        keys.filter_map(|key| section.key_span(key.name)).min_by_key(|span| span.start)
+    };
+    if let (TargetCondition::Cfg(_), Some(span)) = (&condition, first(true)) {
+        let problem = cx.error(span, "a program of one platform needs the platform's name");
+        problem.help = Some("write `[target.aarch64-linux-gnu]`".to_owned());
+    }
+    let dependencies =
+        DependencyKind::ALL.into_iter().find_map(|(key, _)| Some((key, section.key_span(key)?)));
+    if let Some((key, span)) = dependencies {
+        if let Some(probe) = condition.probes().first() {
+            let problem = cx.error(span, format!("`{key}` cannot depend on `config.{probe}`"));
+            problem.help = Some(
+                "dependencies are needed before anything is probed; conditions on a probe are for sources and settings"
+                    .to_owned(),
+            );
+        } else if let Some(feature) = condition.features().first() {
+            let problem =
+                cx.error(span, format!("`{key}` cannot depend on the feature `{feature}`"));
+            problem.help = Some(format!(
+                "make the dependency optional, and let the feature enable it: `{feature} = [\"dep:NAME\"]`"
+            ));
+        }
+    }
+    let lib = section.table(cx, "lib").map(|lib| TargetLibTable {
+        name: lib.string(cx, "name"),
+        sources: lib.strings(cx, "sources").unwrap_or_default(),
+        headers: lib.strings(cx, "headers").unwrap_or_default(),
+        public_defines: lib.words(cx, "public-defines").unwrap_or_default(),
+        public_link_args: lib.words(cx, "public-link-args").unwrap_or_default(),
+        settings: settings(cx, &lib),
+        link_args_at: link_args_at(cx, &lib),
+    });
+    Some(TargetTable {
+        name,
+        condition,
+        settings: settings(cx, section),
+        link_args_at: link_args_at(cx, section),
+        lib,
+        tools: TargetTools {
+            linker: section.string(cx, "linker"),
+            sysroot: section.string(cx, "sysroot"),
+            runner: section.words(cx, "runner"),
+        },
+        for_crates: first(false).map(|span| cx.at(span)),
+        for_root: first(true).map(|span| cx.at(span)),
+    })
 }
 
 fn generate_table(cx: &mut Context<'_>, section: &Section<'_, '_>) -> Option<GenerateTable> {

@@ -147,6 +147,11 @@ impl<'t, 'i> Section<'t, 'i> {
         (!inherited && !cx.is_refused(value)).then_some(value)
     }
 
+    /// The keys that it may have.
+    pub fn keys(&self) -> impl Iterator<Item = &'static Key> + use<> {
+        self.format.keys().map(|(key, _)| key)
+    }
+
     /// Where the key itself stands.
     pub fn key_span(&self, key: &str) -> Option<Range<usize>> {
         self.table.get_key_value(key).map(|(key, _)| key.span())
@@ -183,6 +188,17 @@ impl<'t, 'i> Section<'t, 'i> {
             .into_iter()
             .filter_map(|(_, name, value)| Some((name.to_owned(), text(cx, value)?)))
             .collect()
+    }
+
+    /// The lists of a key whose entries have names of the user's, in order of declaration.
+    pub fn lists_by_name(&self, cx: &Context<'_>, key: &str) -> Vec<(Text, Vec<Text>)> {
+        let table = self.get(cx, key).and_then(|value| value.get_ref().as_table());
+        let read = |(span, name, value): (Range<usize>, &str, &Value<'_>)| {
+            let name = Text { value: name.to_owned(), at: cx.at(span) };
+            let array = value.get_ref().as_array().filter(|_| !cx.is_refused(value))?;
+            Some((name, array.iter().filter_map(|element| text(cx, element)).collect()))
+        };
+        table.map(|table| entries(table).into_iter().filter_map(read).collect()).unwrap_or_default()
     }
 
     /// `strings` without their places.
@@ -398,6 +414,18 @@ impl<'t, 'i> Section<'t, 'i> {
                 }
                 self.sections(cx, key, value).iter().for_each(|section| section.check(cx));
             }
+            (ValueKind::ListsByName { check, value: each }, DeValue::Table(table)) => {
+                for (span, entry, value) in entries(table) {
+                    if let Err(error) = check(entry) {
+                        cx.refuse(value, error.message).help = error.help;
+                        cx.move_last(span);
+                    } else if let Some(array) = value.get_ref().as_array() {
+                        array.iter().for_each(|element| check_text(cx, entry, *each, element));
+                    } else {
+                        cx.wrong_type(entry, "an array of strings", value);
+                    }
+                }
+            }
             (ValueKind::Values(check), DeValue::Table(table)) => {
                 for (span, entry, value) in entries(table) {
                     if let Err(error) = check(entry) {
@@ -408,7 +436,13 @@ impl<'t, 'i> Section<'t, 'i> {
                     }
                 }
             }
-            (ValueKind::Table(_) | ValueKind::OneOrMore(_) | ValueKind::Values(_), _) => {
+            (
+                ValueKind::Table(_)
+                | ValueKind::OneOrMore(_)
+                | ValueKind::Values(_)
+                | ValueKind::ListsByName { .. },
+                _,
+            ) => {
                 cx.wrong_type(name, &format!("a table, `{}`", self.inner_name(key)), value);
             }
             (ValueKind::Tables(_), other) => {

@@ -59,6 +59,10 @@ fn kind(kind: &ValueKind) -> Value {
         ValueKind::TextsByName(_) => {
             json!({ "type": "object", "additionalProperties": { "type": "string" } })
         }
+        ValueKind::ListsByName { .. } => json!({
+            "type": "object",
+            "additionalProperties": { "type": "array", "items": { "type": "string" } },
+        }),
         ValueKind::Switch => json!({ "type": "boolean" }),
         ValueKind::Count(max) => json!({ "type": "integer", "minimum": 1, "maximum": max }),
         ValueKind::OneOf(choice) => one_of(choice),

@@ -24,7 +24,6 @@ impl Lists<'_> {
     /// answer is the same before and after the first build.
     pub fn sources(&mut self, texts: &[Text]) -> Sources {
         let before = self.problems.len();
-        let mut files = BTreeSet::new();
         let patterns = self.parse(texts);
         if let (Some(first), false) =
             (texts.first(), patterns.iter().any(|(pattern, _)| !pattern.exclude))
@@ -34,7 +33,26 @@ impl Lists<'_> {
                 Problem::error("the list excludes sources but names none").at(first.at.clone());
             self.problems.push(problem.help("begin with what there is, such as \"src/**\""));
         }
-        let mut exclusions = Exclusions::of(&patterns);
+        self.of_patterns(Sources::default(), texts, &patterns, before)
+    }
+
+    /// Sources with those of one more list, which may exclude some.
+    pub fn add_sources(&mut self, sources: Sources, texts: &[Text]) -> Sources {
+        let before = self.problems.len();
+        let patterns = self.parse(texts);
+        self.of_patterns(sources, texts, &patterns, before)
+    }
+
+    fn of_patterns(
+        &mut self,
+        mut sources: Sources,
+        texts: &[Text],
+        patterns: &[(Pattern, &Text)],
+        before: usize,
+    ) -> Sources {
+        let mut exclusions = Exclusions::of(patterns);
+        sources.files.retain(|path| !exclusions.take_listed(path));
+        let mut files: BTreeSet<Utf8PathBuf> = sources.files.into_iter().collect();
         for (pattern, text) in patterns.iter().filter(|(pattern, _)| !pattern.exclude) {
             let mut named = BTreeSet::new();
             match &pattern.place {
@@ -67,10 +85,8 @@ impl Lists<'_> {
             }
         }
         self.warn_of_idle(&exclusions, texts, before);
-        Sources {
-            files: files.into_iter().collect(),
-            patterns: texts.iter().map(|text| text.value.clone()).collect(),
-        }
+        sources.patterns.extend(texts.iter().map(|text| text.value.clone()));
+        Sources { files: files.into_iter().collect(), patterns: sources.patterns }
     }
 
     /// The files that a command or the units of a target read; `own` are those that it writes.
@@ -267,6 +283,17 @@ impl<'p, 't> Exclusions<'p, 't> {
         let mut taken = false;
         for (pattern, _, has_taken) in &mut self.0 {
             let takes = pattern.takes(path, found_by);
+            *has_taken |= takes;
+            taken |= takes;
+        }
+        taken
+    }
+
+    /// Whether they take away a path of another list.
+    fn take_listed(&mut self, path: &Utf8Path) -> bool {
+        let mut taken = false;
+        for (pattern, _, has_taken) in &mut self.0 {
+            let takes = pattern.matches(path);
             *has_taken |= takes;
             taken |= takes;
         }

@@ -1,26 +1,103 @@
 //! One manifest and the files around it -> one crate: its library, its programs, its commands, with
 //! all defaults.
 
+use super::cfg::CfgFacts;
 use super::commands::{ResolvedCommand, outputs};
-use super::libs::{check_generated, connect};
+use super::enabled::{BUILD, Enabled};
+use super::features::FeatureValue;
+use super::libs::{check_conditional, check_generated, connect};
+use super::load::ProbeAnswers;
 use super::model::{Bin, ConfigHeader, Crate, Generate, Lib, Sources, TargetSettings};
 use super::pattern::{Glob, Pattern, SourceKind, in_out_dir, resolve, source_kind};
 use super::problem::{Location, Problem, suggestion};
-use super::raw::{BinTable, ConfigHeaderTable, GenerateTable, LibTable, Manifest, Settings};
+use super::raw::{
+    BinTable, ConfigHeaderTable, GenerateTable, LibTable, Manifest, Settings, TargetLibTable,
+    TargetTable,
+};
 use super::reader::Text;
 use super::sources::Lists;
 use super::value::check_name;
 use super::walk::{Dirs, FileKind, WalkedPath};
+use crate::platform::Platform;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeSet;
 
 const DEFAULT_LIB: [&str; 3] = ["src/**", "!src/main.*", "!src/bin/**"];
+
+/// Which conditional tables and features of a crate count in one of its two builds.
+pub(super) struct ConditionChoice<'a> {
+    /// Conditional tables that count.
+    tables: Vec<&'a TargetTable>,
+    /// Conditional tables that do not count.
+    others: Vec<&'a TargetTable>,
+    /// The macros of its features.
+    features: Settings,
+    public_defines: Vec<String>,
+}
+
+impl<'a> ConditionChoice<'a> {
+    /// `enabled`: what the crate of this name has when built for `platform`, on this `side`.
+    pub fn new(
+        manifest: &'a Manifest,
+        name: &str,
+        enabled: &[Enabled; 2],
+        side: usize,
+        platform: &Platform,
+        answers: Option<&ProbeAnswers>,
+    ) -> ConditionChoice<'a> {
+        let enabled = &enabled[side];
+        let answers = answers.and_then(|all| all.get(&(name.to_owned(), side == BUILD)));
+        let counts = |(number, table): (usize, &'a TargetTable)| {
+            let asks = !table.condition.probes().is_empty();
+            match answers {
+                Some(answers) if asks => {
+                    let found = answers.iter().filter(|(_, found)| **found);
+                    let facts = CfgFacts {
+                        platform: platform.facts(),
+                        features: enabled.features.clone(),
+                        probes: found.map(|(name, _)| name.clone()).collect(),
+                    };
+                    table.condition.holds(&facts, platform.triple())
+                }
+                // They are absent after an error.
+                _ => enabled.holds.get(number).is_some_and(|holds| *holds),
+            }
+        };
+        let numbered = manifest.targets.iter().enumerate();
+        let (tables, others): (Vec<_>, Vec<_>) = numbered.partition(|one| counts(*one));
+        let own = manifest.features.iter();
+        let own = own.filter(|table| enabled.features.contains(&table.name.value));
+        let mut defines = [Vec::new(), Vec::new()];
+        for (value, _) in own.flat_map(|table| &table.values) {
+            if let FeatureValue::Define { define, public } = value {
+                let defines = &mut defines[usize::from(*public)];
+                if !defines.contains(define) {
+                    defines.push(define.clone());
+                }
+            }
+        }
+        let [private, public_defines] = defines;
+        let strip = |tables: Vec<(usize, &'a TargetTable)>| {
+            tables.into_iter().map(|(_, table)| table).collect()
+        };
+        ConditionChoice {
+            tables: strip(tables),
+            others: strip(others),
+            features: Settings {
+                defines: Some(private).filter(|defines| !defines.is_empty()),
+                ..Settings::default()
+            },
+            public_defines,
+        }
+    }
+}
 
 /// The crate of a manifest with `[package]`. None if it has no name; dependencies are filled in
 /// later. `commands` are those of the manifest, `all_outputs` what commands of any crate write.
 pub(super) fn resolve_crate(
     manifest: &Manifest,
     commands: &[ResolvedCommand],
+    choice: &ConditionChoice<'_>,
     dirs: &mut Dirs,
     all_outputs: &BTreeSet<Utf8PathBuf>,
     problems: &mut Vec<Problem>,
@@ -31,11 +108,24 @@ pub(super) fn resolve_crate(
     let outputs = outputs(manifest, commands, problems);
     let lists = Lists { dirs, problems, outputs: &outputs, all_outputs };
     let auto = [package.autolib, package.autobins];
-    let mut resolver = Resolver { dir, package: &package.shared.settings, name, auto, lists };
+    let asks = |table: &&&TargetTable| !table.condition.probes().is_empty();
+    let of_tables = choice.tables.iter().map(|table| &table.settings);
+    let without_probes = choice.tables.iter().filter(|table| !asks(table));
+    let settings = |tables: &mut dyn Iterator<Item = _>| {
+        [&package.shared.settings, &choice.features].into_iter().chain(tables).collect()
+    };
+    let mut resolver = Resolver {
+        dir,
+        package: settings(&mut of_tables.into_iter()),
+        for_probes: settings(&mut without_probes.map(|table| &table.settings)),
+        name,
+        auto,
+        lists,
+    };
     let before = resolver.lists.problems.len();
     let bins = resolver.bins(&manifest.bins);
     let tests = resolver.tests(&manifest.tests);
-    let libs = resolver.libs(&manifest.libs, &bins, &tests);
+    let libs = resolver.libs(&manifest.libs, choice, &bins, &tests);
     let generate = resolver.generate(&manifest.generate, commands);
     let config_headers =
         manifest.config_headers.iter().map(|table| resolver.config_header(table)).collect();
@@ -58,7 +148,10 @@ pub(super) fn resolve_crate(
     }
     check_generated(dir, &libs, &bins, commands, resolver.lists.problems);
     let links = !bins.is_empty() || !tests.is_empty() || libs.iter().any(|lib| lib.cdylib);
-    if let (Some(at), false) = (&package.link_args_at, links) {
+    let link_args = choice.tables.iter().filter_map(|table| table.link_args_at.as_ref());
+    if let (Some(at), false) =
+        (package.link_args_at.as_ref().into_iter().chain(link_args).next(), links)
+    {
         resolver.lists.problems.push(nothing_links(at.clone()));
     }
     if let (Some(run), false) = (&package.default_run, said) {
@@ -105,50 +198,83 @@ pub(super) fn program_names(manifest: &Manifest, dirs: &mut Dirs) -> Vec<String>
     let (mut problems, none) = (Vec::new(), BTreeSet::new());
     let lists = Lists { dirs, problems: &mut problems, outputs: &none, all_outputs: &none };
     let auto = [false, autobins];
-    let mut resolver = Resolver { dir, package: &Settings::default(), name, auto, lists };
+    let mut resolver =
+        Resolver { dir, package: Vec::new(), for_probes: Vec::new(), name, auto, lists };
     resolver.bins(&manifest.bins).into_iter().map(|bin| bin.name).collect()
 }
 
 struct Resolver<'a> {
     dir: &'a Utf8Path,
     name: &'a Text,
-    /// Settings of `[package]`, for all targets.
-    package: &'a Settings,
+    /// Settings for all targets: those of `[package]`, of features, and of conditional tables.
+    package: Vec<&'a Settings>,
+    /// The same, without tables that probes decide about.
+    for_probes: Vec<&'a Settings>,
     /// `autolib` and `autobins`.
     auto: [bool; 2],
     lists: Lists<'a>,
 }
 
-impl Resolver<'_> {
-    fn libs(&mut self, tables: &[LibTable], bins: &[Bin], tests: &[Bin]) -> Vec<Lib> {
+impl<'a> Resolver<'a> {
+    fn libs(
+        &mut self,
+        tables: &[LibTable],
+        choice: &ConditionChoice<'a>,
+        bins: &[Bin],
+        tests: &[Bin],
+    ) -> Vec<Lib> {
         let tables_or_default: Vec<Option<&LibTable>> = match tables {
             [] => vec![None],
             tables => tables.iter().map(Some).collect(),
         };
         let mut libs: Vec<Lib> = tables_or_default
             .into_iter()
-            .filter_map(|table| self.lib(table, bins, tests))
+            .filter_map(|table| self.lib(table, choice, bins, tests))
             .collect();
         connect(tables, &mut libs, self.lists.problems);
+        let conditional = choice.tables.iter().chain(&choice.others);
+        for (table, lib) in conditional.filter_map(|table| Some((table, table.lib.as_ref()?))) {
+            check_conditional(table, lib, &libs, self.lists.problems);
+        }
         libs
     }
 
-    fn lib(&mut self, table: Option<&LibTable>, bins: &[Bin], tests: &[Bin]) -> Option<Lib> {
+    fn lib(
+        &mut self,
+        table: Option<&LibTable>,
+        choice: &ConditionChoice<'a>,
+        bins: &[Bin],
+        tests: &[Bin],
+    ) -> Option<Lib> {
         let [autolib, _] = self.auto;
-        if table.is_none() && !autolib {
+        let name = table.and_then(|table| table.name.as_ref()).unwrap_or(self.name).value.clone();
+        let in_list = table.is_some_and(|table| table.in_list);
+        let is_meant = |more: &&TargetLibTable| {
+            more.name.as_ref().map_or(!in_list, |wanted| wanted.value == name)
+        };
+        let of_tables = |tables: &[&'a TargetTable]| -> Vec<&'a TargetLibTable> {
+            tables.iter().filter_map(|table| table.lib.as_ref()).filter(is_meant).collect()
+        };
+        let (more, others) = (of_tables(&choice.tables), of_tables(&choice.others));
+        if table.is_none() && !autolib && more.is_empty() {
             return None;
         }
-        let named = table.and_then(|table| table.sources.as_ref());
-        let sources = match named {
+        let texts = table.and_then(|table| table.sources.as_deref());
+        let sources = match texts {
             Some(texts) => self.lists.sources(texts),
             // Of several libraries each has to name its own, which has been said.
-            None if table.is_some_and(|table| table.in_list) => Sources::default(),
+            None if in_list => Sources::default(),
+            None if table.is_none() && !autolib => Sources::default(),
             None => self.default_lib_sources(bins.iter().chain(tests)),
         };
-        let headers = match table.and_then(|table| table.headers.as_ref()) {
+        let sources = self.conditional_sources(sources, texts.unwrap_or_default(), &more, &others);
+        let mut headers = match table.and_then(|table| table.headers.as_ref()) {
             Some(texts) => self.lists.directories(texts),
             None => Some(self.dir.join("include")).filter(|dir| dir.is_dir()).into_iter().collect(),
         };
+        for more in more.iter().map(|more| &more.headers) {
+            headers.extend(self.lists.directories(more));
+        }
         let generated = self.generates_sources(&sources.patterns, table.is_some());
         if sources.files.is_empty() && !generated {
             match table {
@@ -166,25 +292,72 @@ impl Resolver<'_> {
                 }
             }
         }
-        let settings = self.settings(table.map(|table| &table.settings));
+        let cdylib = table.is_some_and(|table| table.cdylib);
+        for at in more.iter().filter_map(|more| more.link_args_at.as_ref()).filter(|_| !cdylib) {
+            self.lists.problems.push(nothing_links(at.clone()));
+        }
+        let own = table.map(|table| &table.settings);
+        let own: Vec<&Settings> =
+            own.into_iter().chain(more.iter().map(|more| &more.settings)).collect();
+        let settings = self.settings(&own);
+        let mut public_defines =
+            table.map(|table| table.public_defines.clone()).unwrap_or_default();
+        public_defines.extend_from_slice(&choice.public_defines);
+        let mut public_link_args =
+            table.map(|table| table.public_link_args.clone()).unwrap_or_default();
+        for more in more {
+            public_defines.extend_from_slice(&more.public_defines);
+            public_link_args.extend_from_slice(&more.public_link_args);
+        }
         Some(Lib {
-            name: table
-                .and_then(|table| table.name.as_ref())
-                .map_or_else(|| self.name.value.clone(), |name| name.value.clone()),
-            in_list: table.is_some_and(|table| table.in_list),
+            name,
+            in_list,
             sources,
-            found: named.is_none(),
+            found: texts.is_none(),
             headers,
-            public_defines: table.map(|table| table.public_defines.clone()).unwrap_or_default(),
-            public_link_args: table.map(|table| table.public_link_args.clone()).unwrap_or_default(),
+            public_defines,
+            public_link_args,
             staticlib: table.is_none_or(|table| table.staticlib),
-            cdylib: table.is_some_and(|table| table.cdylib),
+            cdylib,
             exports: table
                 .and_then(|table| table.exports.as_ref())
                 .map(|text| self.lists.file(text)),
             uses: Vec::new(),
             settings,
         })
+    }
+
+    /// Adds the sources of conditional tables that count (`more`). Takes out what the others name: a
+    /// source of another platform is not found by the globs of this one. `texts` are the library's
+    /// own list.
+    fn conditional_sources(
+        &mut self,
+        mut sources: Sources,
+        texts: &[Text],
+        more: &[&TargetLibTable],
+        others: &[&TargetLibTable],
+    ) -> Sources {
+        let others = others.iter().flat_map(|table| &table.sources);
+        let others: Vec<Text> =
+            others.filter(|text| !text.value.starts_with('!')).cloned().collect();
+        if !others.is_empty() {
+            let elsewhere = self.lists.add_sources(Sources::default(), &others).files;
+            let named = |path: &Utf8PathBuf| {
+                texts.iter().any(|text| resolve(self.dir, &text.value) == *path)
+            };
+            let gone: Vec<Utf8PathBuf> =
+                elsewhere.into_iter().filter(|path| !named(path)).collect();
+            sources.files.retain(|path| !gone.contains(path));
+            // Commands may write what these patterns match.
+            let gone = gone.iter().filter_map(|path| path.strip_prefix(self.dir).ok());
+            let gone = gone.map(|path| format!("!{}", globset::escape(path.as_str())));
+            sources.patterns.extend(gone);
+        }
+        let more: Vec<Text> = more.iter().flat_map(|table| table.sources.clone()).collect();
+        match more.is_empty() {
+            true => sources,
+            false => self.lists.add_sources(sources, &more),
+        }
     }
 
     /// `src/**` less what belongs to programs: by its place, or because a `[[bin]]` or a `[[test]]`
@@ -274,7 +447,7 @@ impl Resolver<'_> {
                     Sources::default()
                 }
             };
-            let settings = self.settings(Some(&table.settings));
+            let settings = self.settings(&[&table.settings]);
             bins.push(Bin { name: name.value.clone(), sources, settings });
             places.push(&name.at);
         }
@@ -321,7 +494,7 @@ impl Resolver<'_> {
                 continue;
             }
             let sources = self.bin_sources(table, texts);
-            let settings = self.settings(Some(&table.settings));
+            let settings = self.settings(&[&table.settings]);
             tests.push(Bin { name: name.value.clone(), sources, settings });
         }
         tests
@@ -350,7 +523,7 @@ impl Resolver<'_> {
     /// with all of its sources.
     fn default_bins(&mut self) -> Vec<Bin> {
         let src = self.dir.join("src");
-        let settings = self.settings(None);
+        let settings = self.settings(&[]);
         let bin = |name: &str, files: Vec<Utf8PathBuf>, pattern: String| Bin {
             name: name.to_owned(),
             sources: Sources { files, patterns: vec![pattern] },
@@ -442,44 +615,51 @@ impl Resolver<'_> {
             public: table.public,
             probes: table.probes.clone(),
             values: table.values.clone(),
-            settings: self.settings(None),
+            settings: self.merged(&self.for_probes.clone(), &[]),
         }
     }
 
-    /// The `inputs` of a target. What the package's list excludes may be there for another target.
-    fn unit_inputs(
-        &mut self,
-        package: &Option<Vec<Text>>,
-        target: &Option<Vec<Text>>,
-    ) -> Vec<Utf8PathBuf> {
-        let of_package = package.as_deref().unwrap_or_default();
-        let Some(own) = target else { return self.lists.inputs(of_package, &BTreeSet::new()) };
-        self.lists.joined_inputs(of_package, own)
+    /// The `inputs` of a target. What the package's lists exclude may be there for another target.
+    fn unit_inputs(&mut self, package: &[&Settings], own: &[&Settings]) -> Vec<Utf8PathBuf> {
+        let texts = |all: &[&Settings]| -> Vec<Text> {
+            all.iter().flat_map(|settings| &settings.inputs).flatten().cloned().collect()
+        };
+        match own.iter().any(|settings| settings.inputs.is_some()) {
+            false => self.lists.inputs(&texts(package), &BTreeSet::new()),
+            true => self.lists.joined_inputs(&texts(package), &texts(own)),
+        }
     }
 
-    /// The package's settings, then the target's own: lists are joined, single values replaced.
-    fn settings(&mut self, target: Option<&Settings>) -> TargetSettings {
-        let empty = Settings::default();
-        let (package, target) = (self.package, target.unwrap_or(&empty));
-        let texts = |package: &Option<Vec<Text>>, target: &Option<Vec<Text>>| -> Vec<Text> {
-            package.iter().chain(target).flatten().cloned().collect()
+    /// The package's settings, then the target's own.
+    fn settings(&mut self, own: &[&Settings]) -> TargetSettings {
+        self.merged(&self.package.clone(), own)
+    }
+
+    /// Lists are joined, of single values the last counts.
+    fn merged(&mut self, package: &[&Settings], own: &[&Settings]) -> TargetSettings {
+        let all = [package, own].concat();
+        let texts = |key: fn(&Settings) -> &Option<Vec<Text>>| -> Vec<Text> {
+            all.iter().flat_map(|settings| key(settings)).flatten().cloned().collect()
         };
-        let join = |package: &Option<Vec<String>>, target: &Option<Vec<String>>| -> Vec<String> {
-            package.iter().chain(target).flatten().cloned().collect()
+        let join = |key: fn(&Settings) -> &Option<Vec<String>>| -> Vec<String> {
+            all.iter().flat_map(|settings| key(settings)).flatten().cloned().collect()
+        };
+        let last = |key: fn(&Settings) -> &Option<String>| {
+            all.iter().rev().find_map(|settings| key(settings).clone())
         };
         TargetSettings {
-            include: self.lists.directories(&texts(&package.include, &target.include)),
-            defines: join(&package.defines, &target.defines),
-            warnings: join(&package.warnings, &target.warnings),
-            flags: join(&package.flags, &target.flags),
-            c_flags: join(&package.c_flags, &target.c_flags),
-            cxx_flags: join(&package.cxx_flags, &target.cxx_flags),
-            c_std: target.c_std.clone().or_else(|| package.c_std.clone()),
-            cxx_std: target.cxx_std.clone().or_else(|| package.cxx_std.clone()),
-            link: join(&package.link, &target.link),
-            link_args: join(&package.link_args, &target.link_args),
-            pkg_config: join(&package.pkg_config, &target.pkg_config),
-            inputs: self.unit_inputs(&package.inputs, &target.inputs),
+            include: self.lists.directories(&texts(|one| &one.include)),
+            defines: join(|one| &one.defines),
+            warnings: join(|one| &one.warnings),
+            flags: join(|one| &one.flags),
+            c_flags: join(|one| &one.c_flags),
+            cxx_flags: join(|one| &one.cxx_flags),
+            c_std: last(|one| &one.c_std),
+            cxx_std: last(|one| &one.cxx_std),
+            link: join(|one| &one.link),
+            link_args: join(|one| &one.link_args),
+            pkg_config: join(|one| &one.pkg_config),
+            inputs: self.unit_inputs(package, own),
         }
     }
 }

@@ -196,7 +196,10 @@ fn config_of_one_build_counts_before_the_manifest() {
     ]);
     let load = |config: &[&str]| {
         let config = config.iter().map(|text| ManifestText::new(tree.path("--config"), text));
-        load_with(&tree.path("Tender.toml"), &config.collect::<Vec<_>>())
+        load_with(
+            &tree.path("Tender.toml"),
+            &LoadOptions { config: config.collect(), ..LoadOptions::default() },
+        )
     };
     let workspace = load(&[
         "profile.dev.opt-level = 3",

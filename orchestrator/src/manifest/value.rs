@@ -1,8 +1,11 @@
 //! The small languages inside strings: memory sizes, names, standards. Pure; errors are sentences
 //! without a place.
 
+use super::cfg::Cfg;
+use super::features::FeatureValue;
 use super::model::{MemorySetting, OptLevel};
 use super::problem::suggestion;
+use crate::platform::Platform;
 use tender_units::Bytes;
 
 /// Why a value is refused, and what to write.
@@ -87,6 +90,66 @@ pub(super) fn check_library_name(name: &str) -> Result<(), ValueError> {
         )),
         false => check_name("library name", &plain),
     }
+}
+
+/// The name of a feature, as in cargo:
+/// https://doc.rust-lang.org/cargo/reference/features.html
+///
+/// # Errors
+/// `name` is empty, or has another character than letters, digits, `_`, `-`, `+` and `.`.
+pub(super) fn check_feature(name: &str) -> Result<(), ValueError> {
+    let help = "names of features are made of letters, digits, `_`, `-`, `+` and `.`";
+    let is_good = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '+' | '.');
+    match name.chars().find(|c| !is_good(*c)) {
+        Some('/') => Err(ValueError::new(
+            format!("`{name}` names a feature of another crate"),
+            "write the other crate's features in its dependency: `{ path = \"...\", features = [\"...\"] }`",
+        )),
+        Some(bad) => Err(ValueError::new(
+            format!("the character `{}` cannot stand in the name of a feature", bad.escape_debug()),
+            help,
+        )),
+        None if name.is_empty() => {
+            Err(ValueError::new("the name of a feature is empty".to_owned(), help))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What a feature enables: another feature, `dep:NAME`, `NAME/FEATURE`, `define:MACRO`.
+///
+/// # Errors
+/// As `check_feature` for its parts, as `check_define` for a macro.
+pub(super) fn check_feature_value(text: &str) -> Result<(), ValueError> {
+    match FeatureValue::parse(text) {
+        FeatureValue::Feature(name) => check_feature(&name),
+        FeatureValue::Dependency(name) => check_name("name of a dependency", &name),
+        FeatureValue::OfDependency { dependency, feature, .. } => {
+            check_name("name of a dependency", &dependency)?;
+            check_feature(&feature)
+        }
+        FeatureValue::Define { define, .. } => check_define(&define),
+    }
+}
+
+/// The name of a table of `[target]`: `cfg(...)` or a triple.
+///
+/// # Errors
+/// It is neither.
+pub(super) fn check_target(text: &str) -> Result<(), ValueError> {
+    if text.starts_with("cfg") {
+        return Cfg::parse(text).map(drop).map_err(|error| {
+            let near = text.get(error.at).filter(|near| !near.is_empty());
+            let near = near.map(|near| format!(", at `{near}`")).unwrap_or_default();
+            let help = error.help.unwrap_or_else(|| {
+                "write `cfg(unix)`, `cfg(target_os = \"linux\")`, `cfg(all(..., ...))`".to_owned()
+            });
+            ValueError::new(format!("{}{near}", error.message), help)
+        });
+    }
+    Platform::parse(text)
+        .map(drop)
+        .map_err(|error| ValueError::new(error.to_string(), error.help()))
 }
 
 /// The name of a profile.

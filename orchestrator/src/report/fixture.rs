@@ -75,6 +75,9 @@ pub fn workspace() -> Workspace {
         members: vec![CrateId(0), CrateId(1)],
         build: BuildSettings::default(),
         profiles: [("release".to_owned(), profile())].into(),
+        host_crates: Default::default(),
+        target: None,
+        awaits_probes: false,
     }
 }
 

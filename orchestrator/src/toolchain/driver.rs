@@ -11,6 +11,7 @@
 )]
 
 use super::stamp::{Stamp, read_saved, save};
+use crate::platform::Platform;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,10 @@ pub enum ToolchainError {
     NoDriver { program: String, variable: &'static str },
     #[error("no program to link with: {message}\n  help: name a compiler in {variable}")]
     Detection { message: String, variable: &'static str },
+    #[error(
+        "`{program}` in {variable} links another C library than the one whose headers are compiled\n  help: build for it: `tender build --target {triple}`"
+    )]
+    OtherLibrary { variable: &'static str, program: String, triple: String },
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -129,7 +134,7 @@ fn arguments_of_variable(value: &str, program: &str) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
-fn linker_words(llvm_bin: &Utf8Path) -> Vec<String> {
+pub(super) fn linker_words(llvm_bin: &Utf8Path) -> Vec<String> {
     if llvm_bin.join("ld.lld").exists() {
         vec![format!("-B{llvm_bin}"), "-fuse-ld=lld".to_owned()]
     } else {
@@ -141,10 +146,9 @@ fn variable(cxx: bool) -> &'static str {
     if cxx { "CXX" } else { "CC" }
 }
 
-/// The platform that `tender` runs on; it links for no other.
+/// The platform that `tender` runs on. (`cross` finds drivers for others.)
 fn target() -> String {
-    let libc = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
-    format!("{}-unknown-linux-{libc}", std::env::consts::ARCH)
+    Platform::host().triple().to_owned()
 }
 
 /// The file that starting `program` in `dir` runs, as execvp(3) finds it.

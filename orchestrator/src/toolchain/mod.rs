@@ -5,16 +5,19 @@
 //! directory. A build that does nothing starts none.
 
 mod assembler;
+mod cross;
 mod driver;
 mod pkg_config;
 mod processor;
 mod stamp;
 
+pub use cross::{check_compilers, compile_words, kernel_runs};
 pub(crate) use driver::resolve;
 pub use driver::{ToolchainError, chosen_driver, link_driver};
 pub(crate) use stamp::Stamp;
 
 use crate::graph::{Assembler, DRIVER_C, DRIVER_CXX, PkgConfig, Program, Surroundings};
+use crate::manifest::TargetPlatform;
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// Where LLVM 22 is installed: as it was when `tender` was built.
@@ -79,23 +82,47 @@ impl Toolchain {
     }
 }
 
-/// The machine that the build runs on.
+/// The machine that the build runs on, with what it has for the platform that is built for.
 #[derive(Debug)]
 pub struct Machine {
     cache_dir: Utf8PathBuf,
+    pkg_config: pkg_config::Cache,
+    target: Option<TargetMachine>,
+}
+
+#[derive(Debug)]
+struct TargetMachine {
+    platform: TargetPlatform,
     pkg_config: pkg_config::Cache,
 }
 
 impl Machine {
     /// `cache_dir`: the profile's state directory. Nothing is read before it is needed.
-    pub fn new(cache_dir: &Utf8Path) -> Self {
-        Self { cache_dir: cache_dir.to_owned(), pkg_config: pkg_config::Cache::new(cache_dir) }
+    pub fn new(cache_dir: &Utf8Path, target: Option<&TargetPlatform>) -> Self {
+        let target = target.map(|target| TargetMachine {
+            platform: target.clone(),
+            pkg_config: pkg_config::Cache::for_target(cache_dir, target),
+        });
+        let pkg_config = pkg_config::Cache::new(cache_dir);
+        Self { cache_dir: cache_dir.to_owned(), pkg_config, target }
     }
 }
 
 impl Surroundings for Machine {
-    fn pkg_config(&self, package: &str) -> Result<PkgConfig, String> {
-        self.pkg_config.find(package)
+    fn pkg_config(&self, package: &str, host: bool) -> Result<PkgConfig, String> {
+        let of_target = self.target.as_ref().filter(|_| !host).map(|target| &target.pkg_config);
+        of_target.unwrap_or(&self.pkg_config).find(package)
+    }
+
+    fn target_words(&self) -> Vec<String> {
+        self.target.as_ref().map(|target| compile_words(&target.platform)).unwrap_or_default()
+    }
+
+    fn target_driver(&self, cxx: bool) -> Result<Option<Vec<String>>, String> {
+        match &self.target {
+            Some(target) => cross::driver(&target.platform, cxx),
+            None => Ok(None),
+        }
     }
 
     fn file_size(&self, path: &Utf8Path) -> u64 {
@@ -112,8 +139,11 @@ impl Surroundings for Machine {
         Program { name, path }
     }
 
-    fn clang(&self, cxx: bool) -> Result<Vec<String>, String> {
-        clang_driver(&llvm_bin(), cxx)
+    fn clang(&self, cxx: bool, host: bool) -> Result<Vec<String>, String> {
+        let mut words = clang_driver(&llvm_bin(), cxx)?;
+        let target = self.target.as_ref().filter(|_| !host);
+        words.extend(target.map(|one| cross::target_words(&one.platform)).unwrap_or_default());
+        Ok(words)
     }
 
     fn assembler(&self) -> Result<Assembler, String> {

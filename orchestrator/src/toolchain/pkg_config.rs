@@ -11,6 +11,7 @@
 use super::driver::resolve;
 use super::stamp::{Stamp, read_saved, save};
 use crate::graph::PkgConfig;
+use crate::manifest::TargetPlatform;
 use crate::sys::bounded_output;
 use crate::sys::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -39,6 +40,10 @@ const LONGEST_ANSWER: u64 = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Cache {
     file: Utf8PathBuf,
+    /// The program, where the environment does not name one.
+    program: String,
+    /// Variables that it gets where the environment does not have them.
+    defaults: BTreeMap<String, String>,
     kept: OnceCell<RefCell<BTreeMap<String, CachedPackage>>>,
 }
 
@@ -50,8 +55,39 @@ struct CachedPackage {
 }
 
 impl Cache {
+    /// For packages of the machine itself.
     pub fn new(dir: &Utf8Path) -> Self {
-        Self { file: dir.join("pkg-config"), kept: OnceCell::new() }
+        Self {
+            file: dir.join("pkg-config"),
+            program: "pkg-config".to_owned(),
+            defaults: BTreeMap::new(),
+            kept: OnceCell::new(),
+        }
+    }
+
+    /// For packages of another platform: a program that was installed for it, else directories of its
+    /// own, so that no package of the machine itself is found.
+    pub fn for_target(dir: &Utf8Path, target: &TargetPlatform) -> Self {
+        let multiarch = target.platform.multiarch();
+        let program = format!("{multiarch}-pkg-config");
+        let is_there = resolve(&program, Utf8Path::new("")).is_some();
+        let root = target.sysroot.as_deref().unwrap_or(Utf8Path::new("/"));
+        let places =
+            [&format!("usr/lib/{multiarch}/pkgconfig"), "usr/lib/pkgconfig", "usr/share/pkgconfig"];
+        let places = places
+            .iter()
+            .filter(|place| target.sysroot.is_some() || **place != "usr/lib/pkgconfig");
+        let places: Vec<String> = places.map(|place| root.join(place).into_string()).collect();
+        let mut defaults = BTreeMap::from([("PKG_CONFIG_LIBDIR".to_owned(), places.join(":"))]);
+        if let Some(sysroot) = &target.sysroot {
+            defaults.insert("PKG_CONFIG_SYSROOT_DIR".to_owned(), sysroot.to_string());
+        }
+        Self {
+            file: dir.join("pkg-config-target"),
+            program: if is_there { program } else { "pkg-config".to_owned() },
+            defaults: if is_there { BTreeMap::new() } else { defaults },
+            kept: OnceCell::new(),
+        }
     }
 
     /// # Errors
@@ -62,8 +98,8 @@ impl Cache {
             RefCell::new(serde_json::from_slice(&bytes).unwrap_or_default())
         });
         let counts = |name: &str| name.starts_with("PKG_CONFIG") || VARIABLES.contains(&name);
-        let environment: BTreeMap<String, String> =
-            std::env::vars().filter(|(name, _)| counts(name)).collect();
+        let mut environment = self.defaults.clone();
+        environment.extend(std::env::vars().filter(|(name, _)| counts(name)));
         if let Some(answer) = kept.borrow().get(package)
             && answer.environment == environment
             && answer.stamps.iter().all(Stamp::holds)
@@ -71,9 +107,12 @@ impl Cache {
             return Ok(answer.found.clone());
         }
         let variable = |name: &str| environment.get(name).map(String::as_str);
-        let program = variable("PKG_CONFIG").unwrap_or("pkg-config");
+        let program = PkgConfigProgram {
+            name: variable("PKG_CONFIG").unwrap_or(&self.program),
+            environment: &environment,
+        };
         let (found, stamps) =
-            ask(program, variable("PKG_CONFIG_PATH"), variable("PKG_CONFIG_LIBDIR"), package)?;
+            ask(&program, variable("PKG_CONFIG_PATH"), variable("PKG_CONFIG_LIBDIR"), package)?;
         kept.borrow_mut().insert(
             package.to_owned(),
             CachedPackage { environment, stamps, found: found.clone() },
@@ -83,9 +122,15 @@ impl Cache {
     }
 }
 
+/// The program, and its own part of the environment.
+struct PkgConfigProgram<'a> {
+    name: &'a str,
+    environment: &'a BTreeMap<String, String>,
+}
+
 /// `path` and `libdir`: the variables of these names.
 fn ask(
-    program: &str,
+    program: &PkgConfigProgram<'_>,
     path: Option<&str>,
     libdir: Option<&str>,
     package: &str,
@@ -104,7 +149,7 @@ fn ask(
     dirs.extend(Some(own.trim()).filter(|dir| !dir.is_empty()).map(Utf8Path::new));
 
     let mut stamps: Vec<Stamp> =
-        resolve(program, Utf8Path::new("")).iter().map(|path| Stamp::of(path)).collect();
+        resolve(program.name, Utf8Path::new("")).iter().map(|path| Stamp::of(path)).collect();
     stamps.extend(package_files(name, &dirs).iter().map(|path| Stamp::of(path)));
     stamps.extend(dirs.into_iter().map(Stamp::of));
     Ok((PkgConfig { cflags, libs }, stamps))
@@ -156,9 +201,13 @@ fn required(text: &str) -> Vec<String> {
     names
 }
 
-fn run(program: &str, args: &[&str]) -> Result<String, String> {
-    let output =
-        bounded_output::run(Command::new(program).args(args).stdin(Stdio::null()), LONGEST_ANSWER);
+fn run(
+    PkgConfigProgram { name: program, environment }: &PkgConfigProgram<'_>,
+    args: &[&str],
+) -> Result<String, String> {
+    let mut command = Command::new(program);
+    command.args(args).envs(*environment).stdin(Stdio::null());
+    let output = bounded_output::run(&mut command, LONGEST_ANSWER);
     let output = output.map_err(|error| match error.kind() {
         ErrorKind::NotFound => format!(
             "`{program}` is not found (on Debian and Ubuntu: apt-get install pkg-config, or name one in PKG_CONFIG)"
@@ -186,6 +235,11 @@ fn words(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn program(name: &str) -> PkgConfigProgram<'_> {
+        static NOTHING: BTreeMap<String, String> = BTreeMap::new();
+        PkgConfigProgram { name, environment: &NOTHING }
+    }
 
     #[test]
     fn pkg_config_words_are_split_as_by_a_shell() {
@@ -250,13 +304,15 @@ mod tests {
         std::fs::write(&package, "changed").unwrap();
         assert!(!stamps[1].holds());
         assert_eq!(command("absent").unwrap_err(), "No package found");
-        assert!(ask("/absent/pkg-config", None, None, "x").unwrap_err().contains("not found"));
+        assert!(
+            ask(&program("/absent/pkg-config"), None, None, "x").unwrap_err().contains("not found")
+        );
     }
 
     fn ask_with_shell(script: &Utf8Path, package: &str) -> Result<(PkgConfig, Vec<Stamp>), String> {
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(script, std::fs::Permissions::from_mode(0o755)).unwrap();
-        ask(script.as_str(), None, None, package)
+        ask(&program(script.as_str()), None, None, package)
     }
 
     #[test]

@@ -68,7 +68,7 @@ fn fuzz_manifest() {
         let mut problems = Vec::new();
         let manifest = raw::parse(&source, &mut problems);
         if manifest.is_some_and(|manifest| stays_below(&dir, &manifest)) {
-            problems = match load_root(&source, &[], Vec::new()) {
+            problems = match load_root(&source, &LoadOptions::default(), Vec::new()) {
                 Ok(Loaded { warnings, .. }) => warnings,
                 Err(errors) => {
                     assert!(errors.problems.iter().any(Problem::is_error));
