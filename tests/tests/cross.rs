@@ -231,3 +231,48 @@ fn program_of_another_platform_needs_a_runner() {
     run.expect_stderr(&["do not run here", "`[target.riscv64-linux-gnu] runner"]);
     assert!(!space.exists("target"));
 }
+
+/// A directory with headers, libraries and packages of the platform, made of Debian's, and one more of
+/// each that is nowhere else.
+#[test]
+fn target_sysroot_has_headers_libraries_and_packages() {
+    if !has_arm64() {
+        return;
+    }
+    let space = TestSpace::new();
+    let system = camino::Utf8Path::new("/usr/aarch64-linux-gnu");
+    let link = |from: &camino::Utf8Path, to: &str| {
+        let to = space.path(to);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(from, to).unwrap();
+    };
+    for part in ["include", "lib"] {
+        for entry in system.join(part).read_dir_utf8().unwrap() {
+            let entry = entry.unwrap();
+            link(entry.path(), &format!("root/usr/{part}/{}", entry.file_name()));
+        }
+    }
+    // The script in place of `libc.so` names its libraries by these paths.
+    link(system, "root/usr/aarch64-linux-gnu");
+    link(&system.join("lib"), "root/lib");
+    space.write("root/usr/include/only.h", "#define ONLY \"in the root\"\n");
+    space.write(
+        "root/usr/lib/pkgconfig/only.pc",
+        "Name: only\nDescription: x\nVersion: 1\nCflags: -DPACKAGE\n",
+    );
+    space.write(
+        "Tender.toml",
+        "[package]\nname = \"app\"\npkg-config = [\"only\"]\n[target.aarch64-linux-gnu]\nsysroot = \"root\"\n\
+         runner = [\"qemu-aarch64\", \"-L\", \"/usr/aarch64-linux-gnu\"]\n",
+    );
+    space.write(
+        "src/main.c",
+        "#include <stdio.h>\n#include <only.h>\n#ifndef PACKAGE\n#error\n#endif\n\
+         int main(void) { puts(ONLY); return 0; }\n",
+    );
+    expect_printed(&space.tender(&["run", "-q", "--target", ARM64]).expect_ok(), "in the root\n");
+    space.tender(&["build"]).expect_code(2).expect_stderr(&["package `only`"]);
+    space.edit("root/usr/include/only.h", "in the root", "in the root, again");
+    let run = space.tender(&["run", "-q", "--target", ARM64]).expect_ok();
+    expect_printed(&run, "in the root, again\n");
+}

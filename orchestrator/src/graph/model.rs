@@ -4,6 +4,7 @@ use crate::keys::ItemId;
 use crate::manifest::{CrateId, Profile};
 use crate::sys::shell::quoted_words;
 use camino::Utf8PathBuf;
+use std::collections::HashMap;
 use tender_protocol::Work;
 
 #[derive(Clone, Debug)]
@@ -179,31 +180,23 @@ impl Graph {
 
     /// The headers of `[config]`, and what they come after.
     pub fn configuration(&self) -> Graph {
-        let mut wanted: Vec<bool> =
-            self.items.iter().map(|item| item.kind == ItemKind::Configure).collect();
-        for at in (0..self.items.len()).rev().filter(|at| wanted[*at]).collect::<Vec<_>>() {
-            let mut left = self.items[at].after.clone();
-            while let Some(before) = left.pop() {
-                if !std::mem::replace(&mut wanted[before.0 as usize], true) {
-                    left.extend(&self[before].after);
-                }
+        let configures = |item: &Item| item.kind == ItemKind::Configure;
+        let mut is_part: Vec<bool> = self.items.iter().map(configures).collect();
+        // Every item comes after those that it needs.
+        for (number, item) in self.items.iter().enumerate().rev() {
+            if is_part[number] {
+                item.after.iter().for_each(|before| is_part[before.0 as usize] = true);
             }
         }
-        let mut next = 0;
-        let numbers: Vec<ItemId> = wanted
-            .iter()
-            .map(|wanted| {
-                next += u32::from(*wanted);
-                ItemId(next.saturating_sub(1))
-            })
-            .collect();
-        let items = self.items.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
-        let items = items.map(|(item, _)| Item {
-            after: item.after.iter().map(|before| numbers[before.0 as usize]).collect(),
-            ..item.clone()
-        });
+        let mut numbers = HashMap::new();
+        let mut items = Vec::new();
+        for (id, item) in self.indexed().filter(|(id, _)| is_part[id.0 as usize]) {
+            numbers.insert(id, ItemId(u32::try_from(items.len()).expect("fewer than all items")));
+            let after = item.after.iter().map(|before| numbers[before]).collect();
+            items.push(Item { after, ..item.clone() });
+        }
         Graph {
-            items: items.collect(),
+            items,
             root: self.root.clone(),
             profile: self.profile.clone(),
             host_profile: self.host_profile.clone(),

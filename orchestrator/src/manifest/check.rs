@@ -2,7 +2,7 @@
 //! now.
 
 use super::commands::ResolvedCommand;
-use super::enabled::Enabled;
+use super::enabled::{Enabled, USERS};
 use super::libs::places;
 use super::model::Crate;
 use super::problem::{Location, Problem};
@@ -251,7 +251,10 @@ fn check_build_dependency(node: &Node, number: usize, target: &Node, problems: &
             true => "put the program's sources under `src`: `src/main.c` makes a program",
         };
         problems.push(problem.at(key.at.clone()).help(help));
-    } else if is_read(node) && node.commands.iter().all(|command| command.tool != Some(number)) {
+    } else if node.enabled[USERS].dependencies.contains(&number)
+        && is_read(node)
+        && node.commands.iter().all(|command| command.tool != Some(number))
+    {
         let problem =
             Problem::warning(format!("no `[[generate]]` command runs a program of `{name}`"));
         let example = &krate.bins[0].name;

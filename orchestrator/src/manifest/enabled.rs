@@ -8,7 +8,7 @@ use super::features::{
     resolve_features,
 };
 use super::problem::{Problem, suggestion};
-use super::raw::{DependencyKind, Manifest, TargetTable};
+use super::raw::{DependencyKind, DependencyTable, Manifest, TargetTable};
 use crate::platform::Platform;
 use camino::Utf8PathBuf;
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,18 +60,6 @@ pub(super) fn enabled(
     platforms: &Platforms<'_>,
     problems: &mut Vec<Problem>,
 ) -> Vec<[Enabled; 2]> {
-    let sides = [platforms.users, platforms.build];
-    let facts =
-        sides.map(|platform| CfgFacts { platform: platform.facts(), ..CfgFacts::default() });
-    let is_plain = |node: &Node| {
-        let manifest = &node.manifest;
-        let plain = |dependency: &super::raw::DependencyTable| {
-            !dependency.optional && dependency.features.is_empty()
-        };
-        manifest.features.is_empty()
-            && manifest.targets.is_empty()
-            && manifest.dependencies.iter().all(plain)
-    };
     if options.features.is_empty() && nodes.iter().all(is_plain) {
         let all = |node: &Node| Enabled {
             reached: true,
@@ -85,40 +73,20 @@ pub(super) fn enabled(
     if problems.len() > before {
         return vec![Default::default(); nodes.len()];
     }
-    let is_there = |table: &TargetTable, side: usize| {
-        table.condition.holds(&facts[side], sides[side].triple())
+    let sides = [platforms.users, platforms.build];
+    let facts =
+        sides.map(|platform| CfgFacts { platform: platform.facts(), ..CfgFacts::default() });
+    let holds = |table: &TargetTable, side: usize, facts: &CfgFacts| {
+        table.condition.holds(facts, sides[side].triple())
     };
-    // Numbers of a crate's dependencies, as the resolver gets them.
-    let mut numbers = Vec::with_capacity(nodes.len() * 2);
-    let mut crates = Vec::with_capacity(nodes.len() * 2);
-    for node in nodes {
-        for side in 0..2 {
-            let manifest = &node.manifest;
-            let (mut own, mut dependencies) = (Vec::new(), Vec::new());
-            for (number, dependency) in manifest.dependencies.iter().enumerate() {
-                let holds =
-                    dependency.target.is_none_or(|at| is_there(&manifest.targets[at], side));
-                let Some(target) = node.dependencies[number].filter(|_| holds) else { continue };
-                let of = match dependency.kind {
-                    DependencyKind::Normal => side,
-                    DependencyKind::Build => BUILD,
-                    DependencyKind::Dev => continue,
-                };
-                own.push(number);
-                dependencies.push(FeatureDependency {
-                    name: dependency.name.value.clone(),
-                    krate: target * 2 + of,
-                    optional: dependency.optional,
-                    default_features: dependency.default_features,
-                    features: dependency.features.iter().map(|name| name.value.clone()).collect(),
-                });
-            }
-            numbers.push(own);
-            crates.push(feature_crate(manifest, dependencies));
-        }
-    }
-    let requests = requests(nodes, roots, options, problems);
-    let resolve = |requests: &[FeatureRequest], problems: &mut Vec<Problem>| {
+    // A crate is two crates of the resolver: the one of users and the one of the build.
+    let both = |node| [USERS, BUILD].map(|side| (node, side));
+    let (crates, numbers): (Vec<FeatureCrate>, Vec<Vec<usize>>) = nodes
+        .iter()
+        .flat_map(both)
+        .map(|(node, side)| feature_crate(node, side, &|table| holds(table, side, &facts[side])))
+        .unzip();
+    let mut resolve = |requests: &[FeatureRequest]| {
         resolve_features(&crates, requests).unwrap_or_else(|missing| {
             problems.push(Problem::error(format!(
                 "the package `{}` has no feature `{}`",
@@ -128,49 +96,81 @@ pub(super) fn enabled(
             vec![EnabledFeatures::default(); crates.len()]
         })
     };
-    let first = resolve(&requests, problems);
+    let (requests, mut missing) = requests(nodes, roots, options);
+    let first = resolve(&requests);
     // What this build does not reach is looked at as well: commands for editors are written for all
     // crates.
     let rest = (0..nodes.len()).map(|node| node * 2 + USERS).filter(|at| !first[*at].reached);
     let rest = rest.map(FeatureRequest::plain);
-    let rest: Vec<FeatureRequest> = requests.iter().cloned().chain(rest).collect();
-    let second = resolve(&rest, problems);
-    let both = first.into_iter().zip(second).zip(numbers);
-    let mut all = both.enumerate().map(|(at, ((first, second), numbers))| {
+    let second = resolve(&requests.iter().cloned().chain(rest).collect::<Vec<_>>());
+    problems.append(&mut missing);
+    let mut found = first.into_iter().zip(second).zip(numbers);
+    let mut next = |node: &Node, side: usize| -> Enabled {
+        let ((first, second), numbers) = found.next().expect("two crates for each node");
         let found = if first.reached { first } else { second };
-        let (node, side) = (&nodes[at / 2], at % 2);
         let facts = CfgFacts { features: found.features, ..facts[side].clone() };
-        let holds = |table: &TargetTable| {
-            // A probe that has not been made decides later.
-            !table.condition.probes().is_empty()
-                || table.condition.holds(&facts, sides[side].triple())
+        // A probe that has not been made decides later.
+        let counts = |table: &TargetTable| {
+            !table.condition.probes().is_empty() || holds(table, side, &facts)
         };
         Enabled {
             reached: found.reached,
             dependencies: found.dependencies.iter().map(|place| numbers[*place]).collect(),
-            holds: node.manifest.targets.iter().map(holds).collect(),
+            holds: node.manifest.targets.iter().map(counts).collect(),
             features: facts.features,
         }
-    });
-    let mut pairs = Vec::with_capacity(nodes.len());
-    while let (Some(users), Some(build)) = (all.next(), all.next()) {
-        pairs.push([users, build]);
-    }
-    pairs
+    };
+    nodes.iter().map(|node| [USERS, BUILD].map(|side| next(node, side))).collect()
+}
+
+/// Whether nothing about a crate depends on features or conditions.
+fn is_plain(node: &Node) -> bool {
+    let manifest = &node.manifest;
+    let plain =
+        |dependency: &DependencyTable| !dependency.optional && dependency.features.is_empty();
+    manifest.features.is_empty()
+        && manifest.targets.is_empty()
+        && manifest.dependencies.iter().all(plain)
 }
 
 /// The place of a crate's build for users, and of its build for the build.
 pub(super) const USERS: usize = 0;
 pub(super) const BUILD: usize = 1;
 
-fn feature_crate(manifest: &Manifest, dependencies: Vec<FeatureDependency>) -> FeatureCrate {
+/// A crate as the resolver sees it on one side, and for each of its dependencies there the number
+/// in the manifest.
+fn feature_crate(
+    node: &Node,
+    side: usize,
+    holds: &dyn Fn(&TargetTable) -> bool,
+) -> (FeatureCrate, Vec<usize>) {
+    let manifest = &node.manifest;
+    let (mut numbers, mut dependencies) = (Vec::new(), Vec::new());
+    for (number, dependency) in manifest.dependencies.iter().enumerate() {
+        let counts = dependency.target.is_none_or(|at| holds(&manifest.targets[at]));
+        let Some(target) = node.dependencies[number].filter(|_| counts) else { continue };
+        let of = match dependency.kind {
+            DependencyKind::Normal => side,
+            DependencyKind::Build => BUILD,
+            DependencyKind::Dev => continue,
+        };
+        numbers.push(number);
+        dependencies.push(FeatureDependency {
+            name: dependency.name.value.clone(),
+            krate: target * 2 + of,
+            optional: dependency.optional,
+            default_features: dependency.default_features,
+            features: dependency.features.iter().map(|name| name.value.clone()).collect(),
+        });
+    }
     let features = manifest.features.iter().map(|table| {
         let values = table.values.iter().map(|(value, _)| value.clone());
         (table.name.value.clone(), values.collect())
     });
     let optional = manifest.dependencies.iter().filter(|dependency| dependency.optional);
-    FeatureCrate { features: features.collect(), dependencies }
-        .with_implicit_features(optional.map(|one| one.name.value.as_str()))
+    let krate = FeatureCrate { features: features.collect(), dependencies }
+        .with_implicit_features(optional.map(|one| one.name.value.as_str()));
+    (krate, numbers)
 }
 
 /// The names of a crate's features, implicit ones too.
@@ -187,13 +187,13 @@ fn feature_names(manifest: &Manifest) -> BTreeSet<&str> {
     declared.map(|table| table.name.value.as_str()).chain(implicit).collect()
 }
 
-/// What the command line asks of the crates that it chooses.
+/// What the command line asks of the crates that it chooses, and what of it does not exist.
 fn requests(
     nodes: &[Node],
     roots: &[usize],
     options: &FeatureOptions,
-    problems: &mut Vec<Problem>,
-) -> Vec<FeatureRequest> {
+) -> (Vec<FeatureRequest>, Vec<Problem>) {
+    let mut problems = Vec::new();
     let mut asked: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for text in &options.features {
         let mut found = false;
@@ -221,7 +221,7 @@ fn requests(
         all_features: options.all_features,
         ..FeatureRequest::plain(root * 2 + USERS)
     };
-    roots.iter().map(request).collect()
+    (roots.iter().map(request).collect(), problems)
 }
 
 fn no_such_feature(nodes: &[Node], roots: &[usize], text: &str) -> Problem {
