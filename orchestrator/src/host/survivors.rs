@@ -19,9 +19,10 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use tender_units::Micros;
 
-/// How often a process is read that is in execve(2): for some microseconds it has no environment,
-/// and longer if the program is read from a disk.
+/// How often a process is read that is in execve(2): for some microseconds it has no environment;
+/// longer if the program is read from a disk, or if other processes have the processors.
 const LOOKS: u32 = 12;
+/// The first pause between two looks. Each is twice as long as the one before: 0.8 s in all.
 const PAUSE_US: Micros = Micros(400);
 
 /// How many processes are read in one step, each in some ten microseconds.
@@ -81,8 +82,8 @@ impl Search {
             return None;
         }
         if !self.unclear.is_empty() && self.look + 1 < LOOKS {
+            self.next_us = now_us + Micros(PAUSE_US.0 << self.look);
             self.look += 1;
-            self.next_us = now_us + PAUSE_US;
             self.next = std::mem::take(&mut self.unclear);
             return None;
         }
