@@ -45,6 +45,8 @@ check_test() {
     need cmake "cmake, whose builds `tender init` reads" program cmake
     need gdb gdb program gdb
     need nasm "nasm, which assembles .asm" program nasm
+    need flex "flex, which makes C sources" program flex
+    need bison "bison, which makes C sources" program bison
     need yasm "yasm, which assembles .asm" program yasm
     need g++-aarch64-linux-gnu "g++ for 64-bit ARM, with its libraries" program aarch64-linux-gnu-g++
     need qemu-user "qemu, which runs programs for 64-bit ARM" program qemu-aarch64

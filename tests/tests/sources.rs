@@ -327,3 +327,135 @@ fn default_run_chooses_among_programs() {
     space.write("b/Tender.toml", "[package]\nname = \"b\"\ndefault-run = \"b\"\n");
     space.tender(&["run"]).expect_code(2).expect_stderr(several);
 }
+
+/// The workspace's own `upper` makes C of `.msg` files: a function by the file's name that returns
+/// its first line, in upper case.
+fn space_with_rule() -> TestSpace {
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[workspace]\nmembers = [\"app\", \"upper\"]\n");
+    space.write("upper/Tender.toml", "[package]\nname = \"upper\"\n");
+    space.write(
+        "upper/src/main.c",
+        "#include <ctype.h>\n#include <stdio.h>\n\
+         int main(int argc, char **argv) {\n\
+         if (argc != 4) return 2;\n\
+         FILE *in = fopen(argv[1], \"r\"), *out = fopen(argv[2], \"w\");\n\
+         int c;\n\
+         fprintf(out, \"const char *%s(void) { return \\\"\", argv[3]);\n\
+         while ((c = getc(in)) != EOF && c != '\\n') putc(toupper(c), out);\n\
+         fprintf(out, \"\\\"; }\\n\");\n\
+         return fclose(out);\n}\n",
+    );
+    space.write(
+        "app/Tender.toml",
+        "[package]\nname = \"app\"\n[build-dependencies]\nupper = { path = \"../upper\" }\n\
+         [[rule]]\nname = \"upper\"\nextensions = [\"msg\"]\nrun = [\"upper\", \"{input}\", \"{output}\", \"{stem}\"]\n\
+         outputs = [\"{outdir}/{stem}.c\"]\n",
+    );
+    space.write("app/src/hello.msg", "hello\n");
+    space.write("app/src/world.msg", "world\n");
+    space.write(
+        "app/src/main.c",
+        "#include <stdio.h>\nconst char *hello(void), *world(void);\n\
+         int main(void) { printf(\"%s %s\\n\", hello(), world()); return 0; }\n",
+    );
+    space
+}
+
+#[test]
+fn rule_makes_sources_by_a_program_of_the_workspace() {
+    let space = space_with_rule();
+    let output = || space.built("target/debug/app").expect_ok().stdout;
+    space.tender(&["build"]).expect_ok();
+    assert_eq!(output(), "HELLO WORLD\n");
+    space.expect_fresh(&[]);
+    let units =
+        || -> Vec<String> { space.build(&[]).into_iter().map(|rebuild| rebuild.unit).collect() };
+    space.write("app/src/hello.msg", "good morning\n");
+    let rebuilt = units();
+    assert_eq!(output(), "GOOD MORNING WORLD\n");
+    assert!(rebuilt.iter().any(|unit| unit.contains("hello.msg")), "{rebuilt:?}");
+    assert!(rebuilt.iter().all(|unit| !unit.contains("world")), "{rebuilt:?}");
+    // A new source is one more command; that of a removed one is gone.
+    space.write("app/src/moon.msg", "moon\n");
+    space.edit("app/src/main.c", "*world(void)", "*moon(void)");
+    space.edit("app/src/main.c", "world()", "moon()");
+    space.remove("app/src/world.msg");
+    space.tender(&["build"]).expect_ok();
+    assert_eq!(output(), "GOOD MORNING MOON\n");
+    assert!(!space.exists("target/debug/.tender/app/out/world.c"));
+    space.expect_fresh(&[]);
+    // Another program runs again for each.
+    space.edit("upper/src/main.c", "toupper(c)", "tolower(c)");
+    space.tender(&["build"]).expect_ok();
+    assert_eq!(output(), "good morning moon\n");
+    space.tender(&["check"]).expect_ok();
+}
+
+#[test]
+fn rule_source_of_two_programs_is_made_and_compiled_once() {
+    let space = space_with_rule();
+    let bin = |name: &str| {
+        format!("[[bin]]\nname = \"{name}\"\nsources = [\"{name}.c\", \"src/*.msg\"]\n")
+    };
+    let manifest = space.read("app/Tender.toml");
+    space.write("app/Tender.toml", format!("{manifest}{}{}", bin("one"), bin("two")));
+    let main = space.read("app/src/main.c");
+    space.remove("app/src/main.c");
+    space.write("app/one.c", &main);
+    space.write("app/two.c", &main);
+    let jobs = space.trace_build(&[]).jobs();
+    let count = |end: &str| jobs.iter().filter(|job| job.unit.ends_with(end)).count();
+    assert_eq!((count("hello.msg"), count("out/hello.c"), count("one.c")), (1, 1, 1), "{jobs:?}");
+    for name in ["one", "two"] {
+        assert_eq!(
+            space.built(&format!("target/debug/{name}")).expect_ok().stdout,
+            "HELLO WORLD\n"
+        );
+    }
+    assert!(!space.exists("target/debug/libapp.a"));
+}
+
+#[test]
+fn rule_runs_flex_bison_and_ld() {
+    let space = TestSpace::new();
+    space.write(
+        "Tender.toml",
+        "[package]\nname = \"calc\"\n\
+         [[rule]]\nextensions = [\"y\"]\nrun = [\"bison\", \"--header={outdir}/{stem}.h\", \"-o\", \"{output}\", \"{input}\"]\n\
+         outputs = [\"{outdir}/{stem}.c\"]\n\
+         [[rule]]\nextensions = [\"l\"]\nrun = [\"flex\", \"-o\", \"{output}\", \"{input}\"]\noutputs = [\"{outdir}/{stem}-lex.c\"]\n\
+         [[rule]]\nextensions = [\"txt\"]\nrun = [\"ld\", \"-r\", \"-b\", \"binary\", \"-o\", \"{output}\", \"{input}\"]\n\
+         outputs = [\"{outdir}/{stem}.o\"]\n\
+         [lib]\nsources = [\"src/calc.y\", \"src/calc.l\", \"sum.txt\"]\n",
+    );
+    space.write("sum.txt", "1 + 2 + 39");
+    space.write(
+        "src/calc.l",
+        "%option noyywrap noinput nounput\n%{\n#include \"calc.h\"\n#include <stdlib.h>\n%}\n%%\n\
+         [0-9]+ { yylval = atoi(yytext); return NUMBER; }\n\"+\" { return '+'; }\n[ \\n] ;\n%%\n\
+         void scan(const char *text, int length) { yy_scan_bytes(text, length); }\n",
+    );
+    space.write(
+        "src/calc.y",
+        "%{\nint yylex(void);\nvoid yyerror(const char *why) { (void)why; }\nint result;\n%}\n\
+         %token NUMBER\n%left '+'\n%%\nall: sum { result = $1; };\nsum: NUMBER | sum '+' NUMBER { $$ = $1 + $3; };\n",
+    );
+    space.write(
+        "src/main.c",
+        "extern const char _binary_sum_txt_start[], _binary_sum_txt_end[];\nextern int result;\n\
+         void scan(const char *text, int length);\nint yyparse(void);\n\
+         int main(void) {\n\
+         scan(_binary_sum_txt_start, (int)(_binary_sum_txt_end - _binary_sum_txt_start));\n\
+         return yyparse() ? 1 : result;\n}\n",
+    );
+    space.tender(&["build"]).expect_ok();
+    space.built("target/debug/calc").expect_code(42);
+    space.expect_fresh(&[]);
+    space.write("sum.txt", "1 + 2");
+    space.tender(&["build"]).expect_ok();
+    space.built("target/debug/calc").expect_code(3);
+    space.edit("src/calc.y", "$1 + $3", "$1 + 2 * $3");
+    space.tender(&["build"]).expect_ok();
+    space.built("target/debug/calc").expect_code(5);
+}

@@ -1,4 +1,4 @@
-//! What commands of `for-each` have made of files that are gone. No item makes it any more, and it
+//! What commands of `for-each` and of rules have made of files that are gone. No item makes it any more, and it
 //! would look current: a unit would still find a header, and a glob of sources a source.
 
 use super::files::Content;
@@ -68,9 +68,12 @@ impl Fingerprints {
 /// The part of a command's key that is the same for all files of its table; none for a command
 /// without `for-each`.
 fn table_of(key: &str) -> Option<&str> {
-    let (krate, command) = key.split_once(" generate ")?;
-    let (table, _) = command.split_once(' ')?;
-    Some(&key[..krate.len() + " generate ".len() + table.len()])
+    let kinds = [" generate ", " rule "];
+    let found = kinds.into_iter().filter_map(|kind| Some((key.find(kind)?, kind.len())));
+    let (at, length) = found.min()?;
+    let start = at + length;
+    let (table, _) = key[start..].split_once(' ')?;
+    Some(&key[..start + table.len()])
 }
 
 #[cfg(test)]
@@ -83,6 +86,8 @@ mod tests {
         check("app generate 0 in/a.in", Some("app generate 0"));
         check("app generate [moc] src/a b.h", Some("app generate [moc]"));
         check("app host generate 1 in/a.in", Some("app host generate 1"));
+        check("app rule [re2c] src/a.re", Some("app rule [re2c]"));
+        check("app rule 0 src/a generate b.re", Some("app rule 0"));
         check("app generate 0", None);
         check("app generate [moc]", None);
         check("app lib src/a.c", None);

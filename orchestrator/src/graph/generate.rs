@@ -1,4 +1,4 @@
-//! The commands of `[[generate]]` as items, and where the files that they write go.
+//! The commands of `[[generate]]` and `[[rule]]` as items, and where the files that they write go.
 
 use super::GraphError;
 use super::build::Builder;
@@ -80,7 +80,13 @@ impl Builder<'_> {
                     generated.headers_in_out_dir |= in_out_dir;
                     continue;
                 }
-                let by = |sources: &Sources| mention(&krate.dir, &sources.patterns, written);
+                let by = |sources: &Sources| match &generate.each {
+                    Some(each) if generate.is_rule => match sources.ruled.contains(each) {
+                        true => Mention::Included,
+                        false => Mention::Excluded,
+                    },
+                    _ => mention(&krate.dir, &sources.patterns, written),
+                };
                 let in_libs: Vec<Mention> = krate.libs.iter().map(|lib| by(&lib.sources)).collect();
                 let in_bins: Vec<Mention> = krate.bins.iter().map(|bin| by(&bin.sources)).collect();
                 let unmentioned = in_libs.iter().chain(&in_bins).all(|m| *m == Mention::No);
@@ -165,7 +171,7 @@ impl Builder<'_> {
         generate: &Generate,
         words: &[String],
     ) -> (String, String) {
-        let mut key = of.key("generate");
+        let mut key = of.key(if generate.is_rule { "rule" } else { "generate" });
         match &generate.name {
             Some(name) => key += &format!(" [{name}]"),
             None => key += &format!(" {}", generate.number),

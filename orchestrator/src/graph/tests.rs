@@ -36,6 +36,7 @@ fn krate(name: &str) -> Crate {
 fn sources(krate: &Crate, files: &[&str]) -> Sources {
     Sources {
         files: files.iter().map(|f| krate.dir.join(f)).collect(),
+        ruled: vec![],
         patterns: files.iter().map(|f| f.to_string()).collect(),
     }
 }

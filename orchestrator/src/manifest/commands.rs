@@ -1,12 +1,12 @@
-//! The `[[generate]]` tables of a manifest -> commands: one for each file of `for-each`, with all
-//! placeholders filled. Knows nothing of the targets that use what the commands write.
+//! The tables of `[[generate]]` and `[[rule]]` of a manifest -> commands: one for each file of
+//! `for-each`, or for each source of the rule, with all placeholders filled. Knows nothing of the targets that use what the commands write.
 
 use super::model::CommandWord;
-use super::pattern::{OUT_DIR, in_out_dir, resolve};
+use super::pattern::{OUT_DIR, in_out_dir, resolve, source_kind};
 use super::problem::{Location, Problem};
 use super::raw::{GenerateTable, Manifest};
 use super::reader::Text;
-use super::sources::Lists;
+use super::sources::{Lists, Rules};
 use super::template::{self, Placeholder, TemplatePart};
 use super::walk::{Dirs, identity};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct ResolvedCommand {
     /// Its table's place in `Manifest::generate`.
     pub table: usize,
-    /// The file of `for-each`.
+    /// The file of `for-each` or of the rule.
     pub each: Option<EachInput>,
     pub run: Vec<CommandWord>,
     /// Where `Manifest::dependencies` has the crate whose program the first word names.
@@ -36,7 +36,7 @@ pub(super) struct EachInput {
     pub shown: String,
 }
 
-/// The commands of a manifest in the order of its tables, those of one table by input. `tools` are
+/// The commands of `[[generate]]` in the order of its tables, those of one table by input. `tools` are
 /// the programs of build-dependencies, each with the place of its crate in `Manifest::dependencies`;
 /// `others` are files that commands of any crate write, absolute.
 pub(super) fn commands(
@@ -51,15 +51,16 @@ pub(super) fn commands(
     let mut outputs = BTreeSet::new();
     // What a table without `for-each` writes is known without looking at files, so that any other
     // may match it; what one with `for-each` writes may be matched by those that follow.
-    let (each, single): (Vec<_>, Vec<_>) =
-        manifest.generate.iter().enumerate().partition(|(_, table)| table.for_each.is_some());
+    let tables = manifest.generate.iter().enumerate().filter(|(_, table)| !table.is_rule());
+    let (each, single): (Vec<_>, Vec<_>) = tables.partition(|(_, table)| table.for_each.is_some());
     for (number, table) in single.into_iter().chain(each) {
         let program = table.run.first().and_then(|name| tools.get(&name.value));
         let Some(templates) = Templates::parse(table, program.copied(), problems) else { continue };
         let inputs = match &table.for_each {
             None => vec![None],
             Some(texts) => {
-                let lists = Lists { dirs, problems, outputs: &outputs, all_outputs: others };
+                let rules = &Rules::default();
+                let lists = Lists { dirs, problems, outputs: &outputs, all_outputs: others, rules };
                 inputs(lists, dir, texts, &templates).into_iter().map(Some).collect()
             }
         };
@@ -69,6 +70,51 @@ pub(super) fn commands(
         outputs.extend(written.map(|text| resolve(dir, &text.value)));
     }
     commands.sort_by_key(|command| command.table);
+    commands
+}
+
+/// The commands of `[[rule]]`, in the same order. `sources` are those of all targets that rules are
+/// for.
+pub(super) fn rule_commands(
+    manifest: &Manifest,
+    tools: &BTreeMap<String, usize>,
+    sources: &BTreeSet<Utf8PathBuf>,
+    problems: &mut Vec<Problem>,
+) -> Vec<ResolvedCommand> {
+    let Some(dir) = manifest.source.path.parent() else { return Vec::new() };
+    let mut commands = Vec::new();
+    let mut first: BTreeMap<&str, &Text> = BTreeMap::new();
+    for (number, table) in manifest.generate.iter().enumerate() {
+        let Some(extensions) = &table.extensions else { continue };
+        let mut own = Vec::with_capacity(extensions.len());
+        for extension in extensions {
+            let Some(other) = first.insert(&extension.value, extension) else {
+                own.push(extension.value.as_str());
+                continue;
+            };
+            let message = format!("two rules are for files that end in `.{}`", extension.value);
+            let problem = Problem::error(message).at(extension.at.clone());
+            let problem = problem.related(other.at.clone(), "the other rule");
+            problems.push(problem.help("remove the extension from one of them"));
+        }
+        let program = table.run.first().and_then(|name| tools.get(&name.value));
+        let Some(templates) = Templates::parse(table, program.copied(), problems) else { continue };
+        let is_source = |text: &Text| source_kind(Utf8Path::new(&text.value)).is_some();
+        if let (Some(text), false) = (table.outputs.first(), table.outputs.iter().any(is_source)) {
+            let problem = Problem::error("the rule makes no source").at(text.at.clone());
+            let help = "name what is compiled or linked, such as `{outdir}/{stem}.c`; other files are made by `[[generate]]` with `for-each`";
+            problems.push(problem.help(help));
+            continue;
+        }
+        let is_own = |path: &&Utf8PathBuf| {
+            path.extension().is_some_and(|extension| own.contains(&extension))
+        };
+        let each = sources
+            .iter()
+            .filter(is_own)
+            .map(|path| EachInput { shown: seen_from_crate(dir, path), path: path.clone() });
+        commands.extend(each.map(|each| templates.command(number, Some(each))));
+    }
     commands
 }
 
@@ -134,7 +180,7 @@ impl<'m> Templates<'m> {
         problems: &mut Vec<Problem>,
     ) -> Option<Templates<'m>> {
         let before = problems.len();
-        let counts = table.for_each.is_some() || tool.is_some();
+        let counts = table.has_inputs() || tool.is_some();
         let mut parse = |key: &str, text: &Text| {
             if !counts {
                 return vec![TemplatePart::Text(text.value.clone())];
@@ -205,7 +251,7 @@ fn misplaced(
             "write a path, such as `{outdir}/{stem}.c`".to_owned(),
         ),
         Placeholder::Input | Placeholder::Stem | Placeholder::Name | Placeholder::Dir
-            if table.for_each.is_none() =>
+            if !table.has_inputs() =>
         {
             (
                 format!("`{placeholder}` is about a file of `for-each`, and there is none"),

@@ -3,11 +3,11 @@
 //! Knows nothing of TOML and of what a value is used for.
 
 use super::value::{
-    ValueError, check_c_std, check_cxx_std, check_define, check_endian, check_feature,
-    check_feature_value, check_header, check_header_path, check_identifier, check_library_name,
-    check_link, check_macro, check_member, check_name, check_one_line, check_profile_name,
-    check_requirement, check_target, check_template, check_variable, check_version, check_warning,
-    check_word,
+    ValueError, check_c_std, check_cxx_std, check_define, check_endian, check_extension,
+    check_feature, check_feature_value, check_header, check_header_path, check_identifier,
+    check_library_name, check_link, check_macro, check_member, check_name, check_one_line,
+    check_profile_name, check_requirement, check_target, check_template, check_variable,
+    check_version, check_warning, check_word,
 };
 
 /// The keys that a table may have.
@@ -169,6 +169,11 @@ pub(super) static MANIFEST: Table = Table {
             "target",
             ValueKind::Named { each: &TARGET, check: check_target, help: "write `[target.'{}']`" },
             "What counts on some platforms, or with some features, only.",
+        ),
+        key(
+            "rule",
+            ValueKind::Tables(&RULE),
+            "A command that makes sources of files of another kind.",
         ),
         key(
             "config",
@@ -612,22 +617,50 @@ static TARGET_LIB: Table = Table {
 };
 
 static GENERATE: Table = Table {
-    groups: &[own(&[
-        key("name", ValueKind::Text(check_command_name), "What messages call the command."),
-        key("run", ValueKind::Texts(any), "The program and its words."),
-        key("for-each", ValueKind::TextOrTexts(any), "Files and globs: one command for each file."),
-        key("inputs", ValueKind::Texts(any), "Files and globs that it reads."),
-        key("outputs", ValueKind::Texts(any), "Files that it writes."),
-        key("depfile", ValueKind::Text(any), "A file in which it names what else it has read."),
-        key("env", ValueKind::TextsByName(check_variable), "Variables of its environment."),
-        key("retry", ValueKind::Switch, "It may run again if it was killed for memory."),
-    ])],
+    groups: &[
+        own(&[key(
+            "for-each",
+            ValueKind::TextOrTexts(any),
+            "Files and globs: one command for each file.",
+        )]),
+        own(&COMMAND),
+    ],
     required: &[
         ("run", "name the command: `run = [\"sh\", \"gen.sh\"]`"),
         ("outputs", "name what it writes: `outputs = [\"$OUT_DIR/config.h\"]`"),
     ],
     elsewhere: &[],
 };
+
+static RULE: Table = Table {
+    groups: &[
+        own(&[key(
+            "extensions",
+            ValueKind::Texts(check_extension),
+            "Sources of these extensions are its inputs.",
+        )]),
+        own(&COMMAND),
+    ],
+    required: &[
+        ("extensions", "name the sources that it is for: `extensions = [\"re\"]`"),
+        ("run", "name the command: `run = [\"re2c\", \"-o\", \"{output}\", \"{input}\"]`"),
+        ("outputs", "name what it writes: `outputs = [\"{outdir}/{stem}.c\"]`"),
+    ],
+    elsewhere: &[(
+        "for-each",
+        "`[[generate]]`; the files of a rule stand in `sources` of a target",
+    )],
+};
+
+static COMMAND: [Key; 7] = [
+    key("name", ValueKind::Text(check_command_name), "What messages call the command."),
+    key("run", ValueKind::Texts(any), "The program and its words."),
+    key("inputs", ValueKind::Texts(any), "Files and globs that it reads."),
+    key("outputs", ValueKind::Texts(any), "Files that it writes."),
+    key("depfile", ValueKind::Text(any), "A file in which it names what else it has read."),
+    key("env", ValueKind::TextsByName(check_variable), "Variables of its environment."),
+    key("retry", ValueKind::Switch, "It may run again if it was killed for memory."),
+];
 
 static CONFIG_HEADER: Table = Table {
     groups: &[own(&[

@@ -119,12 +119,12 @@ fn find_circle(libs: &[Lib]) -> Option<Vec<usize>> {
 }
 
 /// Of several libraries, the manifest has to say which one has a source that a command writes to
-/// `$OUT_DIR`.
-pub(super) fn check_generated(
+/// `$OUT_DIR`. `commands` are those of no rule.
+pub(super) fn check_generated<'c>(
     dir: &Utf8Path,
     libs: &[Lib],
     bins: &[Bin],
-    commands: &[ResolvedCommand],
+    commands: impl Iterator<Item = &'c ResolvedCommand>,
     problems: &mut Vec<Problem>,
 ) {
     if libs.len() < 2 {
@@ -132,7 +132,7 @@ pub(super) fn check_generated(
     }
     let lists = || libs.iter().map(|lib| &lib.sources).chain(bins.iter().map(|bin| &bin.sources));
     let mut said = BTreeSet::new();
-    for output in commands.iter().flat_map(|command| &command.outputs) {
+    for output in commands.flat_map(|command| &command.outputs) {
         let is_source = source_kind(Utf8Path::new(&output.value)).is_some();
         if !is_source || !in_out_dir(&output.value) {
             continue;

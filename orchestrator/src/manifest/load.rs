@@ -3,7 +3,7 @@
 
 use super::MANIFEST_NAME;
 use super::check::{Node, check_all};
-use super::commands::{commands, visible_outputs};
+use super::commands::{commands, rule_commands, visible_outputs};
 use super::enabled::{BUILD, Enabled, FeatureCrates, FeatureOptions, Platforms, USERS, enabled};
 use super::locate::{Above, absolute, excludes, read, root_above};
 use super::model::{Crate, CrateId, Dependency, TargetPlatform, Workspace};
@@ -11,11 +11,11 @@ use super::pattern::{Pattern, PatternKind, in_out_dir, resolve};
 use super::problem::{ManifestErrors, ManifestText, Problem, quoted, sort, suggestion};
 use super::profile::resolve_profiles;
 use super::raw::{
-    self, Config, DependencyKind, Inheritable, Manifest, Package, TargetCondition, TargetTable,
-    WorkspaceTable,
+    self, Config, DependencyKind, GenerateTable, Inheritable, Manifest, Package, TargetCondition,
+    TargetTable, WorkspaceTable,
 };
 use super::reader::Text;
-use super::targets::{ConditionChoice, program_names, resolve_crate};
+use super::targets::{ConditionChoice, program_names, resolve_crate, rule_inputs};
 use super::walk::{Dirs, FileKind, identity};
 use crate::platform::Platform;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -425,10 +425,10 @@ impl Loader {
     }
 
     fn resolve(&mut self, platforms: &Platforms<'_>, probes: Option<&ProbeAnswers>) {
-        // Without those of `for-each`, which may be for each of these.
+        // Without those of `for-each` and of rules, which may be for each of these.
         let fixed = self.nodes.iter().flat_map(|node| {
             let dir = node.manifest.source.path.parent().unwrap_or(Utf8Path::new("/"));
-            let tables = node.manifest.generate.iter().filter(|table| table.for_each.is_none());
+            let tables = node.manifest.generate.iter().filter(|table| !table.has_inputs());
             let texts = tables.flat_map(|table| &table.outputs);
             texts.map(move |text| resolve(dir, &text.value))
         });
@@ -437,7 +437,22 @@ impl Loader {
         for index in 0..self.nodes.len() {
             let tools = self.tools(index);
             let manifest = &self.nodes[index].manifest;
-            let commands = commands(manifest, &tools, &fixed, &mut self.dirs, &mut self.problems);
+            let mut commands =
+                commands(manifest, &tools, &fixed, &mut self.dirs, &mut self.problems);
+            if manifest.generate.iter().any(GenerateTable::is_rule) {
+                let node = &self.nodes[index];
+                let (name, enabled, dirs) = (node.name(), &node.enabled, &mut self.dirs);
+                let mut sources = BTreeSet::new();
+                for (side, platform) in [(USERS, platforms.users), (BUILD, platforms.build)] {
+                    if !enabled[side].reached {
+                        continue;
+                    }
+                    let choice =
+                        ConditionChoice::new(manifest, name, enabled, side, platform, probes);
+                    sources.extend(rule_inputs(manifest, &commands, &choice, dirs, &fixed));
+                }
+                commands.extend(rule_commands(manifest, &tools, &sources, &mut self.problems));
+            }
             self.nodes[index].commands = commands;
         }
         let outputs =

@@ -219,18 +219,30 @@ pub struct Sources {
     /// Absolute, sorted, each once. What `[[generate]]` writes is never among them, even if it is
     /// there from an earlier build.
     pub files: Vec<Utf8PathBuf>,
+    /// The same of files that rules turn into sources; or beginning with `$OUT_DIR`.
+    pub ruled: Vec<Utf8PathBuf>,
     /// As written in the manifest, relative to the crate's directory, `!` excludes.
     pub patterns: Vec<String>,
 }
 
-/// A command of `[[generate]]`: one for each file of `for-each`.
+impl Sources {
+    /// Those that are compiled or linked as they are, then those of rules.
+    pub fn all(&self) -> impl Iterator<Item = &Utf8PathBuf> {
+        self.files.iter().chain(&self.ruled)
+    }
+}
+
+/// A command of `[[generate]]` or `[[rule]]`: one for each file of `for-each`, or for each source of
+/// the rule.
 #[derive(Clone, Debug, Default)]
 pub struct Generate {
-    /// The place of its table in the manifest, from 0.
+    /// The place of its table among those of its kind in the manifest, from 0.
     pub number: usize,
+    /// It is one of a rule: the sources that it writes belong to the targets that name its input.
+    pub is_rule: bool,
     /// What messages call it.
     pub name: Option<String>,
-    /// The file of `for-each`: absolute, or beginning with `$OUT_DIR`.
+    /// The file of `for-each` or of the rule: absolute, or beginning with `$OUT_DIR`.
     pub each: Option<Utf8PathBuf>,
     pub run: Vec<CommandWord>,
     /// The crate whose program the first word names.
@@ -238,7 +250,7 @@ pub struct Generate {
     /// Variables of its environment.
     pub env: Vec<(String, CommandWord)>,
     /// Absolute, or beginning with `$OUT_DIR` (what another command writes); globs expanded,
-    /// sorted. The file of `for-each` is among them.
+    /// sorted. `each` is among them.
     pub inputs: Vec<Utf8PathBuf>,
     /// As written, placeholders filled: `$OUT_DIR` not yet replaced (it depends on the profile).
     pub outputs: Vec<String>,

@@ -32,6 +32,11 @@ pub fn source_kind(path: &Utf8Path) -> Option<SourceKind> {
     })
 }
 
+/// What is compiled or assembled.
+pub(super) fn is_unit(path: &Utf8Path) -> bool {
+    matches!(source_kind(path), Some(SourceKind::Unit(_) | SourceKind::Nasm))
+}
+
 pub(super) const SOURCE_EXTENSIONS: &str =
     "sources end in .c, .cc, .cpp, .cxx, .c++, .C, .s, .S, .asm, .ll, .bc, .o or .a";
 

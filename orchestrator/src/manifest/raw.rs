@@ -30,6 +30,7 @@ pub(super) struct Manifest {
     pub features: Vec<FeatureTable>,
     /// In order of declaration.
     pub targets: Vec<TargetTable>,
+    /// Those of `[[generate]]`, then those of `[[rule]]`.
     pub generate: Vec<GenerateTable>,
     pub config_headers: Vec<ConfigHeaderTable>,
 }
@@ -245,6 +246,8 @@ pub(super) struct GenerateTable {
     /// Empty only after an error.
     pub run: Vec<Text>,
     pub for_each: Option<Vec<Text>>,
+    /// Of the sources of a rule; None: it is no rule.
+    pub extensions: Option<Vec<Text>>,
     pub inputs: Vec<Text>,
     pub outputs: Vec<Text>,
     pub depfile: Option<Text>,
@@ -260,6 +263,17 @@ pub(super) struct ConfigHeaderTable {
     pub public: bool,
     pub probes: Vec<Probe>,
     pub values: Vec<(String, ConfigValue)>,
+}
+
+impl GenerateTable {
+    pub fn is_rule(&self) -> bool {
+        self.extensions.is_some()
+    }
+
+    /// There is a command for each of several files.
+    pub fn has_inputs(&self) -> bool {
+        self.for_each.is_some() || self.extensions.is_some()
+    }
 }
 
 /// Errors of syntax beyond this are left out.
@@ -282,7 +296,7 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
     let libs = libs.iter().map(|section| lib_table(&mut cx, section, in_list)).collect();
     if package.is_none() {
         let dependencies = DependencyKind::ALL.map(|(key, _)| key);
-        let orphan = ["lib", "bin", "test", "generate", "config", "features"]
+        let orphan = ["lib", "bin", "test", "generate", "rule", "config", "features"]
             .into_iter()
             .chain(dependencies)
             .find_map(|key| Some((key, file.key_span(key)?)));
@@ -323,11 +337,7 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
         dependencies,
         features: feature_tables(&cx, &file),
         targets,
-        generate: file
-            .tables(&cx, "generate")
-            .iter()
-            .filter_map(|section| generate_table(&mut cx, section))
-            .collect(),
+        generate: generate_tables(&mut cx, &file),
         config_headers: file
             .tables(&cx, "config")
             .iter()
@@ -711,7 +721,21 @@ fn target_table(
     })
 }
 
-fn generate_table(cx: &mut Context<'_>, section: &Section<'_, '_>) -> Option<GenerateTable> {
+fn generate_tables(cx: &mut Context<'_>, file: &Section<'_, '_>) -> Vec<GenerateTable> {
+    let mut tables = Vec::new();
+    for (key, is_rule) in [("generate", false), ("rule", true)] {
+        let sections = file.tables(cx, key);
+        let read = sections.iter().filter_map(|section| generate_table(cx, section, is_rule));
+        tables.extend(read);
+    }
+    tables
+}
+
+fn generate_table(
+    cx: &mut Context<'_>,
+    section: &Section<'_, '_>,
+    is_rule: bool,
+) -> Option<GenerateTable> {
     let run = section.strings(cx, "run")?;
     if let Some(program) = run.first().filter(|program| program.value.is_empty()) {
         cx.error(program.at.span.clone(), "`run` begins with an empty word").help =
@@ -720,7 +744,8 @@ fn generate_table(cx: &mut Context<'_>, section: &Section<'_, '_>) -> Option<Gen
     Some(GenerateTable {
         name: section.string(cx, "name"),
         run,
-        for_each: section.strings(cx, "for-each"),
+        for_each: if is_rule { None } else { section.strings(cx, "for-each") },
+        extensions: if is_rule { Some(section.strings(cx, "extensions")?) } else { None },
         inputs: section.strings(cx, "inputs").unwrap_or_default(),
         outputs: section.strings(cx, "outputs")?,
         depfile: section.string(cx, "depfile"),

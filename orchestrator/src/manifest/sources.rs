@@ -2,12 +2,13 @@
 //! `targets`).
 
 use super::model::Sources;
-use super::pattern::{Pattern, PatternKind, SOURCE_EXTENSIONS, resolve, source_kind};
+use super::pattern::{self, Pattern, PatternKind, SOURCE_EXTENSIONS, resolve, source_kind};
 use super::problem::{Problem, quoted};
+use super::raw::Manifest;
 use super::reader::Text;
 use super::walk::{Dirs, FileKind, WalkedPath};
 use camino::{Utf8Path, Utf8PathBuf};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What stands around the lists of one crate.
 pub(super) struct Lists<'a> {
@@ -17,6 +18,48 @@ pub(super) struct Lists<'a> {
     pub outputs: &'a BTreeSet<Utf8PathBuf>,
     /// What any crate's commands write.
     pub all_outputs: &'a BTreeSet<Utf8PathBuf>,
+    pub rules: &'a Rules,
+}
+
+/// The extensions of files that a crate's rules turn into sources.
+#[derive(Debug, Default)]
+pub(super) struct Rules {
+    /// And whether units are made of them, which can hold `main`.
+    extensions: BTreeMap<String, bool>,
+}
+
+impl Rules {
+    pub fn of(manifest: &Manifest) -> Rules {
+        let mut extensions = BTreeMap::new();
+        for table in &manifest.generate {
+            let is_unit = |text: &Text| pattern::is_unit(Utf8Path::new(&text.value));
+            let makes_unit = table.outputs.iter().any(is_unit);
+            for extension in table.extensions.iter().flatten() {
+                extensions.insert(extension.value.clone(), makes_unit);
+            }
+        }
+        Rules { extensions }
+    }
+
+    fn are_for(&self, path: &Utf8Path) -> bool {
+        path.extension().is_some_and(|extension| self.extensions.contains_key(extension))
+    }
+
+    /// A file that is compiled or linked as it is, or by a rule.
+    pub fn is_source(&self, path: &Utf8Path) -> bool {
+        source_kind(path).is_some() || self.are_for(path)
+    }
+
+    /// A file that can hold `main`: objects and archives are inputs of other programs.
+    pub fn is_unit(&self, path: &Utf8Path) -> bool {
+        let of_rule = || path.extension().and_then(|extension| self.extensions.get(extension));
+        pattern::is_unit(path) || of_rule() == Some(&true)
+    }
+
+    pub fn sources(&self, files: Vec<Utf8PathBuf>, patterns: Vec<String>) -> Sources {
+        let (ruled, files) = files.into_iter().partition(|path| self.are_for(path));
+        Sources { files, ruled, patterns }
+    }
 }
 
 impl Lists<'_> {
@@ -45,18 +88,23 @@ impl Lists<'_> {
 
     fn of_patterns(
         &mut self,
-        mut sources: Sources,
+        sources: Sources,
         texts: &[Text],
         patterns: &[(Pattern, &Text)],
         before: usize,
     ) -> Sources {
         let mut exclusions = Exclusions::of(patterns);
-        sources.files.retain(|path| !exclusions.take_listed(path));
-        let mut files: BTreeSet<Utf8PathBuf> = sources.files.into_iter().collect();
+        let listed = sources.files.into_iter().chain(sources.ruled);
+        let mut files: BTreeSet<Utf8PathBuf> =
+            listed.filter(|path| !exclusions.take_listed(path)).collect();
+        let rules = self.rules;
+        // What commands write is known, and no file of the list. But rules have to be told of it.
+        let outputs = self.outputs;
+        let is_listed = |path: &Utf8PathBuf| !outputs.contains(path) || rules.are_for(path);
         for (pattern, text) in patterns.iter().filter(|(pattern, _)| !pattern.exclude) {
             let mut named = BTreeSet::new();
             match &pattern.place {
-                PatternKind::Path(path) if source_kind(path).is_none() && !path.is_dir() => {
+                PatternKind::Path(path) if !rules.is_source(path) && !path.is_dir() => {
                     let problem =
                         Problem::error(format!("`{}` has no extension of a source", text.value));
                     let help = match path.extension() {
@@ -68,25 +116,24 @@ impl Lists<'_> {
                     self.problems.push(problem.at(text.at.clone()).help(help));
                 }
                 PatternKind::Path(path) => {
-                    if self.is_there(path, text) && !self.outputs.contains(path) {
+                    if self.is_there(path, text) {
                         named.insert(path.clone());
                     }
                 }
                 PatternKind::Glob(_) => {
-                    let found = self
-                        .expand(&mut exclusions, pattern, text, |path| source_kind(path).is_some());
-                    named.extend(found.into_iter().filter(|path| !self.outputs.contains(path)));
+                    let is_source = |path: &Utf8Path| rules.is_source(path);
+                    named.extend(self.expand(&mut exclusions, pattern, text, is_source));
+                    let written = outputs.iter().filter(|path| pattern.matches(path));
+                    named.extend(written.filter(|path| is_source(path)).cloned());
                 }
             }
             named.retain(|path| !exclusions.take(path, pattern));
             files.extend(named);
-            for path in self.outputs.iter().filter(|path| pattern.matches(path)) {
-                exclusions.take(path, pattern);
-            }
         }
         self.warn_of_idle(&exclusions, texts, before);
-        sources.patterns.extend(texts.iter().map(|text| text.value.clone()));
-        Sources { files: files.into_iter().collect(), patterns: sources.patterns }
+        let mut patterns = sources.patterns;
+        patterns.extend(texts.iter().map(|text| text.value.clone()));
+        rules.sources(files.into_iter().filter(is_listed).collect(), patterns)
     }
 
     /// The files that a command or the units of a target read; `own` are those that it writes.
@@ -224,7 +271,7 @@ impl Lists<'_> {
         exclusions: &mut Exclusions<'_, '_>,
         pattern: &Pattern,
         text: &Text,
-        wanted: fn(&Utf8Path) -> bool,
+        wanted: impl Fn(&Utf8Path) -> bool,
     ) -> Vec<Utf8PathBuf> {
         let PatternKind::Glob(glob) = &pattern.place else { return Vec::new() };
         let shown = &text.value;

@@ -8,14 +8,14 @@ use super::features::FeatureValue;
 use super::libs::{check_conditional, check_generated, connect};
 use super::load::ProbeAnswers;
 use super::model::{Bin, ConfigHeader, Crate, Generate, Lib, Sources, TargetSettings};
-use super::pattern::{Glob, Pattern, SourceKind, in_out_dir, resolve, source_kind};
+use super::pattern::{Glob, Pattern, in_out_dir, resolve, source_kind};
 use super::problem::{Location, Problem, suggestion};
 use super::raw::{
     BinTable, ConfigHeaderTable, GenerateTable, LibTable, Manifest, Settings, TargetLibTable,
     TargetTable,
 };
 use super::reader::Text;
-use super::sources::Lists;
+use super::sources::{Lists, Rules};
 use super::value::check_name;
 use super::walk::{Dirs, FileKind, WalkedPath};
 use crate::platform::Platform;
@@ -106,7 +106,8 @@ pub(super) fn resolve_crate(
     let name = package.name.as_ref()?;
     let dir = manifest.source.path.parent()?;
     let outputs = outputs(manifest, commands, problems);
-    let lists = Lists { dirs, problems, outputs: &outputs, all_outputs };
+    let rules = Rules::of(manifest);
+    let lists = Lists { dirs, problems, outputs: &outputs, all_outputs, rules: &rules };
     let auto = [package.autolib, package.autobins];
     let asks = |table: &&&TargetTable| !table.condition.probes().is_empty();
     let of_tables = choice.tables.iter().map(|table| &table.settings);
@@ -146,7 +147,8 @@ pub(super) fn resolve_crate(
         };
         resolver.lists.problems.push(problem.help(help));
     }
-    check_generated(dir, &libs, &bins, commands, resolver.lists.problems);
+    let unruled = commands.iter().filter(|command| !manifest.generate[command.table].is_rule());
+    check_generated(dir, &libs, &bins, unruled, resolver.lists.problems);
     let links = !bins.is_empty() || !tests.is_empty() || libs.iter().any(|lib| lib.cdylib);
     let link_args = choice.tables.iter().filter_map(|table| table.link_args_at.as_ref());
     if let (Some(at), false) =
@@ -196,11 +198,29 @@ pub(super) fn program_names(manifest: &Manifest, dirs: &mut Dirs) -> Vec<String>
     let autobins = manifest.package.as_ref().is_none_or(|package| package.autobins);
     // What is wrong is said when the crate is resolved.
     let (mut problems, none) = (Vec::new(), BTreeSet::new());
-    let lists = Lists { dirs, problems: &mut problems, outputs: &none, all_outputs: &none };
+    let (problems, outputs, rules) = (&mut problems, &none, Rules::of(manifest));
+    let lists = Lists { dirs, problems, outputs, all_outputs: outputs, rules: &rules };
     let auto = [false, autobins];
     let mut resolver =
         Resolver { dir, package: Vec::new(), for_probes: Vec::new(), name, auto, lists };
     resolver.bins(&manifest.bins).into_iter().map(|bin| bin.name).collect()
+}
+
+/// The sources of targets that rules turn into others, known before the rules' commands are.
+/// `commands` are those of `[[generate]]`.
+pub(super) fn rule_inputs(
+    manifest: &Manifest,
+    commands: &[ResolvedCommand],
+    choice: &ConditionChoice<'_>,
+    dirs: &mut Dirs,
+    all_outputs: &BTreeSet<Utf8PathBuf>,
+) -> Vec<Utf8PathBuf> {
+    // What is wrong is said when the crate is resolved.
+    let mut problems = Vec::new();
+    let krate = resolve_crate(manifest, commands, choice, dirs, all_outputs, &mut problems);
+    let Some(Crate { libs, bins, .. }) = krate else { return Vec::new() };
+    let of_libs = libs.into_iter().flat_map(|lib| lib.sources.ruled);
+    of_libs.chain(bins.into_iter().flat_map(|bin| bin.sources.ruled)).collect()
 }
 
 struct Resolver<'a> {
@@ -276,7 +296,7 @@ impl<'a> Resolver<'a> {
             headers.extend(self.lists.directories(more));
         }
         let generated = self.generates_sources(&sources.patterns, table.is_some());
-        if sources.files.is_empty() && !generated {
+        if sources.all().next().is_none() && !generated {
             match table {
                 // Beside programs, a library of headers alone has to be asked for.
                 None if headers.is_empty() || !bins.is_empty() => return None,
@@ -341,13 +361,14 @@ impl<'a> Resolver<'a> {
         let others: Vec<Text> =
             others.filter(|text| !text.value.starts_with('!')).cloned().collect();
         if !others.is_empty() {
-            let elsewhere = self.lists.add_sources(Sources::default(), &others).files;
+            let elsewhere = self.lists.add_sources(Sources::default(), &others);
+            let elsewhere = elsewhere.files.into_iter().chain(elsewhere.ruled);
             let named = |path: &Utf8PathBuf| {
                 texts.iter().any(|text| resolve(self.dir, &text.value) == *path)
             };
-            let gone: Vec<Utf8PathBuf> =
-                elsewhere.into_iter().filter(|path| !named(path)).collect();
+            let gone: Vec<Utf8PathBuf> = elsewhere.filter(|path| !named(path)).collect();
             sources.files.retain(|path| !gone.contains(path));
+            sources.ruled.retain(|path| !gone.contains(path));
             // Commands may write what these patterns match.
             let gone = gone.iter().filter_map(|path| path.strip_prefix(self.dir).ok());
             let gone = gone.map(|path| format!("!{}", globset::escape(path.as_str())));
@@ -365,7 +386,7 @@ impl<'a> Resolver<'a> {
     fn default_lib_sources<'b>(&mut self, programs: impl Iterator<Item = &'b Bin>) -> Sources {
         let src = self.dir.join("src");
         let taken: BTreeSet<&Utf8PathBuf> =
-            programs.flat_map(|program| &program.sources.files).collect();
+            programs.flat_map(|program| program.sources.all()).collect();
         let mut files = self.below(&src);
         let is_main = |path: &Utf8Path| {
             path.parent() == Some(&src)
@@ -380,7 +401,7 @@ impl<'a> Resolver<'a> {
                 patterns.push(format!("!{}", globset::escape(path.as_str())));
             }
         }
-        Sources { files, patterns }
+        self.lists.rules.sources(files, patterns)
     }
 
     /// All sources below a directory, sorted.
@@ -389,7 +410,7 @@ impl<'a> Resolver<'a> {
         let mut files = Vec::new();
         for found in self.lists.dirs.find(&glob, FileKind::File) {
             match found {
-                found if source_kind(found.path()).is_none() => {}
+                found if !self.lists.rules.is_source(found.path()) => {}
                 WalkedPath::Path(path) if self.lists.outputs.contains(&path) => {}
                 WalkedPath::Path(path) => files.push(path),
                 WalkedPath::NotUtf8(path) => {
@@ -452,13 +473,13 @@ impl<'a> Resolver<'a> {
             places.push(&name.at);
         }
         let named: BTreeSet<Utf8PathBuf> =
-            bins.iter().flat_map(|bin| &bin.sources.files).cloned().collect();
+            bins.iter().flat_map(|bin| bin.sources.all()).cloned().collect();
         let is_named = |name: &str| {
             tables.iter().any(|table| table.name.as_ref().is_some_and(|text| text.value == name))
         };
         let [_, autobins] = self.auto;
         for bin in found.into_iter().filter(|_| autobins) {
-            if is_named(&bin.name) || bin.sources.files.iter().any(|file| named.contains(file)) {
+            if is_named(&bin.name) || bin.sources.all().any(|file| named.contains(file)) {
                 continue;
             }
             if let Some(other) = bins.iter().find(|other| other.name == bin.name) {
@@ -504,7 +525,8 @@ impl<'a> Resolver<'a> {
         let before = self.lists.problems.len();
         let sources = self.lists.sources(texts);
         let said = self.lists.problems.len() > before;
-        if sources.files.is_empty() && !said && !self.generates_sources(&sources.patterns, false) {
+        let is_empty = sources.all().next().is_none();
+        if is_empty && !said && !self.generates_sources(&sources.patterns, false) {
             let problem = Problem::error("the program has no sources").at(table.at.clone());
             self.lists.problems.push(problem.help("name them in `sources`"));
         }
@@ -513,8 +535,8 @@ impl<'a> Resolver<'a> {
 
     fn shown(&self, sources: &Sources) -> String {
         sources
-            .files
-            .first()
+            .all()
+            .next()
             .map(|file| file.strip_prefix(self.dir).unwrap_or(file).to_string())
             .unwrap_or_default()
     }
@@ -524,9 +546,10 @@ impl<'a> Resolver<'a> {
     fn default_bins(&mut self) -> Vec<Bin> {
         let src = self.dir.join("src");
         let settings = self.settings(&[]);
+        let rules = self.lists.rules;
         let bin = |name: &str, files: Vec<Utf8PathBuf>, pattern: String| Bin {
             name: name.to_owned(),
-            sources: Sources { files, patterns: vec![pattern] },
+            sources: rules.sources(files, vec![pattern]),
             settings: settings.clone(),
         };
         let literal = |path: &str| globset::escape(path);
@@ -534,7 +557,10 @@ impl<'a> Resolver<'a> {
         for entry in &self.lists.dirs.list(src.as_std_path()).entries {
             let Some(name) = entry.name() else { continue };
             let path = src.join(name);
-            if entry.kind == FileKind::File && path.file_stem() == Some("main") && is_unit(&path) {
+            if entry.kind == FileKind::File
+                && path.file_stem() == Some("main")
+                && rules.is_unit(&path)
+            {
                 bins.push(bin(&self.name.value, vec![path], literal(&format!("src/{name}"))));
             }
         }
@@ -544,7 +570,7 @@ impl<'a> Resolver<'a> {
             let Some(name) = entry.name().filter(|name| !name.starts_with('.')) else { continue };
             let path = dir.join(name);
             match entry.kind {
-                FileKind::File if is_unit(&path) => {
+                FileKind::File if rules.is_unit(&path) => {
                     let pattern = literal(&format!("src/bin/{name}"));
                     bins.push(bin(path.file_stem().unwrap_or(name), vec![path.clone()], pattern));
                 }
@@ -572,6 +598,7 @@ impl<'a> Resolver<'a> {
         let lists = &mut self.lists;
         let inputs: Vec<Vec<Utf8PathBuf>> =
             tables.iter().map(|table| lists.inputs(&table.inputs, &BTreeSet::new())).collect();
+        let first_rule = tables.iter().filter(|table| !table.is_rule()).count();
         let generate = |command: &ResolvedCommand| {
             let table = &tables[command.table];
             let texts = || command.outputs.iter().map(|text| &text.value);
@@ -583,7 +610,8 @@ impl<'a> Resolver<'a> {
             inputs.dedup();
             inputs.retain(|path| !own.contains(path));
             Generate {
-                number: command.table,
+                number: if table.is_rule() { command.table - first_rule } else { command.table },
+                is_rule: table.is_rule(),
                 name: table.name.as_ref().map(|name| name.value.clone()),
                 each,
                 run: command.run.clone(),
@@ -662,10 +690,4 @@ impl<'a> Resolver<'a> {
             inputs: self.unit_inputs(package, own),
         }
     }
-}
-
-/// A file that can hold `main`: objects and archives in `src/bin` are inputs of other
-/// programs.
-fn is_unit(path: &Utf8Path) -> bool {
-    matches!(source_kind(path), Some(SourceKind::Unit(_) | SourceKind::Nasm))
 }

@@ -4,6 +4,7 @@ mod fuzz;
 mod generate;
 mod libraries;
 mod lists;
+mod rules;
 
 use super::*;
 use camino::{Utf8Path, Utf8PathBuf};

@@ -4,8 +4,10 @@
 use super::cfg::Cfg;
 use super::features::FeatureValue;
 use super::model::{MemorySetting, OptLevel};
+use super::pattern::source_kind;
 use super::problem::suggestion;
 use crate::platform::Platform;
+use camino::Utf8Path;
 use tender_units::Bytes;
 
 /// Why a value is refused, and what to write.
@@ -112,6 +114,27 @@ pub(super) fn check_feature(name: &str) -> Result<(), ValueError> {
         None if name.is_empty() => {
             Err(ValueError::new("the name of a feature is empty".to_owned(), help))
         }
+        None => Ok(()),
+    }
+}
+
+/// An extension of sources that a rule turns into others.
+///
+/// # Errors
+/// It is none, or that of sources which are compiled as they are.
+pub(super) fn check_extension(text: &str) -> Result<(), ValueError> {
+    let shown = text.escape_debug();
+    if text.is_empty() || text.contains(['.', '/']) {
+        return Err(ValueError::new(
+            format!("`{shown}` is no extension"),
+            "write what follows the last point of the name: `extensions = [\"re\"]`",
+        ));
+    }
+    match source_kind(Utf8Path::new(&format!("a.{text}"))) {
+        Some(_) => Err(ValueError::new(
+            format!("files that end in `.{shown}` are sources without a rule"),
+            "give the files of the rule another extension, or use `[[generate]]` with `for-each`",
+        )),
         None => Ok(()),
     }
 }

@@ -16,7 +16,7 @@ pub const APP_MAIN: ItemId = ItemId(3);
 pub const APP_LINK: ItemId = ItemId(4);
 
 fn sources(files: &[&str]) -> Sources {
-    Sources { files: files.iter().map(|f| (*f).into()).collect(), patterns: vec![] }
+    Sources { files: files.iter().map(|f| (*f).into()).collect(), ruled: vec![], patterns: vec![] }
 }
 
 fn krate(name: &str) -> Crate {
