@@ -36,7 +36,7 @@ enum Test {
 
 use Test::{Programs, Tap, Words};
 
-const PORTS: [Port; 14] = [
+const PORTS: [Port; 16] = [
     Port {
         name: "zlib",
         packages: &["z"],
@@ -177,6 +177,25 @@ const PORTS: [Port; 14] = [
                 "a.jpg",
             ]),
             Words(&["md5cmp", "31d121e57b6c2934c890a7fc7763bcd4", "b.jpg"]),
+        ],
+    },
+    Port {
+        name: "protobuf",
+        packages: &["protobuf", "protobuf-examples"],
+        env: &[],
+        tests: &[
+            Words(&["sh", "-c", "printf '7\\nAda\\n\\n\\n' | add_person book"]),
+            Words(&["sh", "-c", "list_people book | grep -x '  Name: Ada'"]),
+        ],
+    },
+    Port {
+        name: "curl",
+        packages: &["curl"],
+        env: &[],
+        tests: &[
+            Words(&["sh", "-c", "curl --version | grep ' zlib/1.3.1'"]),
+            Words(&["curl", "-sS", "-o", "copy", "file://{port}/README"]),
+            Words(&["cmp", "copy", "{port}/README"]),
         ],
     },
 ];
