@@ -7,6 +7,8 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 TENDER := $(TARGET)/release/tender
 # Targets of `make fuzz`, such as FUZZ="manifest store"; none: all.
 FUZZ ?=
+# Names for `make ports`, such as PORTS="jq fmt".
+PORTS ?= all
 # More words for the benchmark, such as BENCH="--pairs 3 --only lua".
 BENCH ?=
 
@@ -75,8 +77,8 @@ programs: build deps-test fetch sources ## build real libraries in all modes of 
 	    $(cargo) test --locked -p tender-tests --test real_programs
 
 # What was built is kept below the target directory. Four small ones are among the tests.
-ports: build deps-test sources ## build real projects as they are, by the manifests in workspace-examples/ports, and run their tests
-	+TENDER_TEST_BIN='$(TARGET)/release' TENDER_PORTS=all \
+ports: build deps-test sources ## build real projects by the manifests in workspace-examples/ports, and run their tests (PORTS="jq fmt")
+	+TENDER_TEST_BIN='$(TARGET)/release' TENDER_PORTS='$(PORTS)' \
 	    $(cargo) test --locked -p tender-tests --test ports
 
 check: deps ## check the format of the code, and lint it with warnings denied
