@@ -459,3 +459,106 @@ fn rule_runs_flex_bison_and_ld() {
     space.tender(&["build"]).expect_ok();
     space.built("target/debug/calc").expect_code(5);
 }
+
+/// A workspace of `app` with the programs `app` and `tool`, and of the shared library `dyn`.
+fn space_of_outputs() -> TestSpace {
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[workspace]\nmembers = [\"app\", \"dyn\"]\n");
+    space.write("app/Tender.toml", "[package]\nname = \"app\"\n");
+    space.write("app/src/main.c", "int main(void) { return 0; }\n");
+    space.write("app/src/bin/tool.c", "int main(void) { return 0; }\n");
+    space.write("dyn/Tender.toml", "[package]\nname = \"dyn\"\n[lib]\ncrate-type = [\"cdylib\"]\n");
+    space.write("dyn/src/d.c", "int d(void) { return 0; }\n");
+    space
+}
+
+#[track_caller]
+fn expect_outputs(space: &TestSpace, expect: &[&str]) {
+    assert_eq!(space.outputs("debug").into_keys().collect::<Vec<_>>(), expect);
+}
+
+#[test]
+fn outputs_of_targets_that_are_gone_are_removed() {
+    let space = space_of_outputs();
+    space.tender(&["build"]).expect_ok();
+    expect_outputs(&space, &["app", "libdyn.so", "tool"]);
+    // Renamed; static now.
+    space.write("app/src/bin/better.c", "int main(void) { return 0; }\n");
+    space.remove("app/src/bin/tool.c");
+    space.edit("dyn/Tender.toml", "cdylib", "staticlib");
+    // A part of the workspace, another command, or a manifest that is wrong, removes nothing.
+    space.tender(&["build", "-p", "app"]).expect_ok();
+    space.tender(&["build", "--bins"]).expect_ok();
+    space.tender(&["check"]).expect_ok();
+    space.edit("app/Tender.toml", "name = ", "nmae = ");
+    space.tender(&["build"]).expect_code(2);
+    space.edit("app/Tender.toml", "nmae = ", "name = ");
+    expect_outputs(&space, &["app", "better", "libdyn.so", "tool"]);
+    // The crate of the current directory is judged against the whole workspace.
+    space.tender(&["-C", "app", "build"]).expect_ok();
+    expect_outputs(&space, &["app", "better"]);
+    space.tender(&["build"]).expect_ok();
+    expect_outputs(&space, &["app", "better", "libdyn.a"]);
+    space.expect_fresh(&[]);
+    // The whole crate.
+    space.write("Tender.toml", "[workspace]\nmembers = [\"app\"]\n");
+    space.tender(&["build"]).expect_ok();
+    expect_outputs(&space, &["app", "better"]);
+}
+
+#[test]
+fn files_of_others_are_not_removed() {
+    let space = space_of_outputs();
+    space.tender(&["build"]).expect_ok();
+    space.write("target/debug/notes", "mine");
+    space.write("target/debug/tool", "changed by somebody");
+    space.remove("app/src/bin/tool.c");
+    space.tender(&["build"]).expect_ok();
+    expect_outputs(&space, &["app", "libdyn.so", "notes", "tool"]);
+    // A target that writes the same file is another one.
+    space.write("dyn/Tender.toml", "[package]\nname = \"dyn\"\n");
+    space.write("dyn/src/main.c", "int main(void) { return 0; }\n");
+    space.edit(
+        "dyn/Tender.toml",
+        "[package]\n",
+        "[[bin]]\nname = \"app\"\nsources = [\"src/main.c\"]\n[package]\n",
+    );
+    space.write(
+        "app/Tender.toml",
+        "[package]\nname = \"app\"\n[[bin]]\nname = \"old\"\nsources = [\"src/main.c\"]\n",
+    );
+    space.tender(&["build"]).expect_ok();
+    expect_outputs(&space, &["app", "libdyn.a", "notes", "old", "tool"]);
+    space.built("target/debug/app").expect_ok();
+}
+
+#[test]
+fn outputs_that_a_feature_makes_are_kept() {
+    let space = space_of_outputs();
+    space.write(
+        "app/Tender.toml",
+        "[package]\nname = \"app\"\n[features]\nextra = [\"dep:more\"]\n\
+         [dependencies]\nmore = { path = \"../more\", optional = true }\n",
+    );
+    space.write("more/Tender.toml", "[package]\nname = \"more\"\n");
+    space.write("more/src/m.c", "int more(void) { return 0; }\n");
+    space.write("Tender.toml", "[workspace]\nmembers = [\"app\"]\n");
+    space.tender(&["build", "--features", "app/extra"]).expect_ok();
+    expect_outputs(&space, &["app", "libmore.a", "tool"]);
+    space.tender(&["build"]).expect_ok();
+    expect_outputs(&space, &["app", "libmore.a", "tool"]);
+    space.write("app/Tender.toml", "[package]\nname = \"app\"\n");
+    space.tender(&["build"]).expect_ok();
+    expect_outputs(&space, &["app", "tool"]);
+}
+
+#[test]
+fn outputs_in_a_directory_outside_of_the_workspace_are_kept() {
+    let space = space_of_outputs();
+    let elsewhere = TestSpace::new();
+    let dir = elsewhere.path("out");
+    space.tender(&["build", "--target-dir", dir.as_str()]).expect_ok();
+    space.remove("app/src/bin/tool.c");
+    space.tender(&["build", "--target-dir", dir.as_str()]).expect_ok();
+    assert!(dir.join("debug/tool").exists());
+}

@@ -325,6 +325,11 @@ fn run_build(
         what = choose(&project)?;
         graph = build_graph(&project, &what)?;
     }
+    let is_part = what.targets != Targets::ALL || !options.selection.package.is_empty();
+    if what.mode == Mode::Build && !is_part {
+        let keys = || project.whole_workspace(&options.place).as_ref().map(graph::target_keys);
+        fingerprints.remove_gone_targets(&graph, keys)?;
+    }
     if let Some(moved) = fingerprints.moved_source(&project.workspace, &graph)? {
         return Err(moved_source(&project.workspace, &moved));
     }

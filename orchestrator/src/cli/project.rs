@@ -111,6 +111,21 @@ impl Project {
         Ok(Self { workspace, target_dir, output_dir, here: here_crate, profile })
     }
 
+    /// The workspace with all features, and with all that depends on probes. None if it is wrong.
+    pub fn whole_workspace(&self, place: &PlaceOptions) -> Option<Workspace> {
+        let here = current_dir().ok()?;
+        let config = place.config.iter().map(|text| config_text(text, &here).ok());
+        let request = LoadOptions {
+            config: config.collect::<Option<_>>()?,
+            target: place.target.clone(),
+            features: FeatureOptions { all_features: true, ..FeatureOptions::default() },
+            crates: FeatureCrates::Members,
+            probes: None,
+        };
+        let loaded = manifest::load_with(&self.workspace.manifest, &request);
+        loaded.ok().map(|loaded| loaded.workspace)
+    }
+
     /// # Errors
     /// There is no such profile.
     pub fn profile(&self) -> Result<&Profile, CliError> {

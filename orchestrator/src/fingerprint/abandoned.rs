@@ -1,9 +1,10 @@
-//! What commands of `for-each` and of rules have made of files that are gone. No item makes it any more, and it
-//! would look current: a unit would still find a header, and a glob of sources a source.
+//! What no item makes any more, because its source or its target is gone: it would look current. A
+//! unit would still find a header, a glob of sources a source, a user a program.
 
 use super::files::Content;
 use super::fingerprints::{Fingerprints, StateError};
-use crate::graph::{Graph, ItemKind};
+use super::store::VersionId;
+use crate::graph::{Graph, ItemKind, host_bin_dir, seen_from};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::HashSet;
 use std::io;
@@ -20,9 +21,8 @@ impl Fingerprints {
         let commands = graph.items.iter().filter(|item| item.kind == ItemKind::Generate);
         let keys: HashSet<&str> = commands.map(|item| item.key.as_str()).collect();
         let tables: HashSet<&str> = keys.iter().filter_map(|key| table_of(key)).collect();
-        let mut removed = HashSet::new();
         if tables.is_empty() {
-            return Ok(removed);
+            return Ok(HashSet::new());
         }
         let mut abandoned = Vec::new();
         for entry in self.store.entries.iter().filter(|entry| !entry.started) {
@@ -34,6 +34,68 @@ impl Fingerprints {
                 abandoned.push((key.to_owned(), unit.outputs.clone()));
             }
         }
+        self.remove_outputs(graph, abandoned)
+    }
+
+    /// Removes the programs and libraries that earlier builds have made of targets which the
+    /// workspace no longer has. `keys` returns those of all targets that it can have
+    /// (`graph::target_keys`), and is asked only where there may be something to remove; None:
+    /// nothing is removed. To be called before anything is built.
+    ///
+    /// A target directory outside of the workspace may be that of others too, so that nothing is
+    /// removed there.
+    ///
+    /// # Errors
+    /// A file cannot be removed, or the state cannot be written.
+    pub fn remove_gone_targets(
+        &mut self,
+        graph: &Graph,
+        keys: impl FnOnce() -> Option<HashSet<String>>,
+    ) -> Result<(), StateError> {
+        if !graph.out_dir.starts_with(&graph.root) {
+            return Ok(());
+        }
+        let relative = |dir: &Utf8Path| seen_from(&graph.root, dir);
+        let (outputs, state) = (relative(&graph.out_dir), relative(&graph.state_dir));
+        let of_host = relative(&host_bin_dir(&graph.state_dir));
+        let known: HashSet<&str> = graph
+            .items
+            .iter()
+            .chain(&graph.unbuilt_archives)
+            .filter(|item| !matches!(item.kind, ItemKind::Compile | ItemKind::Check))
+            .map(|item| item.key.as_str())
+            .collect();
+        let tables = &self.store.tables;
+        let is_target = |version: &VersionId| {
+            let path = Utf8Path::new(tables.text(tables.path(*version)));
+            path.starts_with(&outputs) && (!path.starts_with(&state) || path.starts_with(&of_host))
+        };
+        let mut gone = Vec::new();
+        for entry in self.store.entries.iter().filter(|entry| !entry.started) {
+            let key = tables.text(entry.key);
+            if let Some(unit) = &entry.unit
+                && unit.outputs.first().is_some_and(is_target)
+                && !known.contains(key)
+            {
+                gone.push((key.to_owned(), unit.outputs.clone()));
+            }
+        }
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let Some(keys) = keys() else { return Ok(()) };
+        gone.retain(|(key, _)| !keys.contains(key));
+        self.remove_outputs(graph, gone).map(drop)
+    }
+
+    /// Removes outputs of records that are not used again. A file that was changed since, or that
+    /// another item writes, is kept.
+    fn remove_outputs(
+        &mut self,
+        graph: &Graph,
+        abandoned: Vec<(String, Vec<VersionId>)>,
+    ) -> Result<HashSet<Utf8PathBuf>, StateError> {
+        let mut removed = HashSet::new();
         if abandoned.is_empty() {
             return Ok(removed);
         }
@@ -42,15 +104,19 @@ impl Fingerprints {
         for (key, outputs) in abandoned {
             // As before an attempt: the record is not used again.
             self.store.start(&key).map_err(|source| self.write_error(source))?;
+            // Before one is removed, as one may be a link to another.
+            let mut ours = Vec::new();
             for version in outputs {
                 let tables = &mut self.store.tables;
                 let path = tables.path(version);
                 let name = Utf8PathBuf::from(tables.text(path));
-                if written.contains(&*name)
-                    || self.files.content(tables, path) != Content::Is(version)
+                if !written.contains(&*name)
+                    && self.files.content(tables, path) == Content::Is(version)
                 {
-                    continue;
+                    ours.push(name);
                 }
+            }
+            for name in ours {
                 let path = graph.root.join(&name);
                 match std::fs::remove_file(&path) {
                     Err(source) if source.kind() != io::ErrorKind::NotFound => {

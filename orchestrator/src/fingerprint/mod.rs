@@ -64,7 +64,8 @@
 //! **Outputs without an item.** An output that an earlier build has made and this graph does not
 //! have (archives, under link-time optimisation over crates) is kept while its record would make it
 //! fresh, and removed when it would be made again. What commands of `for-each` have made of files
-//! that are gone is removed before anything is built, unless something else has changed it.
+//! that are gone is removed before anything is built, unless something else has changed it. So are programs and
+//! libraries of targets that the workspace no longer has.
 //!
 //! Parts: `fingerprints` judges items, `abandoned` removes outputs without an item, `moved` finds sources
 //! that change their target unseen; `depfile` adds what a command reports to have read; `files`

@@ -100,11 +100,11 @@ pub trait Surroundings {
     /// # Errors
     /// Text for users: its run-time library is missing.
     fn clang(&self, cxx: bool, host: bool) -> Result<Vec<String>, String>;
-    /// nasm or yasm.
+    /// nasm or yasm, for the machine itself (`host`) or for the platform that is built for.
     ///
     /// # Errors
-    /// Text for users: neither is found, or none makes code for this machine.
-    fn assembler(&self) -> Result<Assembler, String>;
+    /// Text for users: neither is found, or none makes code for the platform.
+    fn assembler(&self, host: bool) -> Result<Assembler, String>;
     /// What compilers are told by `-march=native`: the model and the features of the processor.
     fn processor(&self) -> String;
     /// The file that starting `name` in `dir` runs; None where there is none.
@@ -158,7 +158,7 @@ pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph,
         generated: HashMap::new(),
         writers: HashMap::new(),
         pkg_config: HashMap::new(),
-        assembler: None,
+        assemblers: HashMap::new(),
         users,
         host: side(&host_profile, BuiltFor::Build),
     };
@@ -234,7 +234,7 @@ pub(super) struct Builder<'a> {
     visible: HashMap<Build, Vec<VisibleCrate>>,
     /// By package, and whether it is one of the machine itself.
     pkg_config: HashMap<(String, bool), PkgConfig>,
-    pub assembler: Option<Result<Assembler, String>>,
+    pub assemblers: HashMap<BuiltFor, Result<Assembler, String>>,
     users: Side<'a>,
     host: Side<'a>,
 }

@@ -6,6 +6,7 @@ use super::paths::profile_dir;
 use crate::manifest::{Crate, CrateId, Profile, Workspace};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -111,6 +112,33 @@ impl<'a> Side<'a> {
 /// profile.
 fn host_dir(state_dir: &Utf8Path) -> Utf8PathBuf {
     state_dir.join("host")
+}
+
+/// Where programs and libraries go that are built for the build.
+pub fn host_bin_dir(state_dir: &Utf8Path) -> Utf8PathBuf {
+    host_dir(state_dir).join("bin")
+}
+
+/// The keys of the items that make the programs and libraries of a workspace, in both builds and
+/// whatever a build asks for.
+pub fn target_keys(workspace: &Workspace) -> HashSet<String> {
+    let mut keys = HashSet::new();
+    for id in (0..workspace.crates.len() as u32).map(CrateId) {
+        for built_for in [BuiltFor::Users, BuiltFor::Build] {
+            let krate = built_for.krate(workspace, id);
+            let of = Instance { id, krate, built_for };
+            for lib in &krate.libs {
+                if !lib.is_linked_shared() {
+                    keys.insert(of.key(&lib.target_name("archive")));
+                }
+                if lib.cdylib {
+                    keys.insert(of.key(&lib.target_name("shared")));
+                }
+            }
+            keys.extend(krate.bins.iter().map(|bin| of.key(&format!("bin {}", bin.name))));
+        }
+    }
+    keys
 }
 
 /// What a crate may have left in the state directory of a profile, when it was built for the build:

@@ -44,6 +44,6 @@ mod units;
 pub use build::{Assembler, GraphRequest, Mode, PkgConfig, Programs, Surroundings, Targets, build};
 pub use codegen::DEFAULT_CODEGEN_UNITS;
 pub use error::GraphError;
-pub use instance::host_outputs;
+pub use instance::{host_bin_dir, host_outputs, target_keys};
 pub use model::*;
 pub use paths::{profile_dir, seen_from};

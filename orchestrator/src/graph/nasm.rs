@@ -5,8 +5,8 @@
 
 use super::GraphError;
 use super::build::{Assembler, Builder};
+use super::instance::Instance;
 use super::model::{Command, Program};
-use crate::manifest::Crate;
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// Its arguments are the assembler and what it is given. What is wrong with the source is said
@@ -67,12 +67,13 @@ impl Builder<'_> {
     /// [`GraphError::NoAssembler`].
     pub(super) fn assembler(
         &mut self,
-        krate: &Crate,
+        of: &Instance<'_>,
         source: &Utf8Path,
     ) -> Result<Assembler, GraphError> {
-        let find = || self.request.surroundings.assembler();
-        self.assembler.get_or_insert_with(find).clone().map_err(|message| GraphError::NoAssembler {
-            krate: krate.name.clone(),
+        let find = || self.request.surroundings.assembler(of.is_host());
+        let found = self.assemblers.entry(of.built_for).or_insert_with(find).clone();
+        found.map_err(|message| GraphError::NoAssembler {
+            krate: of.krate.name.clone(),
             source_file: self.path_for_commands(source),
             message,
         })

@@ -125,7 +125,7 @@ impl Surroundings for Table {
         Ok(vec![format!("/llvm/clang{}", if cxx { "++" } else { "" })])
     }
 
-    fn assembler(&self) -> Result<Assembler, String> {
+    fn assembler(&self, _: bool) -> Result<Assembler, String> {
         Ok(Assembler {
             is_yasm: false,
             words: vec!["nasm".into()],

@@ -266,7 +266,7 @@ impl<'a> Builder<'_> {
         source: &Utf8Path,
         kind: SourceKind,
     ) -> Result<(), GraphError> {
-        let krate = units.context.of.krate;
+        let of = units.context.of;
         let prepared = units.prepared_mut(number);
         if prepared.by_kind.contains_key(&number_of(kind)) {
             return Ok(());
@@ -281,7 +281,7 @@ impl<'a> Builder<'_> {
                 }
                 (args, ingredients)
             }
-            _ => prepared.words.of_nasm(self.assembler(krate, source)?.debug()),
+            _ => prepared.words.of_nasm(self.assembler(of, source)?.debug()),
         };
         prepared.by_kind.insert(number_of(kind), made);
         Ok(())
@@ -335,7 +335,7 @@ impl<'a> Builder<'_> {
                 Vec::new(),
             ),
             (None, _) => {
-                let assembler = self.assembler(krate, path)?;
+                let assembler = self.assembler(of, path)?;
                 let command = assembler.command(&self.workspace.root, args, &seen, &object);
                 ingredients.own.extend(assembler.own_words());
                 program = Some(assembler.program());

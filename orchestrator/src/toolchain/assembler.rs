@@ -9,11 +9,13 @@ use camino::Utf8Path;
 const HELP: &str =
     "install one (on Debian and Ubuntu: apt-get install nasm), or name a program in NASM";
 
+/// The assembler for an architecture.
+///
 /// # Errors
-/// Text for users: there is none, or none for this machine.
-pub fn find() -> Result<Assembler, String> {
+/// Text for users: there is none.
+pub fn find(arch: &str) -> Result<Assembler, String> {
     let chosen = std::env::var("NASM").ok().filter(|value| !value.trim().is_empty());
-    assembler(chosen.as_deref(), std::env::consts::ARCH)
+    assembler(chosen.as_deref(), arch)
 }
 
 fn assembler(chosen: Option<&str>, arch: &str) -> Result<Assembler, String> {

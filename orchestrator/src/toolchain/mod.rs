@@ -146,8 +146,10 @@ impl Surroundings for Machine {
         Ok(words)
     }
 
-    fn assembler(&self) -> Result<Assembler, String> {
-        assembler::find()
+    fn assembler(&self, host: bool) -> Result<Assembler, String> {
+        let target = self.target.as_ref().filter(|_| !host);
+        let arch = target.map(|target| target.platform.platform.architecture());
+        assembler::find(arch.as_deref().unwrap_or(std::env::consts::ARCH))
     }
 
     fn processor(&self) -> String {
