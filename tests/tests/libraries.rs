@@ -1,6 +1,7 @@
 //! Libraries as projects ship them, and what dependencies take of each other.
 
-use tender_tests::TestSpace;
+use std::process::Command;
+use tender_tests::{Run, TestSpace};
 
 /// The crate `app`, whose program calls `f` of the crate `lib`, with these keys of the dependency.
 fn pair(keys: &str, lib: &str) -> TestSpace {
@@ -215,4 +216,160 @@ fn headers_alone_make_a_library() {
     space.tender(&["build"]).expect_ok();
     space.built("target/debug/app").expect_code(5);
     space.expect_fresh(&[]);
+}
+
+fn run(space: &TestSpace, program: &str, args: &[&str]) -> Run {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(space.root());
+    space.run(command)
+}
+
+/// What `readelf -d` says of a file.
+fn dynamic(space: &TestSpace, file: &str) -> String {
+    run(space, "readelf", &["-dW", file]).expect_ok().stdout
+}
+
+/// The names of files and links in a directory.
+fn names(space: &TestSpace, dir: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(space.path(dir).as_std_path()).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name != ".tender");
+    names.sort();
+    names
+}
+
+fn link_of(space: &TestSpace, link: &str) -> String {
+    let to = std::fs::read_link(space.path(link).as_std_path()).unwrap();
+    to.into_os_string().into_string().unwrap()
+}
+
+#[test]
+fn versioned_library_has_its_links() {
+    let space = pair("", "[lib]\nname = \"f\"\ncrate-type = [\"cdylib\"]\nversion = \"1.3.1\"\n");
+    space.tender(&["build"]).expect_ok();
+    assert_eq!(names(&space, "target/debug"), ["app", "libf.so", "libf.so.1", "libf.so.1.3.1"]);
+    assert_eq!(link_of(&space, "target/debug/libf.so"), "libf.so.1.3.1");
+    assert_eq!(link_of(&space, "target/debug/libf.so.1"), "libf.so.1.3.1");
+    assert!(dynamic(&space, "target/debug/libf.so.1.3.1").contains("soname: [libf.so.1]"));
+    assert!(dynamic(&space, "target/debug/app").contains("Shared library: [libf.so.1]"));
+    space.built("target/debug/app").expect_ok();
+    space.expect_fresh(&[]);
+    space.tender(&["clean", "-p", "lib"]).expect_ok();
+    assert_eq!(names(&space, "target/debug"), ["app"]);
+}
+
+#[test]
+fn link_to_a_library_that_is_lost_or_changed_is_made_again() {
+    let space = pair("", "[lib]\ncrate-type = [\"cdylib\"]\nversion = \"1.3.1\"\n");
+    space.tender(&["build"]).expect_ok();
+    let link = "target/debug/liblib.so.1";
+    let check = |reason: &str| {
+        let run = space.tender(&["build", "-v"]).expect_ok();
+        run.expect_stderr(&[reason]);
+        assert_eq!(link_of(&space, link), "liblib.so.1.3.1");
+        space.built("target/debug/app").expect_ok();
+        space.expect_fresh(&[]);
+    };
+    space.remove(link);
+    check("the output target/debug/liblib.so.1 is gone");
+    space.write(link, "no library");
+    check("the output target/debug/liblib.so.1 was changed");
+    space.write("target/debug/other", "no library");
+    space.remove(link);
+    std::os::unix::fs::symlink("other", space.path(link).as_std_path()).unwrap();
+    check("the output target/debug/liblib.so.1 was changed");
+    assert_eq!(space.read("target/debug/other"), "no library");
+}
+
+#[test]
+fn old_names_of_a_library_are_removed() {
+    let space = pair("", "[lib]\ncrate-type = [\"cdylib\"]\n");
+    let check = |from: &str, to: &str, expect: &[&str]| {
+        space.edit("lib/Tender.toml", from, to);
+        space.tender(&["build"]).expect_ok();
+        assert_eq!(names(&space, "target/debug"), [&["app"], expect].concat());
+        space.built("target/debug/app").expect_ok();
+        space.expect_fresh(&[]);
+    };
+    check("[lib]", "[lib]", &["liblib.so"]);
+    check(
+        "\"cdylib\"]\n",
+        "\"cdylib\"]\nversion = \"1.3.1\"\n",
+        &["liblib.so", "liblib.so.1", "liblib.so.1.3.1"],
+    );
+    check("1.3.1", "2.0", &["liblib.so", "liblib.so.2", "liblib.so.2.0"]);
+    check(
+        "\"2.0\"\n",
+        "\"2.0\"\nsoname = \"libold.so.7\"\n",
+        &["liblib.so", "liblib.so.2.0", "libold.so.7"],
+    );
+    check("version = \"2.0\"\n", "", &["liblib.so", "libold.so.7"]);
+    check("soname = \"libold.so.7\"\n", "name = \"g\"\n", &["libg.so"]);
+}
+
+#[test]
+fn old_name_of_a_library_that_something_else_has_changed_is_kept() {
+    let space = pair("", "");
+    space.tender(&["build"]).expect_ok();
+    space.write("target/debug/liblib.a", "mine");
+    space.edit("lib/Tender.toml", "\"1.3\"\n", "\"1.3\"\n[lib]\nname = \"g\"\n");
+    space.tender(&["build"]).expect_ok();
+    assert_eq!(names(&space, "target/debug"), ["app", "libg.a", "liblib.a"]);
+}
+
+/// A program that loads a plugin, which calls a function of the program.
+#[test]
+fn plugin_is_a_shared_library_at_its_path() {
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[workspace]\nmembers = [\"host\", \"plugs\", \"low\"]\n");
+    space.write(
+        "host/Tender.toml",
+        "[package]\nname = \"host\"\nlink = [\"dl\"]\nlink-args = [\"-rdynamic\"]\n",
+    );
+    space.write(
+        "host/src/main.c",
+        "#include <dlfcn.h>\n#include <stdio.h>\nint of_host(void) { return 40; }\n\
+         int main(int argc, char **argv) {\n  void *h = dlopen(argv[1], RTLD_NOW);\n  \
+         if (!h) { puts(dlerror()); return 1; }\n  \
+         int (*f)(void) = (int (*)(void))dlsym(h, \"plug\");\n  return f();\n}\n",
+    );
+    space.write("low/Tender.toml", "[package]\nname = \"low\"\n[lib]\ncrate-type = [\"cdylib\"]\n");
+    space.write("low/src/low.c", "int low(void) { return 2; }\n");
+    space.write(
+        "plugs/Tender.toml",
+        "[package]\nname = \"plugs\"\n[[lib]]\nname = \"one\"\nsources = [\"one.c\", \"shared.c\"]\noutput = \"deep/er/one.so\"\n\
+         [[lib]]\nname = \"two\"\nsources = [\"two.c\", \"shared.c\"]\noutput = \"deep/two.so\"\n\
+         [dependencies]\nlow = { path = \"../low\" }\n",
+    );
+    space.write(
+        "plugs/shared.c",
+        "int of_host(void);\nint low(void);\nint sum(void) { return of_host() + low(); }\n",
+    );
+    space.write("plugs/one.c", "int sum(void);\nint plug(void) { return sum(); }\n");
+    space.write("plugs/two.c", "int sum(void);\nint plug(void) { return sum() + 1; }\n");
+    let run_with = |plugin: &str| run(&space, "target/debug/host", &[plugin]);
+    for driver in ["gcc", "clang-22"] {
+        for lto in LTO {
+            let config = format!("profile.dev.lto=\"{lto}\"");
+            let mut command = space.command(&["build", "--config", &config]);
+            command.env("CC", driver);
+            space.run(command).expect_ok();
+            run_with("target/debug/deep/er/one.so").expect_code(42);
+            run_with("target/debug/deep/two.so").expect_code(43);
+        }
+    }
+    assert!(!dynamic(&space, "target/debug/deep/two.so").contains("SONAME"));
+    assert_eq!(names(&space, "target/debug"), ["deep", "host", "liblow.so"]);
+    // The source that both have is compiled once.
+    space.tender(&["clean"]).expect_ok();
+    let built = space.build(&[]);
+    assert_eq!(built.iter().filter(|item| item.unit == "plugs/shared.c").count(), 1, "{built:?}");
+    space.edit(
+        "host/Tender.toml",
+        "[\"-rdynamic\"]\n",
+        "[\"-rdynamic\"]\n[dependencies]\nplugs = { path = \"../plugs\" }\n",
+    );
+    let run = space.tender(&["build"]).expect_code(2);
+    run.expect_stderr(&["no library to depend on", "its libraries are plugins"]);
 }

@@ -11,6 +11,16 @@ use std::collections::HashSet;
 use tender_protocol::depfile::prerequisites;
 
 impl Fingerprints {
+    /// Fills in the items that write files, once.
+    pub(super) fn know_writers(&mut self, graph: &Graph) {
+        if self.writers.is_empty() {
+            let outputs = |(ix, item): (ItemId, &Item)| {
+                item.outputs.iter().map(move |output| (output.clone(), ix)).collect::<Vec<_>>()
+            };
+            self.writers = graph.indexed().flat_map(outputs).collect();
+        }
+    }
+
     /// Adds the files that the depfile of a command names to those that it has read. It began at
     /// `began_ns`, nanoseconds since the epoch. Returns the paths that lead to nothing.
     ///
@@ -40,12 +50,7 @@ impl Fingerprints {
                 "its `depfile` `{depfile}` is no list of rules as make has them: {error}"
             ))
         })?;
-        if self.writers.is_empty() {
-            let outputs = |(ix, item): (ItemId, &Item)| {
-                item.outputs.iter().map(move |output| (output.clone(), ix)).collect::<Vec<_>>()
-            };
-            self.writers = graph.indexed().flat_map(outputs).collect();
-        }
+        self.know_writers(graph);
         let mut before = None;
         let mut missing = Vec::new();
         for path in named {

@@ -28,6 +28,8 @@ pub enum StateError {
     Write { path: Utf8PathBuf, source: io::Error },
     #[error("the outdated file {path} cannot be removed: {source}")]
     Remove { path: Utf8PathBuf, source: io::Error },
+    #[error("the link {path} cannot be made: {source}")]
+    Link { path: Utf8PathBuf, source: io::Error },
     #[error("the workspace directory {path} cannot be opened: {source}")]
     Root { path: Utf8PathBuf, source: io::Error },
     /// The command ended without an error, and has not written an output that the manifest names.
@@ -48,7 +50,7 @@ pub struct Fingerprints {
     /// The inputs of running items as they were when these began, for items whose worker does not
     /// report what it read.
     pub(super) begun: HashMap<ItemId, Vec<VersionId>>,
-    /// The item that writes a file. Empty until the first depfile is read.
+    /// The item that writes a file. Empty until it is asked for.
     pub(super) writers: HashMap<Utf8PathBuf, ItemId>,
     buffer: Vec<u8>,
 }
@@ -337,8 +339,11 @@ impl Fingerprints {
                 inputs.push(version);
             }
         }
+        let links = self.link_outputs(graph, item, &report.outputs)?;
+        self.remove_replaced(graph, ix)?;
+        let tables = &mut self.store.tables;
         let mut outputs = Vec::new();
-        for file in &report.outputs {
+        for file in report.outputs.iter().chain(&links) {
             let Ok(hash) = blake3::Hash::from_hex(&file.hash) else { continue };
             let path = tables.intern(&file.path);
             let version = tables.version(path, *hash.as_bytes());

@@ -28,6 +28,8 @@ struct Linked<'a> {
     directory: String,
     /// Words of the manifest for this link.
     link_args: Vec<String>,
+    /// Links to the output.
+    links: Vec<Utf8PathBuf>,
 }
 
 impl Builder<'_> {
@@ -67,9 +69,12 @@ impl Builder<'_> {
             library = Some(LinkInput { path, form, cxx });
         }
         if lib.cdylib && (wanted || library.is_none()) {
-            let file = lib.shared_file();
-            let path = self.path_for_commands(&self.side(of.built_for).out_dir).join(&file);
-            let mut own = vec!["-shared".to_owned(), format!("-Wl,-soname,{file}")];
+            let out_dir = self.path_for_commands(&self.side(of.built_for).out_dir);
+            let path = out_dir.join(lib.shared_file());
+            let links: Vec<Utf8PathBuf> =
+                lib.shared_links().iter().map(|link| out_dir.join(link)).collect();
+            let mut own = vec!["-shared".to_owned()];
+            own.extend(lib.shared_name().map(|name| format!("-Wl,-soname,{name}")));
             let mut inputs = Vec::new();
             if let Some(exports) = &lib.exports {
                 let exports = self.path_for_commands(&self.expanded(of, exports));
@@ -85,6 +90,7 @@ impl Builder<'_> {
                     key: of.key(&lib.target_name("shared")),
                     directory: lib.directory("shared"),
                     link_args: [&lib.settings.link_args[..], &lib.public_link_args].concat(),
+                    links,
                 },
                 &path,
                 (own, inputs),
@@ -168,6 +174,7 @@ impl Builder<'_> {
                 key,
                 directory,
                 link_args: bin.settings.link_args.clone(),
+                links: Vec::new(),
             },
             &path,
             (self.program_words(of), Vec::new()),
@@ -308,10 +315,15 @@ impl Builder<'_> {
         }
         own.extend(own_libraries);
         if runtime_path {
-            args.push("-Wl,-rpath,$ORIGIN".to_owned());
+            // Libraries lie in the directory of outputs, a plugin may lie below it.
+            let out_dir = &self.side(what.of.built_for).out_dir;
+            let below = self.graph.root.join(path);
+            let below = below.strip_prefix(out_dir).map_or(0, |path| path.components().count() - 1);
+            args.push(format!("-Wl,-rpath,$ORIGIN{}", "/..".repeat(below)));
         }
         args.extend(requirements.all());
         own.extend(own_requirements.all());
+        own.extend(what.links.iter().map(|link| format!("link={link}")));
 
         let profile = self.profile(what.of);
         let mut words = strip_words(&profile);
@@ -362,7 +374,7 @@ impl Builder<'_> {
             run: Run::Worker(Work::Link { driver, args, output, lto }),
             program: Some(program),
             inputs,
-            outputs: vec![path.to_owned()],
+            outputs: [path.to_owned()].into_iter().chain(what.links).collect(),
             ingredients: Ingredients { own, profile: words, interfaces },
             size: objects.iter().map(|object| object.size).sum(),
         })

@@ -146,7 +146,9 @@ pub fn target_keys(workspace: &Workspace) -> HashSet<String> {
 pub fn host_outputs(state_dir: &Utf8Path, krate: &Crate) -> Vec<Utf8PathBuf> {
     let host = host_dir(state_dir);
     let programs = krate.bins.iter().map(|bin| bin.name.clone());
-    let libraries = krate.libs.iter().flat_map(|lib| [lib.archive_file(), lib.shared_file()]);
+    let libraries = krate.libs.iter().flat_map(|lib| {
+        [lib.archive_file(), lib.shared_file()].into_iter().chain(lib.shared_links())
+    });
     let files = programs.chain(libraries).map(|name| host.join("bin").join(name));
     files.chain([host.join("crates").join(&krate.name)]).collect()
 }

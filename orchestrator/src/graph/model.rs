@@ -63,7 +63,8 @@ pub struct Item {
     /// Files it reads that are known beforehand, relative to the root or absolute (source, objects,
     /// generate inputs).
     pub inputs: Vec<Utf8PathBuf>,
-    /// Files it writes, relative to the root or absolute.
+    /// Files it writes, relative to the root or absolute. Those of a shared library are the library,
+    /// and links to it in the same directory, which its worker does not make.
     pub outputs: Vec<Utf8PathBuf>,
     pub ingredients: Ingredients,
     /// Bytes of the source where known, a guess at cost without history.

@@ -53,6 +53,9 @@ fn lib(mut krate: Crate, files: &[&str]) -> Crate {
         staticlib: true,
         cdylib: false,
         exports: None,
+        output: None,
+        soname: None,
+        version: None,
         uses: vec![],
         settings: TargetSettings::default(),
     });

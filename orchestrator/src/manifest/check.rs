@@ -3,12 +3,13 @@
 
 use super::commands::ResolvedCommand;
 use super::enabled::{Enabled, USERS};
-use super::libs::places;
+use super::libs::linked_places;
 use super::model::Crate;
 use super::problem::{Location, Problem};
 use super::raw::{DependencyKind, DependencyTable, Manifest};
 use super::reader::Text;
 use super::value::parse_version;
+use camino::Utf8Path;
 use std::collections::BTreeMap;
 
 /// A crate on the way to its place in the workspace.
@@ -94,7 +95,8 @@ fn check_outputs(nodes: &[Node], problems: &mut Vec<Problem>) {
         let programs = krate.bins.iter().map(|bin| (bin.name.clone(), output(&bin.name, true)));
         let libraries = krate.libs.iter().flat_map(|lib| {
             let archive = (!lib.is_linked_shared()).then(|| lib.archive_file());
-            let shared = lib.cdylib.then(|| lib.shared_file());
+            let mut shared = if lib.cdylib { lib.shared_links() } else { Vec::new() };
+            shared.extend(lib.cdylib.then(|| lib.shared_file()));
             archive.into_iter().chain(shared).map(|file| (file, output(&lib.name, false)))
         });
         for (file, output) in programs.chain(libraries) {
@@ -123,6 +125,17 @@ fn check_outputs(nodes: &[Node], problems: &mut Vec<Problem>) {
             }
             if let Some(there) = place_of(other) {
                 problem = problem.related(there, "the other one");
+            }
+            problems.push(problem);
+        }
+    }
+    for (file, output) in &first {
+        let above = Utf8Path::new(file).ancestors().skip(1);
+        for (dir, other) in above.filter_map(|dir| first.get_key_value(dir.as_str())) {
+            let message = format!("the plugin `{file}` cannot lie in `{dir}`, which is a file");
+            let mut problem = Problem::error(message).help("choose another `output`");
+            if let (Some(here), Some(there)) = (place_of(output), place_of(other)) {
+                problem = problem.at(here).related(there, "the file");
             }
             problems.push(problem);
         }
@@ -185,16 +198,19 @@ fn check_dependencies(nodes: &[Node], problems: &mut Vec<Problem>) {
                 problems.push(problem.help("name it once"));
             } else if dependency.kind == DependencyKind::Build {
                 check_build_dependency(node, number, target, problems);
-            } else if target.krate.as_ref().is_some_and(|krate| krate.libs.is_empty())
+            } else if target.krate.as_ref().is_some_and(|krate| krate.default_libs().is_empty())
                 && !std::ptr::eq(target, node)
             {
+                let has_plugins = target.krate.as_ref().is_some_and(|krate| !krate.libs.is_empty());
                 let problem =
                     Problem::error(format!("the package `{name}` has no library to depend on"));
-                let help =
-                    format!("put sources under `{}`, or write `[lib]` in its manifest", "src");
+                let help = match has_plugins {
+                    true => "its libraries are plugins, and nothing is linked with those",
+                    false => "put sources under `src`, or write `[lib]` in its manifest",
+                };
                 problems.push(problem.at(key.at.clone()).help(help));
             } else if let (Some(names), Some(krate)) = (&dependency.libs, &target.krate) {
-                places(&krate.libs, names, &format!("the package `{name}`"), problems);
+                linked_places(&krate.libs, names, &format!("the package `{name}`"), problems);
             }
         }
     }

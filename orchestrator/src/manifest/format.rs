@@ -5,9 +5,9 @@
 use super::value::{
     ValueError, check_c_std, check_cxx_std, check_define, check_endian, check_extension,
     check_feature, check_feature_value, check_header, check_header_path, check_identifier,
-    check_library_name, check_link, check_macro, check_member, check_name, check_one_line,
-    check_profile_name, check_requirement, check_target, check_template, check_variable,
-    check_version, check_warning, check_word,
+    check_library_name, check_library_version, check_link, check_macro, check_member, check_name,
+    check_one_line, check_output, check_profile_name, check_requirement, check_soname,
+    check_target, check_template, check_variable, check_version, check_warning, check_word,
 };
 
 /// The keys that a table may have.
@@ -466,6 +466,21 @@ static LIB: Table = Table {
                 "The forms of the library.",
             ),
             key("exports", ValueKind::Text(any), "A version script for the shared library."),
+            key(
+                "output",
+                ValueKind::Text(check_output),
+                "A plugin: a shared library at this path below the directory of outputs.",
+            ),
+            key(
+                "soname",
+                ValueKind::Text(check_soname),
+                "The name by which programs find the shared library when they start.",
+            ),
+            key(
+                "version",
+                ValueKind::Text(check_library_version),
+                "The version in the file name of the shared library, such as `\"1.3.1\"`.",
+            ),
             key(
                 "uses",
                 ValueKind::Texts(any),

@@ -22,7 +22,7 @@ pub(super) fn connect(tables: &[LibTable], libs: &mut [Lib], problems: &mut Vec<
         }
     }
     for (place, table) in tables.iter().enumerate() {
-        let uses = places(libs, &table.uses, "this package", problems);
+        let uses = linked_places(libs, &table.uses, "this package", problems);
         if let Some((_, text)) = uses.iter().find(|(used, _)| *used == place) {
             let problem = Problem::error("a library cannot use itself").at(text.at.clone());
             problems.push(problem.help("remove it here"));
@@ -62,8 +62,32 @@ pub(super) fn check_conditional(
     }
 }
 
-/// The places of libraries by name. `of` is who should have them.
-pub(super) fn places<'t>(
+/// The places of libraries by name, which are to be linked. `of` is the package that should have
+/// them.
+pub(super) fn linked_places<'t>(
+    libs: &[Lib],
+    names: &'t [Text],
+    of: &str,
+    problems: &mut Vec<Problem>,
+) -> Vec<(usize, &'t Text)> {
+    let mut places = places(libs, names, of, problems);
+    places.retain(|(place, name)| {
+        let is_plugin = libs[*place].is_plugin();
+        if is_plugin {
+            let problem = Problem::error(format!("the library `{}` is a plugin", name.value));
+            let problem = problem.at(name.at.clone());
+            problems
+                .push(problem.help(
+                    "it has an `output`, so programs load it, and nothing is linked with it",
+                ));
+        }
+        !is_plugin
+    });
+    places
+}
+
+/// The places of libraries by name.
+fn places<'t>(
     libs: &[Lib],
     names: &'t [Text],
     of: &str,

@@ -200,6 +200,13 @@ pub struct Lib {
     pub cdylib: bool,
     /// Version script of the shared library, absolute.
     pub exports: Option<Utf8PathBuf>,
+    /// It is a plugin: its shared form is at this path below the directory of outputs, and nothing
+    /// is linked with it.
+    pub output: Option<String>,
+    /// The name by which programs find the shared library when they start, if the manifest has it.
+    pub soname: Option<String>,
+    /// In the file name of the shared library.
+    pub version: Option<String>,
     /// Other libraries of the crate that it is linked with, by their places.
     pub uses: Vec<usize>,
     pub settings: TargetSettings,
@@ -330,7 +337,7 @@ impl Crate {
     /// The libraries that dependents and the crate's own programs get unless they choose others, by
     /// their places.
     pub fn default_libs(&self) -> Vec<usize> {
-        (0..self.libs.len()).collect()
+        (0..self.libs.len()).filter(|lib| !self.libs[*lib].is_plugin()).collect()
     }
 }
 
@@ -350,9 +357,42 @@ impl Lib {
         format!("lib{}.a", self.name)
     }
 
-    /// The file name of its shared form.
+    /// The file of its shared form, below the directory of outputs.
     pub fn shared_file(&self) -> String {
-        format!("lib{}.so", self.name)
+        match (&self.output, &self.version) {
+            (Some(output), _) => output.clone(),
+            (None, Some(version)) => format!("lib{}.so.{version}", self.name),
+            (None, None) => format!("lib{}.so", self.name),
+        }
+    }
+
+    /// The name by which programs find its shared form when they start. A plugin has none.
+    pub fn shared_name(&self) -> Option<String> {
+        if self.is_plugin() {
+            return None;
+        }
+        Some(match (&self.soname, &self.version) {
+            (Some(soname), _) => soname.clone(),
+            (None, Some(version)) => {
+                let major = version.split('.').next().unwrap_or_default();
+                format!("lib{}.so.{major}", self.name)
+            }
+            (None, None) => format!("lib{}.so", self.name),
+        })
+    }
+
+    /// Names of links to its shared form, which lie beside it: for programs that start, and for
+    /// linkers of others, which look for `lib<name>.so`.
+    pub fn shared_links(&self) -> Vec<String> {
+        let Some(soname) = self.shared_name() else { return Vec::new() };
+        let mut links = vec![soname, format!("lib{}.so", self.name)];
+        links.dedup();
+        links.retain(|link| *link != self.shared_file());
+        links
+    }
+
+    pub fn is_plugin(&self) -> bool {
+        self.output.is_some()
     }
 
     /// Whether links take its shared form: it has no other.

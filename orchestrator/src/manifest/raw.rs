@@ -185,6 +185,10 @@ pub(super) struct LibTable {
     pub staticlib: bool,
     pub cdylib: bool,
     pub exports: Option<Text>,
+    /// The path of a plugin.
+    pub output: Option<Text>,
+    pub soname: Option<String>,
+    pub version: Option<String>,
     /// Other libraries of the crate, by name.
     pub uses: Vec<Text>,
     pub settings: Settings,
@@ -544,6 +548,8 @@ fn settings(cx: &Context<'_>, section: &Section<'_, '_>) -> Settings {
     }
 }
 
+const SHARED_TOO: &str = "add `crate-type = [\"staticlib\", \"cdylib\"]`";
+
 fn lib_table(cx: &mut Context<'_>, section: &Section<'_, '_>, in_list: bool) -> LibTable {
     for (key, example) in [("name", "\"...\""), ("sources", "[\"...\"]")] {
         if in_list && section.key_span(key).is_none() {
@@ -553,15 +559,34 @@ fn lib_table(cx: &mut Context<'_>, section: &Section<'_, '_>, in_list: bool) -> 
     }
     let types = section.words(cx, "crate-type").unwrap_or_default();
     let has = |name: &str| types.iter().any(|known| known == name);
+    let output = section.string(cx, "output");
+    let staticlib = has("staticlib") || (types.is_empty() && output.is_none());
+    let cdylib = has("cdylib") || output.is_some();
+    if let (Some(span), true, true) = (section.key_span("crate-type"), output.is_some(), staticlib)
+    {
+        cx.error(span, "a plugin is a shared library alone").help =
+            Some("remove `crate-type`, or `output`".to_owned());
+    }
     let exports = section.string(cx, "exports");
-    if let (Some(exports), false) = (&exports, has("cdylib")) {
+    if let (Some(exports), false) = (&exports, cdylib) {
         let problem =
             cx.warning(exports.at.span.clone(), "`exports` has no effect without a shared library");
-        problem.help = Some("add `crate-type = [\"staticlib\", \"cdylib\"]`".to_owned());
+        problem.help = Some(SHARED_TOO.to_owned());
     }
-    if let (Some(at), false) = (link_args_at(cx, section), has("cdylib")) {
+    for key in ["soname", "version"] {
+        let Some(span) = section.key_span(key) else { continue };
+        if output.is_some() {
+            cx.error(span, format!("`{key}` has no effect: a plugin is loaded by its path")).help =
+                Some("remove it, or `output`".to_owned());
+        } else if !cdylib {
+            cx.error(span, format!("`{key}` has no effect without a shared library")).help =
+                Some(SHARED_TOO.to_owned());
+        }
+    }
+    if let (Some(at), false) = (link_args_at(cx, section), cdylib) {
         cx.add(nothing_links(at));
     }
+    let text = |key| section.string(cx, key).map(|text| text.value);
     LibTable {
         at: cx.at(section.span.clone()),
         name: section.string(cx, "name"),
@@ -570,9 +595,12 @@ fn lib_table(cx: &mut Context<'_>, section: &Section<'_, '_>, in_list: bool) -> 
         headers: section.strings(cx, "headers"),
         public_defines: section.words(cx, "public-defines").unwrap_or_default(),
         public_link_args: section.words(cx, "public-link-args").unwrap_or_default(),
-        staticlib: has("staticlib") || types.is_empty(),
-        cdylib: has("cdylib"),
+        staticlib,
+        cdylib,
         exports,
+        soname: text("soname"),
+        version: text("version"),
+        output,
         uses: section.strings(cx, "uses").unwrap_or_default(),
         settings: settings(cx, section),
     }

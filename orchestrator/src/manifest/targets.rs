@@ -342,6 +342,11 @@ impl<'a> Resolver<'a> {
             exports: table
                 .and_then(|table| table.exports.as_ref())
                 .map(|text| self.lists.file(text)),
+            output: table
+                .and_then(|table| table.output.as_ref())
+                .map(|output| output.value.clone()),
+            soname: table.and_then(|table| table.soname.clone()),
+            version: table.and_then(|table| table.version.clone()),
             uses: Vec::new(),
             settings,
         })

@@ -323,6 +323,56 @@ pub(super) fn check_version(text: &str) -> Result<(), ValueError> {
     }
 }
 
+/// A path below the directory of outputs.
+///
+/// # Errors
+/// `text` is absolute, has an element without a plain name, or names a directory of ours.
+pub(super) fn check_output(text: &str) -> Result<(), ValueError> {
+    let is_plain = |element: &str| {
+        !element.is_empty() && !element.starts_with(['.', '-']) && !element.contains(['\n', '\r'])
+    };
+    match text.split('/').all(is_plain) {
+        true => Ok(()),
+        false => Err(ValueError::new(
+            format!("`{}` is no path below the directory of outputs", text.escape_debug()),
+            "write plain names, such as `output = \"socket/core.so\"`",
+        )),
+    }
+}
+
+/// The name of a shared library.
+///
+/// # Errors
+/// `text` is no plain file name.
+pub(super) fn check_soname(text: &str) -> Result<(), ValueError> {
+    // A comma ends a word of the linker in a word of the driver.
+    let is_plain = !text.is_empty()
+        && !text.starts_with(['.', '-'])
+        && text.chars().all(|c| !c.is_whitespace() && !c.is_control() && !matches!(c, '/' | ','));
+    match is_plain {
+        true => Ok(()),
+        false => Err(ValueError::new(
+            format!("`{}` is no file name", text.escape_debug()),
+            "write one such as `soname = \"libz.so.1\"`",
+        )),
+    }
+}
+
+/// The version of a shared library.
+///
+/// # Errors
+/// `text` is no list of numbers.
+pub(super) fn check_library_version(text: &str) -> Result<(), ValueError> {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_digit());
+    match text.split('.').all(is_number) {
+        true => Ok(()),
+        false => Err(ValueError::new(
+            format!("`{}` is no version of a library", text.escape_debug()),
+            "write numbers, such as `version = \"1.3.1\"`",
+        )),
+    }
+}
+
 /// Versions that will do for a dependent.
 ///
 /// # Errors
@@ -669,6 +719,30 @@ mod tests {
         check("+x", false);
         check("a/b", false);
         check("-a", false);
+    }
+
+    #[test]
+    fn names_of_shared_libraries_are_checked() {
+        let output = |text, ok| assert_eq!(check_output(text).is_ok(), ok, "{text:?}");
+        output("core.so", true);
+        output("socket/core.so", true);
+        output("/core.so", false);
+        output("../core.so", false);
+        output("socket//core.so", false);
+        output("socket/", false);
+        output(".tender/state", false);
+        output("-x", false);
+        let soname = |text, ok| assert_eq!(check_soname(text).is_ok(), ok, "{text:?}");
+        soname("libz.so.1", true);
+        soname("a/b", false);
+        soname("a,b", false);
+        soname("", false);
+        let version = |text, ok| assert_eq!(check_library_version(text).is_ok(), ok, "{text:?}");
+        version("1.3.1", true);
+        version("6", true);
+        version("1.", false);
+        version("1.x", false);
+        version("", false);
     }
 
     #[test]

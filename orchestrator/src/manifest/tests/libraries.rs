@@ -195,3 +195,94 @@ fn generated_source_belongs_to_one_of_several_libraries() {
     let named = two("").replace("\"src/b.c\"", "\"src/b.c\", \"$OUT_DIR/*.c\"");
     assert_eq!(problems(&pair("", &format!("{named}\n{generate}"))), [""; 0]);
 }
+
+#[test]
+fn names_of_a_shared_library_follow_its_keys() {
+    let check = |keys: &str, file: &str, soname: Option<&str>, links: &[&str]| {
+        let text = format!("[lib]\nname = \"z\"\n{keys}");
+        let workspace = workspace(&pair("", &text));
+        let lib = &workspace.crates[1].libs[0];
+        assert_eq!(lib.shared_file(), file, "{keys}");
+        assert_eq!(lib.shared_name().as_deref(), soname, "{keys}");
+        assert_eq!(lib.shared_links(), links, "{keys}");
+        assert!(lib.cdylib && lib.staticlib != lib.is_plugin(), "{keys}");
+    };
+    let both = "crate-type = [\"staticlib\", \"cdylib\"]\n";
+    let with = |keys: &str| format!("{both}{keys}");
+    check(both, "libz.so", Some("libz.so"), &[]);
+    check(
+        &with("version = \"1.3.1\""),
+        "libz.so.1.3.1",
+        Some("libz.so.1"),
+        &["libz.so.1", "libz.so"],
+    );
+    check(&with("version = \"6\""), "libz.so.6", Some("libz.so.6"), &["libz.so"]);
+    check(&with("soname = \"libz.so.1\""), "libz.so", Some("libz.so.1"), &["libz.so.1"]);
+    check(
+        &with("soname = \"libz-2.so\"\nversion = \"2.0\""),
+        "libz.so.2.0",
+        Some("libz-2.so"),
+        &["libz-2.so", "libz.so"],
+    );
+    check("output = \"z/core.so\"", "z/core.so", None, &[]);
+}
+
+#[test]
+fn keys_of_shared_libraries_that_have_no_effect_are_refused() {
+    let check = |lib: &str, expect: &[&str]| {
+        assert_eq!(problems(&pair("", lib)), expect, "{lib}");
+    };
+    check(
+        "[lib]\nversion = \"1\"",
+        &["lib/Tender.toml:4 `version`: `version` has no effect without a shared library"],
+    );
+    check(
+        "[lib]\noutput = \"a.so\"\nsoname = \"a\"",
+        &["lib/Tender.toml:5 `soname`: `soname` has no effect: a plugin is loaded by its path"],
+    );
+    check(
+        "[lib]\noutput = \"a.so\"\ncrate-type = [\"staticlib\", \"cdylib\"]",
+        &["lib/Tender.toml:5 `crate-type`: a plugin is a shared library alone"],
+    );
+    check(
+        "[lib]\noutput = \"../a.so\"",
+        &["lib/Tender.toml:4 `\"../a.so\"`: `../a.so` is no path below the directory of outputs"],
+    );
+}
+
+#[test]
+fn plugin_is_linked_with_nothing() {
+    let plugin = two("output = \"two.so\"");
+    let workspace = workspace(&pair("lib = { path = \"../lib\" }", &plugin));
+    assert_eq!(workspace.crates[1].default_libs(), [0]);
+    let check = |dependency: &str, lib: &str, expect: &[&str]| {
+        assert_eq!(problems(&pair(dependency, lib)), expect, "{lib}");
+    };
+    check(
+        "lib = { path = \"../lib\", lib = [\"two\"] }",
+        &plugin,
+        &["app/Tender.toml:4 `\"two\"`: the library `two` is a plugin"],
+    );
+    check(
+        "lib = { path = \"../lib\" }",
+        "[lib]\noutput = \"a.so\"",
+        &["app/Tender.toml:4 `lib`: the package `lib` has no library to depend on"],
+    );
+    check(
+        "",
+        &plugin.replace("[\"src/a.c\"]", "[\"src/a.c\"]\nuses = [\"two\"]"),
+        &["lib/Tender.toml:6 `\"two\"`: the library `two` is a plugin"],
+    );
+    check(
+        "[lib]\nsources = [\"src/main.c\"]\noutput = \"lib.so\"",
+        "[lib]\noutput = \"lib.so\"",
+        &["lib/Tender.toml:2 `\"lib\"`: the packages `app` and `lib` both make `lib.so`"],
+    );
+    check(
+        "",
+        "[lib]\noutput = \"app/a.so\"",
+        &[
+            "lib/Tender.toml:2 `\"lib\"`: the plugin `app/a.so` cannot lie in `app`, which is a file",
+        ],
+    );
+}
