@@ -273,6 +273,7 @@ fn link_to_a_library_that_is_lost_or_changed_is_made_again() {
     };
     space.remove(link);
     check("the output target/debug/liblib.so.1 is gone");
+    space.remove(link);
     space.write(link, "no library");
     check("the output target/debug/liblib.so.1 was changed");
     space.write("target/debug/other", "no library");
@@ -372,4 +373,29 @@ fn plugin_is_a_shared_library_at_its_path() {
     );
     let run = space.tender(&["build"]).expect_code(2);
     run.expect_stderr(&["no library to depend on", "its libraries are plugins"]);
+}
+
+#[test]
+fn object_library_is_a_registry() {
+    let space = registry("", "[lib]\ncrate-type = [\"object\"]\n");
+    expect_names(&space, "one\ntwo\n");
+    space.tender(&["build"]).expect_ok();
+    assert_eq!(names(&space, "target/debug"), ["app"]);
+    // The objects go into the shared library between them, and not into the program again.
+    space.write(
+        "middle/Tender.toml",
+        "[package]\nname = \"middle\"\n[lib]\ncrate-type = [\"cdylib\"]\n[dependencies]\nlib = { path = \"../lib\" }\n",
+    );
+    space.write("middle/src/list.c", "const char *names[9];\nint used;\n");
+    space.edit(
+        "app/Tender.toml",
+        "lib = { path = \"../lib\" }",
+        "middle = { path = \"../middle\" }",
+    );
+    space.edit(
+        "app/src/main.c",
+        "const char *names[9];\nint used;",
+        "extern const char *names[];\nextern int used;",
+    );
+    expect_names(&space, "one\ntwo\n");
 }

@@ -48,6 +48,9 @@ impl Builder<'_> {
     ) -> Result<Option<LinkInput>, GraphError> {
         let lib = &of.krate.libs[place];
         let cxx = objects.iter().any(|object| object.cxx);
+        if lib.object {
+            return Ok(Some(self.object_library(of, lib, objects)));
+        }
         let mut library = None;
         if lib.staticlib || !lib.cdylib {
             let item = self.archive(of, lib, objects);
@@ -101,6 +104,23 @@ impl Builder<'_> {
             library = library.or(Some(LinkInput { path, form: LibraryForm::Shared(item), cxx }));
         }
         Ok(library)
+    }
+
+    /// A library without a file of its own.
+    fn object_library(&self, of: &Instance<'_>, lib: &Lib, objects: &[Object]) -> LinkInput {
+        let items = objects.iter().filter_map(|object| object.item).collect();
+        let cxx = objects.iter().any(|object| object.cxx);
+        let form = match codegen::crosses_crates(&self.profile(of)) {
+            true => LibraryForm::Members { members: members(objects), items },
+            false => LibraryForm::Objects {
+                paths: objects.iter().map(|object| object.path.clone()).collect(),
+                items,
+                bitcode: objects.iter().any(|object| object.bitcode),
+            },
+        };
+        // The word for the members; there is no such file.
+        let path = self.path_for_commands(&self.side(of.built_for).out_dir);
+        LinkInput { path: path.join(lib.archive_file()), form, cxx }
     }
 
     /// An archive of native code, in every mode.
@@ -271,13 +291,16 @@ impl Builder<'_> {
         let mut own_libraries = Vec::new();
         for linked in link_order(what.of.built_for.crates(self.workspace), what.of.id, what.lib) {
             let known = self.planned_lib(&what, linked.lib);
-            let name = self.workspace[linked.lib.krate].name.as_str();
+            let krate = &self.workspace[linked.lib.krate];
+            let (name, is_object) = (krate.name.as_str(), krate.libs[linked.lib.lib].object);
             runtime_words.extend_from_slice(&known.runtime_words);
             let link_words = known.link_words.shown(linked.is_visible);
             requirements.append(link_words.clone());
             let mut words = Vec::new();
-            if let Some(library) = &known.library {
-                words = library.words(linked.is_whole);
+            // What a shared library has in it is not linked again.
+            let library = known.library.as_ref().filter(|_| linked.is_part || !is_object);
+            if let Some(library) = library {
+                words = library.words(linked.is_whole || is_object);
                 args.extend_from_slice(&words);
                 libraries.push((name, library));
             }
@@ -294,6 +317,7 @@ impl Builder<'_> {
         }
         let mut runtime_path = false;
         let mut as_members = Vec::new();
+        let mut bitcode = objects.iter().any(|object| object.bitcode);
         for (name, library) in &libraries {
             after.extend(library.items());
             cxx |= library.cxx && !library.is_shared();
@@ -301,6 +325,10 @@ impl Builder<'_> {
             match &library.form {
                 LibraryForm::Archive(_) | LibraryForm::Shared(_) => {
                     inputs.push(library.path.clone())
+                }
+                LibraryForm::Objects { paths, bitcode: is_bitcode, .. } => {
+                    inputs.extend_from_slice(paths);
+                    bitcode |= is_bitcode;
                 }
                 LibraryForm::Members { members, .. } => {
                     inputs.extend(members.iter().map(|member| Utf8PathBuf::from(&member.path)));
@@ -352,7 +380,6 @@ impl Builder<'_> {
         };
         words.extend(profile.link_args.iter().cloned());
         args.extend(words.iter().cloned());
-        let bitcode = objects.iter().any(|object| object.bitcode);
         let lto = (bitcode || !as_members.is_empty()).then(|| LtoLink {
             mode: codegen::lto(&profile),
             opt_level: codegen::lto_level(&profile),

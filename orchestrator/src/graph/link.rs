@@ -2,7 +2,7 @@
 
 use crate::keys::ItemId;
 use crate::manifest::TargetSettings;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use tender_protocol::Member;
 
 /// A library that dependents link.
@@ -19,6 +19,15 @@ pub(super) struct LinkInput {
 pub(super) enum LibraryForm {
     Archive(ItemId),
     Shared(ItemId),
+    /// All objects are linked, as if they were the target's own.
+    Objects {
+        /// Of objects, and of archives that stand among the sources.
+        paths: Vec<Utf8PathBuf>,
+        /// Those that make the objects.
+        items: Vec<ItemId>,
+        /// Some are modules for link-time optimisation.
+        bitcode: bool,
+    },
     /// Under link-time optimisation over crates: the members of an archive that dependents do
     /// without.
     Members {
@@ -35,10 +44,13 @@ impl LinkInput {
 
     /// The words that stand for it in links. `is_whole`: all objects of an archive are linked.
     pub fn words(&self, is_whole: bool) -> Vec<String> {
-        let path = self.path.to_string();
-        match is_whole && !self.is_shared() {
-            true => vec!["-Wl,--whole-archive".into(), path, "-Wl,--no-whole-archive".into()],
-            false => vec![path],
+        match &self.form {
+            LibraryForm::Shared(_) => vec![self.path.to_string()],
+            LibraryForm::Archive(_) | LibraryForm::Members { .. } => archive(&self.path, is_whole),
+            LibraryForm::Objects { paths, .. } => {
+                let words = |path: &Utf8PathBuf| archive(path, path.extension() == Some("a"));
+                paths.iter().flat_map(words).collect()
+            }
         }
     }
 
@@ -46,8 +58,16 @@ impl LinkInput {
     pub fn items(&self) -> &[ItemId] {
         match &self.form {
             LibraryForm::Archive(item) | LibraryForm::Shared(item) => std::slice::from_ref(item),
-            LibraryForm::Members { items, .. } => items,
+            LibraryForm::Objects { items, .. } | LibraryForm::Members { items, .. } => items,
         }
+    }
+}
+
+fn archive(path: &Utf8Path, is_whole: bool) -> Vec<String> {
+    let path = path.to_string();
+    match is_whole {
+        true => vec!["-Wl,--whole-archive".into(), path, "-Wl,--no-whole-archive".into()],
+        false => vec![path],
     }
 }
 

@@ -222,6 +222,7 @@ pub(super) struct LinkedLib {
     /// All objects of its archive are linked.
     pub is_whole: bool,
     /// It is a part of this link: not only of shared libraries that the target is linked with.
+    /// Objects of object libraries are linked only then; archives are looked at in any case.
     pub is_part: bool,
 }
 

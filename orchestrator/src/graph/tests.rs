@@ -52,6 +52,7 @@ fn lib(mut krate: Crate, files: &[&str]) -> Crate {
         public_link_args: vec![],
         staticlib: true,
         cdylib: false,
+        object: false,
         exports: None,
         output: None,
         soname: None,

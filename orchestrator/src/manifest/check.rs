@@ -94,7 +94,7 @@ fn check_outputs(nodes: &[Node], problems: &mut Vec<Problem>) {
         let output = |target, is_program| OutputFile { node, krate, target, is_program };
         let programs = krate.bins.iter().map(|bin| (bin.name.clone(), output(&bin.name, true)));
         let libraries = krate.libs.iter().flat_map(|lib| {
-            let archive = (!lib.is_linked_shared()).then(|| lib.archive_file());
+            let archive = lib.staticlib.then(|| lib.archive_file());
             let mut shared = if lib.cdylib { lib.shared_links() } else { Vec::new() };
             shared.extend(lib.cdylib.then(|| lib.shared_file()));
             archive.into_iter().chain(shared).map(|file| (file, output(&lib.name, false)))

@@ -452,7 +452,7 @@ static LIB: Table = Table {
             key(
                 "crate-type",
                 ValueKind::ManyOf(Choice {
-                    values: &[Text("staticlib"), Text("cdylib")],
+                    values: &[Text("staticlib"), Text("cdylib"), Text("object")],
                     instead: &[
                         ("bin", "programs are `[[bin]]`"),
                         ("dylib", SHARED_LIBRARY),
@@ -461,6 +461,7 @@ static LIB: Table = Table {
                         ("lib", STATIC_LIBRARY),
                         ("rlib", STATIC_LIBRARY),
                         ("static", STATIC_LIBRARY),
+                        ("objects", "an object library is `object`"),
                     ],
                 }),
                 "The forms of the library.",

@@ -198,6 +198,9 @@ pub struct Lib {
     pub public_link_args: Vec<String>,
     pub staticlib: bool,
     pub cdylib: bool,
+    /// It has no file: all of its objects are linked into the programs and shared libraries that use
+    /// it.
+    pub object: bool,
     /// Version script of the shared library, absolute.
     pub exports: Option<Utf8PathBuf>,
     /// It is a plugin: its shared form is at this path below the directory of outputs, and nothing

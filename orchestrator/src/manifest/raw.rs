@@ -184,6 +184,7 @@ pub(super) struct LibTable {
     pub public_link_args: Vec<String>,
     pub staticlib: bool,
     pub cdylib: bool,
+    pub object: bool,
     pub exports: Option<Text>,
     /// The path of a plugin.
     pub output: Option<Text>,
@@ -562,10 +563,15 @@ fn lib_table(cx: &mut Context<'_>, section: &Section<'_, '_>, in_list: bool) -> 
     let output = section.string(cx, "output");
     let staticlib = has("staticlib") || (types.is_empty() && output.is_none());
     let cdylib = has("cdylib") || output.is_some();
-    if let (Some(span), true, true) = (section.key_span("crate-type"), output.is_some(), staticlib)
-    {
-        cx.error(span, "a plugin is a shared library alone").help =
-            Some("remove `crate-type`, or `output`".to_owned());
+    let object = has("object");
+    if let Some(span) = section.key_span("crate-type") {
+        if output.is_some() && (staticlib || object) {
+            cx.error(span, "a plugin is a shared library alone").help =
+                Some("remove `crate-type`, or `output`".to_owned());
+        } else if object && (staticlib || cdylib) {
+            cx.error(span, "an object library has no other form").help =
+                Some("write `crate-type = [\"object\"]`, or make two libraries".to_owned());
+        }
     }
     let exports = section.string(cx, "exports");
     if let (Some(exports), false) = (&exports, cdylib) {
@@ -597,6 +603,7 @@ fn lib_table(cx: &mut Context<'_>, section: &Section<'_, '_>, in_list: bool) -> 
         public_link_args: section.words(cx, "public-link-args").unwrap_or_default(),
         staticlib,
         cdylib,
+        object,
         exports,
         soname: text("soname"),
         version: text("version"),

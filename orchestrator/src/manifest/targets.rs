@@ -339,6 +339,7 @@ impl<'a> Resolver<'a> {
             public_link_args,
             staticlib: table.is_none_or(|table| table.staticlib),
             cdylib,
+            object: table.is_some_and(|table| table.object),
             exports: table
                 .and_then(|table| table.exports.as_ref())
                 .map(|text| self.lists.file(text)),

@@ -370,7 +370,9 @@ fn manifest_values_are_checked() {
     );
     check(
         "[lib]\ncrate-type = [\"dylib\"]",
-        &["Tender.toml:4 `\"dylib\"`: `crate-type` must be one of \"staticlib\", \"cdylib\""],
+        &[
+            "Tender.toml:4 `\"dylib\"`: `crate-type` must be one of \"staticlib\", \"cdylib\", \"object\"",
+        ],
     );
     check(
         "[[generate]]",

@@ -185,7 +185,7 @@ impl CrateInfo {
 
 impl LibInfo {
     fn new(lib: &Lib) -> Self {
-        let kinds = [(lib.staticlib, "staticlib"), (lib.cdylib, "cdylib")];
+        let kinds = [(lib.staticlib, "staticlib"), (lib.cdylib, "cdylib"), (lib.object, "object")];
         Self {
             name: lib.name.clone(),
             in_list: lib.in_list,

@@ -61,6 +61,7 @@ pub fn workspace() -> Workspace {
             public_link_args: vec![],
             staticlib: true,
             cdylib: false,
+            object: false,
             exports: None,
             output: None,
             soname: None,

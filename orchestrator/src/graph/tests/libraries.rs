@@ -220,3 +220,25 @@ fn package_of_a_library_that_nobody_uses_may_be_missing() {
         Err(GraphError::PkgConfig { .. })
     ));
 }
+
+#[test]
+fn object_library_is_linked_object_by_object() {
+    let mut chain = chain();
+    change_lib(&mut chain, "low", |lib| (lib.staticlib, lib.object) = (false, true));
+    let low = chain.crates.iter_mut().find(|krate| krate.name == "low").unwrap();
+    low.libs[0].sources = sources(low, &["l.c", "pre.o", "pre.a"]);
+    let object = "target/debug/.tender/low/obj/lib/l.c.o";
+    let all =
+        format!("{object} low/pre.o -Wl,--whole-archive low/pre.a -Wl,--no-whole-archive -Wl,--");
+    let whole = graph(&chain, &["app", "low"]);
+    assert!(!keys(&whole).contains(&"low archive"));
+    let link = args(&whole, "app bin app");
+    assert!(link.contains(&format!("target/debug/libmiddle.a {all}")), "{link}");
+    assert!(after(&whole, "app bin app").contains(&"low lib l.c"));
+    // A shared library between them has the objects.
+    change_lib(&mut chain, "middle", |lib| (lib.staticlib, lib.cdylib) = (false, true));
+    let graph = graph(&chain, &["app"]);
+    assert!(args(&graph, "middle shared").contains(&all));
+    let link = args(&graph, "app bin app");
+    assert!(link.contains("libmiddle.so -Wl,-rpath") && !link.contains("low/"), "{link}");
+}

@@ -245,6 +245,10 @@ fn keys_of_shared_libraries_that_have_no_effect_are_refused() {
         &["lib/Tender.toml:5 `crate-type`: a plugin is a shared library alone"],
     );
     check(
+        "[lib]\ncrate-type = [\"object\", \"cdylib\"]",
+        &["lib/Tender.toml:4 `crate-type`: an object library has no other form"],
+    );
+    check(
         "[lib]\noutput = \"../a.so\"",
         &["lib/Tender.toml:4 `\"../a.so\"`: `../a.so` is no path below the directory of outputs"],
     );
