@@ -68,7 +68,7 @@ pub struct Human {
 #[derive(Default)]
 struct Ended {
     fresh: usize,
-    built: usize,
+    done: usize,
     failed: usize,
 }
 
@@ -244,7 +244,7 @@ impl Human {
             Outcome::Failed => self.item_failed(item, counts),
             Outcome::Ok | Outcome::Skipped => self.told(item).warnings += counts.warnings,
         }
-        self.ended.built += usize::from(outcome == Outcome::Ok);
+        self.ended.done += usize::from(outcome == Outcome::Ok);
     }
 
     /// `Built zip/src/a.c in 0.34s`, with phases and memory at `-vv`.
@@ -332,9 +332,9 @@ impl Human {
             }
         }
         if !failed.is_empty() {
-            let Ended { fresh, built, failed: units } = self.ended;
-            let rest = graph.items.len().saturating_sub(fresh + built + units);
-            let line = words::build_failed(units, &failed, built, rest);
+            let Ended { fresh, done, failed: units } = self.ended;
+            let rest = graph.items.len().saturating_sub(fresh + done + units);
+            let line = words::build_failed(units, &failed, done, rest);
             text += &style::message(Level::Error, line);
         }
         if success && self.at_least(Verbosity::Normal) {
@@ -579,7 +579,7 @@ mod tests {
             "       Built zip/src/b.c in 0.34s\n",
             "error: could not compile `zip` (zip/src/a.c)\n",
             &format!("       Dirty app (app/src/main.c): {why}\n"),
-            "error: build failed: 1 unit failed, in crate `zip`; 1 built, 3 not built\n",
+            "error: build failed: 1 unit failed, in crate `zip`; 1 done, 3 not done\n",
         ];
         check(Verbosity::Verbose, &events, &expect.concat());
     }
@@ -601,7 +601,7 @@ mod tests {
              zip/src/a.c:3:5: warning: one\n  f();\n  ^\n\
              zip/src/a.c:3:5: warning: three\n  f();\n  ^\n\
              warning: `zip` generated 2 warnings\n\
-             error: build failed: 1 unit failed, in crate `zip`; 1 built, 3 not built\n";
+             error: build failed: 1 unit failed, in crate `zip`; 1 done, 3 not done\n";
         check(Verbosity::Quiet, &events, expect);
     }
 
@@ -619,7 +619,7 @@ mod tests {
              error: could not compile `zip` (zip/src/a.c)\n\
              warning: build failed, waiting for other jobs to finish...\n\
              error: could not compile `app` (app/src/main.c)\n\
-             error: build failed: 2 units failed, in crates `app` and `zip`; 0 built, 2 not built\n";
+             error: build failed: 2 units failed, in crates `app` and `zip`; 0 done, 2 not done\n";
         check(Verbosity::Normal, &events, expect);
     }
 

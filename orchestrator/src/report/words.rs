@@ -70,9 +70,9 @@ pub fn could_not(item: &Item, target: CrateTarget<'_>, errors: usize, warnings: 
     text
 }
 
-/// The last line of a build that failed: how many units failed, and in which crates; how many were
-/// built, and how many neither were built nor are known to be up to date.
-pub fn build_failed(failed: usize, crates: &[&str], built: usize, rest: usize) -> String {
+/// The last line of a build that failed: how many units failed, and in which crates; how many are
+/// done, and how many neither are done nor known to be up to date.
+pub fn build_failed(failed: usize, crates: &[&str], done: usize, rest: usize) -> String {
     let mut names: Vec<String> =
         crates.iter().take(MOST_CRATES).map(|name| format!("`{name}`")).collect();
     if crates.len() > MOST_CRATES {
@@ -82,9 +82,9 @@ pub fn build_failed(failed: usize, crates: &[&str], built: usize, rest: usize) -
     let last = names.pop().unwrap_or_default();
     let names = if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) };
     let mut text = format!("build failed: {} failed, in {noun} {names}", count(failed, "unit"));
-    text += &format!("; {built} built");
+    text += &format!("; {done} done");
     if rest > 0 {
-        text += &format!(", {rest} not built");
+        text += &format!(", {rest} not done");
     }
     text
 }
@@ -319,14 +319,14 @@ mod tests {
     #[test]
     fn failed_build_is_counted() {
         #[track_caller]
-        fn check(failed: usize, crates: &[&str], built: usize, rest: usize, expect: &str) {
-            assert_eq!(build_failed(failed, crates, built, rest), expect);
+        fn check(failed: usize, crates: &[&str], done: usize, rest: usize, expect: &str) {
+            assert_eq!(build_failed(failed, crates, done, rest), expect);
         }
-        check(1, &["zip"], 0, 0, "build failed: 1 unit failed, in crate `zip`; 0 built");
-        let two = "build failed: 3 units failed, in crates `app` and `zip`; 12 built, 4 not built";
+        check(1, &["zip"], 0, 0, "build failed: 1 unit failed, in crate `zip`; 0 done");
+        let two = "build failed: 3 units failed, in crates `app` and `zip`; 12 done, 4 not done";
         check(3, &["app", "zip"], 12, 4, two);
         let many =
-            "build failed: 7 units failed, in crates `a`, `b`, `c`, `d`, `e` and 2 more; 1 built";
+            "build failed: 7 units failed, in crates `a`, `b`, `c`, `d`, `e` and 2 more; 1 done";
         check(7, &["a", "b", "c", "d", "e", "f", "g"], 1, 0, many);
     }
 
