@@ -562,3 +562,22 @@ fn outputs_in_a_directory_outside_of_the_workspace_are_kept() {
     space.tender(&["build", "--target-dir", dir.as_str()]).expect_ok();
     assert!(dir.join("debug/tool").exists());
 }
+
+#[test]
+fn outputs_that_a_target_no_longer_makes_are_removed() {
+    let space = space_of_outputs();
+    space.edit("dyn/Tender.toml", "[lib]\n", "[lib]\nversion = \"1.2\"\n");
+    space.tender(&["build"]).expect_ok();
+    expect_outputs(&space, &["app", "libdyn.so.1.2", "tool"]);
+    space.edit("dyn/Tender.toml", "\"1.2\"", "\"2.0\"");
+    space.tender(&["build"]).expect_ok();
+    expect_outputs(&space, &["app", "libdyn.so.2.0", "tool"]);
+    assert!(!space.exists("target/debug/libdyn.so.1") && space.exists("target/debug/libdyn.so.2"));
+    space.expect_fresh(&[]);
+    // Headers alone.
+    space.remove("dyn/src/d.c");
+    space.write("dyn/include/d.h", "");
+    space.write("dyn/Tender.toml", "[package]\nname = \"dyn\"\n[lib]\n");
+    space.tender(&["build"]).expect_ok();
+    expect_outputs(&space, &["app", "tool"]);
+}

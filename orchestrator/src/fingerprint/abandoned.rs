@@ -6,7 +6,7 @@ use super::fingerprints::{Fingerprints, StateError};
 use super::store::VersionId;
 use crate::graph::{Graph, ItemKind, host_bin_dir, seen_from};
 use camino::{Utf8Path, Utf8PathBuf};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 impl Fingerprints {
@@ -38,7 +38,7 @@ impl Fingerprints {
     }
 
     /// Removes the programs and libraries that earlier builds have made of targets which the
-    /// workspace no longer has. `keys` returns those of all targets that it can have
+    /// workspace no longer has, or of which it makes other files. `keys` returns those of all targets that it can have
     /// (`graph::target_keys`), and is asked only where there may be something to remove; None:
     /// nothing is removed. To be called before anything is built.
     ///
@@ -58,33 +58,39 @@ impl Fingerprints {
         let relative = |dir: &Utf8Path| seen_from(&graph.root, dir);
         let (outputs, state) = (relative(&graph.out_dir), relative(&graph.state_dir));
         let of_host = relative(&host_bin_dir(&graph.state_dir));
-        let known: HashSet<&str> = graph
+        let known: HashMap<&str, &[Utf8PathBuf]> = graph
             .items
             .iter()
             .chain(&graph.unbuilt_archives)
             .filter(|item| !matches!(item.kind, ItemKind::Compile | ItemKind::Check))
-            .map(|item| item.key.as_str())
+            .map(|item| (item.key.as_str(), &item.outputs[..]))
             .collect();
         let tables = &self.store.tables;
         let is_target = |version: &VersionId| {
             let path = Utf8Path::new(tables.text(tables.path(*version)));
             path.starts_with(&outputs) && (!path.starts_with(&state) || path.starts_with(&of_host))
         };
-        let mut gone = Vec::new();
+        let (mut gone, mut changed) = (Vec::new(), Vec::new());
         for entry in self.store.entries.iter().filter(|entry| !entry.started) {
             let key = tables.text(entry.key);
-            if let Some(unit) = &entry.unit
-                && unit.outputs.first().is_some_and(is_target)
-                && !known.contains(key)
-            {
-                gone.push((key.to_owned(), unit.outputs.clone()));
+            let Some(unit) = &entry.unit else { continue };
+            if !unit.outputs.iter().any(is_target) {
+                continue;
+            }
+            let made = |version: &VersionId, outputs: &[Utf8PathBuf]| {
+                outputs.iter().any(|path| path == tables.text(tables.path(*version)))
+            };
+            match known.get(key) {
+                None => gone.push((key.to_owned(), unit.outputs.clone())),
+                Some(now) if unit.outputs.iter().all(|version| made(version, now)) => {}
+                Some(_) => changed.push((key.to_owned(), unit.outputs.clone())),
             }
         }
-        if gone.is_empty() {
-            return Ok(());
+        if !gone.is_empty() {
+            let keys = keys();
+            gone.retain(|(key, _)| keys.as_ref().is_some_and(|keys| !keys.contains(key)));
         }
-        let Some(keys) = keys() else { return Ok(()) };
-        gone.retain(|(key, _)| !keys.contains(key));
+        gone.extend(changed);
         self.remove_outputs(graph, gone).map(drop)
     }
 

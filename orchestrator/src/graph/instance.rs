@@ -3,7 +3,7 @@
 //! that they write differ. Does no I/O and knows no items.
 
 use super::paths::profile_dir;
-use crate::manifest::{Crate, CrateId, Profile, Workspace};
+use crate::manifest::{Crate, CrateId, Lib, Profile, Workspace};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -127,7 +127,11 @@ pub fn target_keys(workspace: &Workspace) -> HashSet<String> {
         for built_for in [BuiltFor::Users, BuiltFor::Build] {
             let krate = built_for.krate(workspace, id);
             let of = Instance { id, krate, built_for };
-            for lib in &krate.libs {
+            // One of headers alone has no file, and an object library none of its own.
+            let is_file = |lib: &&Lib| {
+                !lib.object && (lib.sources.all().next().is_some() || !krate.generate.is_empty())
+            };
+            for lib in krate.libs.iter().filter(is_file) {
                 if !lib.is_linked_shared() {
                     keys.insert(of.key(&lib.target_name("archive")));
                 }

@@ -15,6 +15,7 @@ use super::raw::{
     TargetTable, WorkspaceTable,
 };
 use super::reader::Text;
+use super::sources::excludes_nothing;
 use super::targets::{ConditionChoice, program_names, resolve_crate, rule_inputs};
 use super::walk::{Dirs, FileKind, identity};
 use crate::platform::Platform;
@@ -300,6 +301,8 @@ impl Loader {
     fn members(&mut self, root: &Utf8Path, table: &WorkspaceTable) {
         let mut members = Vec::new();
         let mut out = Vec::new();
+        let mut idle: Vec<(Pattern, &Text)> = Vec::new();
+        let before_all = self.problems.len();
         for (text, exclude) in table
             .members
             .iter()
@@ -307,7 +310,10 @@ impl Loader {
             .chain(table.exclude.iter().map(|text| (text, true)))
         {
             match Pattern::parse(root, &text.value) {
-                Ok(pattern) if exclude || pattern.exclude => out.push(pattern),
+                Ok(pattern) if exclude || pattern.exclude => {
+                    idle.extend((!exclude).then(|| (pattern.clone(), text)));
+                    out.push(pattern);
+                }
                 Ok(pattern) => members.push((pattern, text)),
                 Err(why) => {
                     let problem =
@@ -320,6 +326,7 @@ impl Loader {
             let before = self.nodes.len();
             match &pattern.place {
                 PatternKind::Path(dir) => {
+                    idle.retain(|(pattern, _)| !excludes(pattern, dir));
                     if excludes_any(&out, dir) {
                         continue;
                     }
@@ -335,6 +342,7 @@ impl Loader {
                 PatternKind::Glob(glob) => {
                     let mut any = false;
                     for found in self.dirs.find(glob, FileKind::Directory) {
+                        idle.retain(|(pattern, _)| !excludes(pattern, found.path()));
                         if excludes_any(&out, found.path()) {
                             any = true;
                         } else if let super::walk::WalkedPath::Path(dir) = &found {
@@ -361,6 +369,9 @@ impl Loader {
             for node in &self.nodes[before..] {
                 check_member(node, &mut self.problems);
             }
+        }
+        if self.problems.len() == before_all {
+            self.problems.extend(idle.into_iter().map(|(_, text)| excludes_nothing(text)));
         }
     }
 

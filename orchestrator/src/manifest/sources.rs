@@ -186,9 +186,7 @@ impl Lists<'_> {
         let place = |text: &Text| (text.at.source.path.clone(), text.at.span.start);
         let told: BTreeSet<_> = told.iter().map(place).collect();
         for text in exclusions.idle().filter(|text| told.contains(&place(text))) {
-            let problem = Problem::warning(format!("`{}` excludes nothing", text.value));
-            let help = "remove it, or correct it: it takes away what the rest of the list names";
-            self.problems.push(problem.at(text.at.clone()).help(help));
+            self.problems.push(excludes_nothing(text));
         }
     }
 
@@ -350,6 +348,13 @@ impl<'p, 't> Exclusions<'p, 't> {
     fn idle(&self) -> impl Iterator<Item = &'t Text> {
         self.0.iter().filter(|(_, _, has_taken)| !has_taken).map(|(_, text, _)| *text)
     }
+}
+
+/// An element with `!` takes nothing away.
+pub(super) fn excludes_nothing(text: &Text) -> Problem {
+    Problem::warning(format!("`{}` excludes nothing", text.value))
+        .at(text.at.clone())
+        .help("remove it, or correct it: it takes away what the rest of the list names")
 }
 
 /// Texts may come from another manifest than the crate's, by inheritance.

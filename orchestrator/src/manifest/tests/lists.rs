@@ -104,3 +104,14 @@ fn default_run_names_a_program() {
     let workspace = workspace(&tree("default-run = \"tool\"\n"));
     assert_eq!(workspace.crates[0].default_run.as_deref(), Some("tool"));
 }
+
+#[test]
+fn exclusions_among_members_of_nothing_give_a_warning() {
+    let tree = Tree::new(&[
+        ("Tender.toml", "[workspace]\nmembers = [\"*\", \"!b\", \"!c\"]\nexclude = [\"d\"]\n"),
+        ("a/Tender.toml", "[package]\nname = \"a\"\n"),
+        ("a/src/a.c", ""),
+        ("b/Tender.toml", "[package]\nname = \"b\"\n"),
+    ]);
+    assert_eq!(problems(&tree), ["warning: Tender.toml:2 `\"!c\"`: `!c` excludes nothing"]);
+}
