@@ -37,7 +37,7 @@ enum Test {
 
 use Test::{Programs, Tap, Words};
 
-const PORTS: [Port; 16] = [
+const PORTS: [Port; 17] = [
     Port {
         name: "zlib",
         packages: &["z"],
@@ -67,6 +67,32 @@ const PORTS: [Port; 16] = [
             Words(&["lua", "{sources}/lua-tests/files.lua"]),
             Words(&["luac", "-o", "compiled", "{sources}/lua-tests/strings.lua"]),
             Words(&["lua", "compiled"]),
+        ],
+    },
+    Port {
+        // Modules are laid out as its makefile installs them. Its tests look for their own files in
+        // the directory where they run.
+        name: "luasocket",
+        packages: &["luasocket", "lua"],
+        env: &["LUA_PATH=?.lua;{port}/src/?.lua", "LUA_CPATH={bin}/?.so"],
+        tests: &[
+            Words(&["mkdir", "socket"]),
+            Words(&[
+                "cp",
+                "{port}/src/headers.lua",
+                "{port}/src/http.lua",
+                "{port}/src/tp.lua",
+                "{port}/src/url.lua",
+                "socket",
+            ]),
+            Words(&["sh", "-c", "cp \"$1\"/test/*.lua \"$1\"/test/*.png .", "sh", "{port}"]),
+            Words(&["lua", "urltest.lua"]),
+            Words(&["lua", "mimetest.lua"]),
+            Words(&["lua", "ltn12test.lua"]),
+            Words(&["lua", "excepttest.lua"]),
+            Words(&["lua", "test_bind.lua"]),
+            Words(&["lua", "test_socket_error.lua"]),
+            Words(&["lua", "-e", "require 'socket.unix' require 'socket.serial'"]),
         ],
     },
     Port {
