@@ -310,6 +310,18 @@ fn old_names_of_a_library_are_removed() {
 }
 
 #[test]
+fn links_of_a_library_that_became_static_are_removed() {
+    let space = pair("", "[lib]\ncrate-type = [\"cdylib\"]\nversion = \"1.3.1\"\n");
+    space.tender(&["build"]).expect_ok();
+    space.edit("lib/Tender.toml", "crate-type = [\"cdylib\"]\nversion = \"1.3.1\"\n", "");
+    space.tender(&["build"]).expect_ok();
+    assert_eq!(names(&space, "target/debug"), ["app", "liblib.a"]);
+    space.edit("lib/Tender.toml", "[lib]\n", "[lib]\ncrate-type = [\"object\"]\n");
+    space.tender(&["build"]).expect_ok();
+    assert_eq!(names(&space, "target/debug"), ["app"]);
+}
+
+#[test]
 fn old_name_of_a_library_that_something_else_has_changed_is_kept() {
     let space = pair("", "");
     space.tender(&["build"]).expect_ok();

@@ -10,12 +10,13 @@
 //! 3. `-fPIC` for libraries, `-fPIE` for programs; `-ffile-compilation-dir=`
 //! 4. profile: its defines
 //! 5. the target's defines
-//! 6. the target's private include directories, then the crate's public ones with its public
-//!    defines
+//! 6. the target's private include directories, then the public ones, with the public defines, of
+//!    the crate's libraries: a library's own first, then those that it uses; for a program all
 //! 7. OUT_DIR, if the crate has `[[generate]]`
-//! 8. (`-isystem` for directories outside the workspace, so clang looks there after all `-I`, and does
-//!    not warn of what it finds) for every dependency, direct and transitive, in declaration order, each once: public include
-//!    directories, OUT_DIR if headers are generated there, public defines, pkg-config's cflags
+//! 8. for every dependency, direct and through public ones, in declaration order, each once: public
+//!    include directories, OUT_DIR if headers are generated there, public defines, pkg-config's
+//!    cflags. Directories are `-isystem` where an edge or the place of the crate says so; clang looks
+//!    there after all `-I`, and does not warn of what it finds
 //! 9. the target's pkg-config cflags (system directories, so after those of the workspace)
 //! 10. the target's `warnings` and `flags`, then those of the unit's language
 //! 11. profile: the same. Who builds has the last word

@@ -234,46 +234,46 @@ pub(super) fn link_order(
     target: Option<usize>,
 ) -> Vec<LinkedLib> {
     let (mut order, mut seen) = (Vec::new(), HashSet::new());
-    for (next, _) in linked_by(crates, id, target).into_iter().rev() {
-        last_first(crates, next, &mut seen, &mut order);
+    let first = linked_by(crates, id, target);
+    for (next, _) in first.iter().rev() {
+        last_first(crates, *next, &mut seen, &mut order);
     }
     order.reverse();
 
     let places: HashMap<LibId, usize> =
-        order.iter().enumerate().map(|(place, lib)| (*lib, place)).collect();
+        order.iter().enumerate().map(|(place, (lib, _))| (*lib, place)).collect();
     let not_yet = |lib| LinkedLib { lib, is_visible: false, is_whole: false, is_part: false };
-    let mut linked: Vec<LinkedLib> = order.into_iter().map(not_yet).collect();
-    let pass_on = |linked: &mut Vec<LinkedLib>, from: Option<LinkedLib>| {
-        let (of, target) = from.map_or((id, target), |from| (from.lib.krate, Some(from.lib.lib)));
-        let own = |flag: fn(&LinkedLib) -> bool| from.as_ref().is_none_or(flag);
-        let is_part = own(|from| from.is_part)
-            && from.is_none_or(|from| !crates.of(of).libs[from.lib.lib].is_linked_shared());
-        for (next, dependency) in linked_by(crates, of, target) {
-            let to = &mut linked[places[&next]];
-            let is_public = from.is_none()
-                || dependency.is_none_or(|dependency| dependency.public)
-                // The crate's own library has the crate's dependencies.
-                || of == id;
-            to.is_visible |= own(|from| from.is_visible) && is_public;
+    let mut linked: Vec<LinkedLib> = order.iter().map(|(lib, _)| not_yet(*lib)).collect();
+    // The target itself is the first, then each library comes after all that use it.
+    let target =
+        LinkedLib { is_visible: true, is_part: true, ..not_yet(LibId { krate: id, lib: 0 }) };
+    for place in 0..=order.len() {
+        let (from, edges) = match place.checked_sub(1) {
+            None => (target, &first),
+            Some(place) => (linked[place], &order[place].1),
+        };
+        let is_shared =
+            place > 0 && crates.of(from.lib.krate).libs[from.lib.lib].is_linked_shared();
+        for (next, dependency) in edges {
+            let to = &mut linked[places[next]];
+            // The dependencies of the crate's own libraries are its own.
+            let is_own = from.lib.krate == id;
+            let is_public = is_own || dependency.is_none_or(|dependency| dependency.public);
+            let is_part = from.is_part && !is_shared;
+            to.is_visible |= from.is_visible && is_public;
             to.is_part |= is_part;
             to.is_whole |= is_part && dependency.is_some_and(|dependency| dependency.whole_archive);
         }
-    };
-    pass_on(&mut linked, None);
-    for place in 0..linked.len() {
-        let from = linked[place];
-        pass_on(&mut linked, Some(from));
     }
     linked
 }
 
-/// What a target is linked with directly: libraries of its own crate, then those of dependencies,
-/// each with the dependency.
-fn linked_by(
-    crates: CratesOf<'_>,
-    id: CrateId,
-    target: Option<usize>,
-) -> Vec<(LibId, Option<&Dependency>)> {
+/// A library that something is linked with, and the dependency that says so; None: it is in the same
+/// crate.
+type LinkEdge<'w> = (LibId, Option<&'w Dependency>);
+
+/// What a target is linked with directly: libraries of its own crate, then those of dependencies.
+fn linked_by(crates: CratesOf<'_>, id: CrateId, target: Option<usize>) -> Vec<LinkEdge<'_>> {
     let krate = crates.of(id);
     let own = match target {
         Some(lib) => krate.libs[lib].uses.clone(),
@@ -288,12 +288,18 @@ fn linked_by(
     libs
 }
 
-/// Adds a library after those that it uses.
-fn last_first(crates: CratesOf<'_>, lib: LibId, seen: &mut HashSet<LibId>, order: &mut Vec<LibId>) {
+/// Adds a library after those that it is linked with, which are kept with it.
+fn last_first<'w>(
+    crates: CratesOf<'w>,
+    lib: LibId,
+    seen: &mut HashSet<LibId>,
+    order: &mut Vec<(LibId, Vec<LinkEdge<'w>>)>,
+) {
     if seen.insert(lib) {
-        for (next, _) in linked_by(crates, lib.krate, Some(lib.lib)).into_iter().rev() {
-            last_first(crates, next, seen, order);
+        let edges = linked_by(crates, lib.krate, Some(lib.lib));
+        for (next, _) in edges.iter().rev() {
+            last_first(crates, *next, seen, order);
         }
-        order.push(lib);
+        order.push((lib, edges));
     }
 }
