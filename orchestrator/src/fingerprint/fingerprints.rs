@@ -340,7 +340,6 @@ impl Fingerprints {
             }
         }
         let links = self.link_outputs(graph, item, &report.outputs)?;
-        self.remove_replaced(graph, ix)?;
         let tables = &mut self.store.tables;
         let mut outputs = Vec::new();
         for file in report.outputs.iter().chain(&links) {

@@ -67,11 +67,9 @@
 //! that are gone is removed before anything is built, unless something else has changed it. So are programs and
 //! libraries of targets that the workspace no longer has.
 //!
-//! An archive, library or program that now has another name was made under the old one by the same
-//! item: that file is removed when the item has been made, unless something else has changed it.
 //! The links to a shared library are outputs with the content of the library.
 //!
-//! Parts: `fingerprints` judges items, `outputs` has such links and old names, `abandoned` removes outputs without an item, `moved` finds sources
+//! Parts: `fingerprints` judges items, `outputs` makes such links, `abandoned` removes outputs without an item, `moved` finds sources
 //! that change their target unseen; `depfile` adds what a command reports to have read; `files`
 //! checks each path once, `listing` avoids most system calls for absent ones; `store` has the
 //! records, `journal` their file; `command` compares commands, `variables` the environment; `tool`

@@ -1,12 +1,9 @@
-//! Outputs of links and archives beside the file that the worker writes: links to a shared library,
-//! and what the same item has written under other names before. Knows no commands.
+//! Links to a shared library, which its worker does not make: outputs with the library's content.
+//! Knows no commands.
 
-use super::files::Content;
 use super::fingerprints::{Fingerprints, StateError};
-use super::store::VersionId;
 use crate::graph::{Graph, Item, ItemKind};
-use crate::keys::ItemId;
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use std::io;
 use tender_protocol::OutputFile;
 
@@ -17,7 +14,7 @@ impl Fingerprints {
     /// # Errors
     /// A link cannot be made.
     pub(super) fn link_outputs(
-        &mut self,
+        &self,
         graph: &Graph,
         item: &Item,
         written: &[OutputFile],
@@ -32,54 +29,6 @@ impl Fingerprints {
             links.push(OutputFile { path: path.to_string(), ..library.clone() });
         }
         Ok(links)
-    }
-
-    /// Removes what an item has written before under names that it no longer writes: they are in
-    /// its record. What something else has changed since is kept, and what another item writes. To
-    /// be called before the item's new record is written.
-    ///
-    /// # Errors
-    /// A file cannot be removed.
-    pub(super) fn remove_replaced(&mut self, graph: &Graph, ix: ItemId) -> Result<(), StateError> {
-        let item = &graph[ix];
-        if !matches!(item.kind, ItemKind::Archive | ItemKind::Shared | ItemKind::Program) {
-            return Ok(());
-        }
-        let unit = self.store.find(&item.key).and_then(|entry| {
-            self.store.entries[entry].unit.as_ref().map(|unit| unit.outputs.clone())
-        });
-        let before = unit.unwrap_or_default();
-        let path = |version: &VersionId| {
-            let tables = &self.store.tables;
-            Utf8PathBuf::from(tables.text(tables.path(*version)))
-        };
-        let paths: Vec<Utf8PathBuf> = before.iter().map(path).collect();
-        let is_replaced = |path: &Utf8PathBuf| !item.outputs.contains(path);
-        if !paths.iter().any(is_replaced) {
-            return Ok(());
-        }
-        self.know_writers(graph);
-        for (path, version) in paths.iter().zip(&before) {
-            if !is_replaced(path) || self.writers.contains_key(path) {
-                continue;
-            }
-            let file = graph.root.join(path);
-            let is_own_link = std::fs::read_link(&file).is_ok_and(|to| {
-                paths.iter().any(|one| one.file_name().is_some_and(|name| to.as_os_str() == name))
-            });
-            let tables = &mut self.store.tables;
-            let id = tables.path(*version);
-            if !is_own_link && self.files.content(tables, id) != Content::Is(*version) {
-                continue;
-            }
-            match std::fs::remove_file(&file) {
-                Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                    return Err(StateError::Remove { path: file, source });
-                }
-                _ => {}
-            }
-        }
-        Ok(())
     }
 }
 
