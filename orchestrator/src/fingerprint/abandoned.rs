@@ -38,9 +38,9 @@ impl Fingerprints {
     }
 
     /// Removes the programs and libraries that earlier builds have made of targets which the
-    /// workspace no longer has, or of which it makes other files. `keys` returns those of all targets that it can have
-    /// (`graph::target_keys`), and is asked only where there may be something to remove; None:
-    /// nothing is removed. To be called before anything is built.
+    /// workspace no longer has, or of which it makes other files. `keys` returns those of all
+    /// targets that it can have (`graph::target_keys`), and is asked only where there may be
+    /// something to remove; None: nothing is removed. To be called before anything is built.
     ///
     /// A target directory outside of the workspace may be that of others too, so that nothing is
     /// removed there.
