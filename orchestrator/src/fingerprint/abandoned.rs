@@ -38,9 +38,10 @@ impl Fingerprints {
     }
 
     /// Removes the programs and libraries that earlier builds have made of targets which the
-    /// workspace no longer has, or of which it makes other files. `keys` returns those of all
-    /// targets that it can have (`graph::target_keys`), and is asked only where there may be
-    /// something to remove; None: nothing is removed. To be called before anything is built.
+    /// workspace no longer has, or of which it makes other files. `keys` returns those of its
+    /// targets (`graph::target_keys`), `all_keys` those of all that it can have, whatever the
+    /// features; None: nothing is removed. Each is asked only where there may be something to
+    /// remove. To be called before anything is built.
     ///
     /// A target directory outside of the workspace may be that of others too, so that nothing is
     /// removed there.
@@ -50,7 +51,8 @@ impl Fingerprints {
     pub fn remove_gone_targets(
         &mut self,
         graph: &Graph,
-        keys: impl FnOnce() -> Option<HashSet<String>>,
+        keys: impl FnOnce() -> HashSet<String>,
+        all_keys: impl FnOnce() -> Option<HashSet<String>>,
     ) -> Result<(), StateError> {
         if !graph.out_dir.starts_with(&graph.root) {
             return Ok(());
@@ -88,6 +90,10 @@ impl Fingerprints {
         }
         if !gone.is_empty() {
             let keys = keys();
+            gone.retain(|(key, _)| !keys.contains(key));
+        }
+        if !gone.is_empty() {
+            let keys = all_keys();
             gone.retain(|(key, _)| keys.as_ref().is_some_and(|keys| !keys.contains(key)));
         }
         gone.extend(changed);
