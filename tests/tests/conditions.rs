@@ -114,6 +114,39 @@ fn features_of_tools_are_apart() {
 }
 
 #[test]
+fn features_decide_which_targets_there_are() {
+    let space = TestSpace::new();
+    space.write(
+        "Tender.toml",
+        "[package]\nname = \"net\"\ndefault-run = \"client\"\n[features]\nssl = []\nextra = []\n\
+         [[lib]]\nname = \"net\"\nsources = [\"src/net.c\"]\n\
+         [[lib]]\nname = \"net_ssl\"\nsources = [\"src/ssl.c\"]\nuses = [\"net\"]\n\
+         pkg-config = [\"tender-no-such-package\"]\nrequired-features = [\"ssl\"]\n\
+         [[bin]]\nname = \"client\"\nsources = [\"src/client.c\"]\n\
+         required-features = [\"ssl\", \"extra\"]\n\
+         [[bin]]\nname = \"plain\"\nsources = [\"src/plain.c\"]\n",
+    );
+    space.write("src/net.c", "int net(void) { return 1; }\n");
+    space.write("src/ssl.c", "int net(void);\nint ssl(void) { return net() + 1; }\n");
+    space.write("src/client.c", "int ssl(void);\nint main(void) { return ssl(); }\n");
+    space.write("src/plain.c", "int net(void);\nint main(void) { return net() - 1; }\n");
+    space.tender(&["build"]).expect_ok();
+    assert!(space.exists("target/debug/libnet.a") && !space.exists("target/debug/libnet_ssl.a"));
+    space.tender(&["run"]).expect_ok();
+    let run = space.tender(&["run", "--bin", "client", "-F", "extra"]).expect_code(2);
+    run.expect_stderr(&["the program `client` needs the feature `ssl`", "`--features ssl`"]);
+    space.tender(&["build", "-F", "ssl"]).expect_code(2).expect_stderr(&["tender-no-such-package"]);
+    space.edit("Tender.toml", "pkg-config = [\"tender-no-such-package\"]\n", "");
+    space.tender(&["run", "--all-features"]).expect_code(2);
+    assert!(space.exists("target/debug/libnet_ssl.a") && space.exists("target/debug/client"));
+    // A build with less features keeps what another has made.
+    space.tender(&["build"]).expect_ok();
+    assert!(space.exists("target/debug/libnet_ssl.a") && space.exists("target/debug/client"));
+    space.edit("Tender.toml", "\"extra\"]", "\"extar\"]");
+    space.tender(&["build"]).expect_code(2).expect_stderr(&["no feature `extar`", "`extra`?"]);
+}
+
+#[test]
 fn features_that_do_not_exist_are_named() {
     let check = |features: &str, rest: &str, args: &[&str], expect: &[&str]| {
         let space = space(features, rest);

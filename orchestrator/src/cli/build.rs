@@ -21,7 +21,7 @@ use crate::graph::{
     self, ArtifactKind, Graph, GraphRequest, Item, ItemKind, Mode, Programs, Run, Targets,
     compile_commands,
 };
-use crate::manifest::{CrateId, ProbeAnswers, TargetPlatform, Workspace};
+use crate::manifest::{CrateId, LeftOut, ProbeAnswers, TargetPlatform, Workspace};
 use crate::platform::Platform;
 use crate::report::{
     About, Bar, Crates, Fanout, Human, Json, Place, Timings, Trace, Verbosity, style, words,
@@ -158,7 +158,7 @@ fn choose_targets(
     let known: Vec<&str> =
         roots.iter().flat_map(|id| &crates[*id].bins).map(|known| known.name.as_str()).collect();
     if let Some(wrong) = bin.iter().find(|wanted| !known.contains(&wanted.as_str())) {
-        return Err(no_such_program(wrong, &known));
+        return Err(no_such_program(project, &roots, wrong, &known));
     }
     let programs = if *bins { Programs::All } else { Programs::Named(bin.clone()) };
     let targets = Targets { libraries: *lib, programs };
@@ -174,7 +174,15 @@ fn choose_targets(
     Ok((roots, targets))
 }
 
-fn no_such_program(wanted: &str, known: &[&str]) -> CliError {
+fn no_such_program(project: &Project, roots: &[CrateId], wanted: &str, known: &[&str]) -> CliError {
+    let mut left_out = roots.iter().flat_map(|id| &project.workspace[*id].left_out);
+    if let Some(LeftOut { features, .. }) = left_out.find(|one| one.program == wanted) {
+        let (noun, list) =
+            (if features.len() == 1 { "feature" } else { "features" }, features.join(","));
+        let names: Vec<&str> = features.iter().map(String::as_str).collect();
+        let message = format!("the program `{wanted}` needs the {noun} {}", listed(&names));
+        return CliError::usage(message).with_help(format!("enable: `--features {list}`"));
+    }
     let error = CliError::usage(format!("there is no program `{wanted}`"));
     match super::error::suggestion(wanted, known.iter().copied()) {
         Some(help) => error.with_help(help),
@@ -210,7 +218,7 @@ fn choose_program(
         Some(wanted) => programs
             .iter()
             .find(|(_, name)| *name == wanted)
-            .ok_or_else(|| no_such_program(wanted, &names))?,
+            .ok_or_else(|| no_such_program(project, candidates, wanted, &names))?,
         None => match programs.as_slice() {
             [one] => one,
             _ if defaults.len() == 1 => defaults[0],

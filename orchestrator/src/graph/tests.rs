@@ -30,6 +30,7 @@ fn krate(name: &str) -> Crate {
         dependencies: vec![],
         generate: vec![],
         config_headers: vec![],
+        left_out: vec![],
     }
 }
 

@@ -131,6 +131,8 @@ fn is_plain(node: &Node) -> bool {
     manifest.features.is_empty()
         && manifest.targets.is_empty()
         && manifest.dependencies.iter().all(plain)
+        && manifest.libs.iter().all(|lib| lib.required_features.is_empty())
+        && manifest.bins.iter().all(|bin| bin.required_features.is_empty())
 }
 
 /// The place of a crate's build for users, and of its build for the build.
@@ -264,6 +266,15 @@ fn check_features(nodes: &[Node], problems: &mut Vec<Problem>) {
             }
         }
         let own = feature_names(manifest);
+        let of_libs = manifest.libs.iter().flat_map(|lib| &lib.required_features);
+        let of_programs = manifest.bins.iter().chain(&manifest.tests);
+        let of_programs = of_programs.flat_map(|program| &program.required_features);
+        for feature in of_libs.chain(of_programs) {
+            if !own.contains(feature.value.as_str()) {
+                let problem = missing_feature(node, &feature.value, &own);
+                problems.push(problem.at(feature.at.clone()));
+            }
+        }
         for table in &manifest.targets {
             let asked = table.condition.features();
             if let Some(feature) = asked.into_iter().find(|name| !own.contains(name)) {

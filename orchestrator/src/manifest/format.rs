@@ -438,6 +438,7 @@ static LIB: Table = Table {
                 "The name of the library; by default that of the package.",
             ),
             key("sources", ValueKind::Texts(any), "Files and globs; `!` excludes."),
+            REQUIRED_FEATURES,
             key("headers", ValueKind::Texts(any), "Public include directories."),
             key(
                 "public-defines",
@@ -494,11 +495,18 @@ static LIB: Table = Table {
     elsewhere: &[],
 };
 
+const REQUIRED_FEATURES: Key = key(
+    "required-features",
+    ValueKind::Texts(check_feature),
+    "Without these features it is left out.",
+);
+
 static BIN: Table = Table {
     groups: &[
         own(&[
             key("name", ValueKind::Text(check_program_name), "The name of the program."),
             key("sources", ValueKind::Texts(any), "Files and globs; `!` excludes."),
+            REQUIRED_FEATURES,
         ]),
         own(&SETTINGS),
     ],
@@ -516,6 +524,7 @@ static TEST: Table = Table {
         own(&[
             key("name", ValueKind::Text(check_test_name), "The name of the test."),
             key("sources", ValueKind::Texts(any), "Files and globs; `!` excludes."),
+            REQUIRED_FEATURES,
         ]),
         own(&SETTINGS),
     ],

@@ -11,7 +11,7 @@ use camino::Utf8Path;
 use std::collections::BTreeSet;
 
 /// Resolves what libraries say of each other. `tables` are those of `libs`.
-pub(super) fn connect(tables: &[LibTable], libs: &mut [Lib], problems: &mut Vec<Problem>) {
+pub(super) fn connect(tables: &[&LibTable], libs: &mut [Lib], problems: &mut Vec<Problem>) {
     for (place, table) in tables.iter().enumerate() {
         let Some(name) = &table.name else { continue };
         let first = tables[..place].iter().filter_map(|other| other.name.as_ref());

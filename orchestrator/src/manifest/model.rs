@@ -135,6 +135,15 @@ pub struct Crate {
     pub dependencies: Vec<Dependency>,
     pub generate: Vec<Generate>,
     pub config_headers: Vec<ConfigHeader>,
+    /// Programs that this build does not have.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A program that is left out, because the crate does not have these features.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    pub program: String,
+    pub features: Vec<String>,
 }
 
 /// An edge from a crate to one of its `[dependencies]`.

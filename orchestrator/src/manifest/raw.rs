@@ -192,6 +192,7 @@ pub(super) struct LibTable {
     pub version: Option<String>,
     /// Other libraries of the crate, by name.
     pub uses: Vec<Text>,
+    pub required_features: Vec<Text>,
     pub settings: Settings,
 }
 
@@ -201,6 +202,7 @@ pub(super) struct BinTable {
     /// Absent only after an error.
     pub name: Option<Text>,
     pub sources: Option<Vec<Text>>,
+    pub required_features: Vec<Text>,
     pub settings: Settings,
 }
 
@@ -597,6 +599,7 @@ fn lib_table(cx: &mut Context<'_>, section: &Section<'_, '_>, in_list: bool) -> 
         at: cx.at(section.span.clone()),
         name: section.string(cx, "name"),
         in_list,
+        required_features: section.strings(cx, "required-features").unwrap_or_default(),
         sources: section.strings(cx, "sources"),
         headers: section.strings(cx, "headers"),
         public_defines: section.words(cx, "public-defines").unwrap_or_default(),
@@ -618,6 +621,7 @@ fn bin_table(cx: &Context<'_>, section: &Section<'_, '_>) -> BinTable {
         at: cx.at(section.span.clone()),
         name: section.string(cx, "name"),
         sources: section.strings(cx, "sources"),
+        required_features: section.strings(cx, "required-features").unwrap_or_default(),
         settings: settings(cx, section),
     }
 }

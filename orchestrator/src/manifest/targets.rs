@@ -7,7 +7,7 @@ use super::enabled::{BUILD, Enabled};
 use super::features::FeatureValue;
 use super::libs::{check_conditional, check_generated, connect};
 use super::load::ProbeAnswers;
-use super::model::{Bin, ConfigHeader, Crate, Generate, Lib, Sources, TargetSettings};
+use super::model::{Bin, ConfigHeader, Crate, Generate, LeftOut, Lib, Sources, TargetSettings};
 use super::pattern::{Glob, Pattern, in_out_dir, resolve, source_kind};
 use super::problem::{Location, Problem, suggestion};
 use super::raw::{
@@ -30,6 +30,7 @@ pub(super) struct ConditionChoice<'a> {
     tables: Vec<&'a TargetTable>,
     /// Conditional tables that do not count.
     others: Vec<&'a TargetTable>,
+    enabled: BTreeSet<String>,
     /// The macros of its features.
     features: Settings,
     public_defines: Vec<String>,
@@ -83,12 +84,21 @@ impl<'a> ConditionChoice<'a> {
         ConditionChoice {
             tables: strip(tables),
             others: strip(others),
+            enabled: enabled.features.clone(),
             features: Settings {
                 defines: Some(private).filter(|defines| !defines.is_empty()),
                 ..Settings::default()
             },
             public_defines,
         }
+    }
+}
+
+impl ConditionChoice<'_> {
+    /// The features of these that the crate does not have.
+    fn lacking(&self, required: &[Text]) -> Vec<String> {
+        let lacking = required.iter().filter(|feature| !self.enabled.contains(&feature.value));
+        lacking.map(|feature| feature.value.clone()).collect()
     }
 }
 
@@ -124,7 +134,7 @@ pub(super) fn resolve_crate(
         lists,
     };
     let before = resolver.lists.problems.len();
-    let bins = resolver.bins(&manifest.bins);
+    let mut bins = resolver.bins(&manifest.bins);
     let tests = resolver.tests(&manifest.tests);
     let libs = resolver.libs(&manifest.libs, choice, &bins, &tests);
     let generate = resolver.generate(&manifest.generate, commands);
@@ -170,6 +180,15 @@ pub(super) fn resolve_crate(
             });
         }
     }
+    let of_table = |table: &BinTable| {
+        let features = choice.lacking(&table.required_features);
+        let program = table.name.as_ref()?.value.clone();
+        (!features.is_empty()).then_some(LeftOut { program, features })
+    };
+    let left_out: Vec<LeftOut> = manifest.bins.iter().filter_map(of_table).collect();
+    let is_left_out = |name: &String| left_out.iter().any(|one| one.program == *name);
+    let default_run = package.default_run.as_ref().map(|run| run.value.clone());
+    bins.retain(|bin| !is_left_out(&bin.name));
     Some(Crate {
         name: name.value.clone(),
         version: package.shared.version.clone().unwrap_or_else(|| "0.0.0".to_owned()),
@@ -177,10 +196,11 @@ pub(super) fn resolve_crate(
         manifest: manifest.source.path.to_path_buf(),
         libs,
         bins,
-        default_run: package.default_run.as_ref().map(|run| run.value.clone()),
+        default_run: default_run.filter(|run| !is_left_out(run)),
         dependencies: Vec::new(),
         generate,
         config_headers,
+        left_out,
     })
 }
 
@@ -243,15 +263,18 @@ impl<'a> Resolver<'a> {
         bins: &[Bin],
         tests: &[Bin],
     ) -> Vec<Lib> {
-        let tables_or_default: Vec<Option<&LibTable>> = match tables {
-            [] => vec![None],
-            tables => tables.iter().map(Some).collect(),
+        let has_default = tables.is_empty();
+        let is_wanted = |table: &&LibTable| choice.lacking(&table.required_features).is_empty();
+        let tables: Vec<&LibTable> = tables.iter().filter(is_wanted).collect();
+        let tables_or_default: Vec<Option<&LibTable>> = match has_default {
+            true => vec![None],
+            false => tables.iter().map(|table| Some(*table)).collect(),
         };
         let mut libs: Vec<Lib> = tables_or_default
             .into_iter()
             .filter_map(|table| self.lib(table, choice, bins, tests))
             .collect();
-        connect(tables, &mut libs, self.lists.problems);
+        connect(&tables, &mut libs, self.lists.problems);
         let conditional = choice.tables.iter().chain(&choice.others);
         for (table, lib) in conditional.filter_map(|table| Some((table, table.lib.as_ref()?))) {
             check_conditional(table, lib, &libs, self.lists.problems);
