@@ -38,9 +38,10 @@ fn refused(space: &TestSpace, words: &[&str], limit: u64, what: &str, cure: &str
 fn expect_refusal(run: &Run, what: &str, cure: &str) -> (Bytes, Bytes) {
     let run = run.clone().expect_code(101);
     let errors: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
-    // The second line is that of the crate that failed.
-    let [error, end] = errors[..] else { panic!("{} errors: {run}", errors.len()) };
-    assert!(end.starts_with("error: could not "), "{run}");
+    // Then come the line of the crate that failed, and that of the build.
+    let [error, of_crate, end] = errors[..] else { panic!("{} errors: {run}", errors.len()) };
+    assert!(of_crate.starts_with("error: could not "), "{run}");
+    assert!(end.starts_with("error: build failed: 1 unit failed"), "{run}");
     let start = format!("error: out of memory while {what} with nothing else running (");
     let how = error.strip_prefix(&start).and_then(|how| how.split(')').next());
     let how = how.unwrap_or_else(|| panic!("no {start:?}: {run}"));
