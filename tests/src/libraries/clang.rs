@@ -76,6 +76,11 @@ pub fn build_with_clang(space: &TestSpace, profile: &str, to: &str) -> Utf8PathB
         let mut link = Command::new(crate::llvm_bin().join("clang++"));
         space.prepare(&mut link);
         link.arg("-fuse-ld=lld").args(objects).args(libraries.get(krate).into_iter().flatten());
+        // A source that several programs have is compiled for the first of them only: the linker
+        // takes it from there, as from an archive.
+        let others = programs.iter().filter(|((of, other), _)| of == krate && other != name);
+        link.arg("-Wl,--start-lib").args(others.flat_map(|(_, objects)| objects));
+        link.arg("-Wl,--end-lib");
         link.args(["-lm", "-lpthread", "-o"]).arg(directory.join(name));
         space.run(link).expect_ok();
     }
