@@ -62,10 +62,13 @@ pub fn run(
     environment: &CliEnvironment,
     terminal: Terminal,
 ) -> Result<CliExit, CliError> {
+    let choose_program = |project: &Project| {
+        let candidates = project.select(&options.build.selection)?;
+        choose_program(project, &candidates, options.bin.as_deref())
+    };
     let choose = |project: &Project| {
         project.workspace.target.as_ref().map_or(Ok(()), check_runner)?;
-        let candidates = project.select(&options.build.selection)?;
-        let (krate, _) = choose_program(project, &candidates, options.bin.as_deref())?;
+        let (krate, _) = choose_program(project)?;
         let targets = Targets::ALL;
         Ok(What { roots: vec![krate], named: Vec::new(), targets, mode: Mode::Build })
     };
@@ -73,8 +76,7 @@ pub fn run(
     if exit != CliExit::Success {
         return Ok(exit);
     }
-    let candidates = project.select(&options.build.selection)?;
-    let (krate, name) = choose_program(&project, &candidates, options.bin.as_deref())?;
+    let (krate, name) = choose_program(&project)?;
     let program = graph
         .artifacts
         .iter()

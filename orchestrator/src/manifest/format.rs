@@ -132,55 +132,51 @@ const fn one_of(values: &'static [Literal]) -> ValueKind {
 }
 
 pub(super) static MANIFEST: Table = Table {
-    groups: &[own(&[
-        key("workspace", ValueKind::Table(&WORKSPACE), "A set of crates that are built together."),
-        BUILD_KEY,
-        PROFILE_KEY,
-        key("package", ValueKind::Table(&PACKAGE), "A crate."),
-        key("lib", ValueKind::OneOrMore(&LIB), "The library of the crate, or its libraries."),
-        key("bin", ValueKind::Tables(&BIN), "A program of the crate."),
-        key(
-            "dependencies",
-            ValueKind::Named { each: &DEPENDENCY, check: any, help: DEPENDENCY_HELP },
-            "Crates that this one uses.",
-        ),
-        key(
-            "build-dependencies",
-            ValueKind::Named { each: &BUILD_DEPENDENCY, check: any, help: DEPENDENCY_HELP },
-            "Crates whose programs run in the build.",
-        ),
-        key(
-            "dev-dependencies",
-            ValueKind::Named { each: &DEPENDENCY, check: any, help: DEPENDENCY_HELP },
-            "Crates that its tests use.",
-        ),
-        key("test", ValueKind::Tables(&TEST), "A test of the crate, a program."),
-        key(
-            "generate",
-            ValueKind::Tables(&GENERATE),
-            "A command that writes files before compiling.",
-        ),
-        key(
-            "features",
-            ValueKind::ListsByName { check: check_feature, value: check_feature_value },
-            "What users of the crate can choose, and what each choice enables.",
-        ),
-        key(
-            "target",
-            ValueKind::Named { each: &TARGET, check: check_target, help: "write `[target.'{}']`" },
-            "What counts on some platforms, or with some features, only.",
-        ),
-        key(
-            "rule",
-            ValueKind::Tables(&RULE),
-            "A command that makes sources of files of another kind.",
-        ),
-        key(
-            "config",
-            ValueKind::OneOrMore(&CONFIG_HEADER),
-            "A header that tells sources what the system has.",
-        ),
-    ])],
+    groups: &[
+        own(&DEPENDENCIES),
+        own(&[
+            key(
+                "workspace",
+                ValueKind::Table(&WORKSPACE),
+                "A set of crates that are built together.",
+            ),
+            BUILD_KEY,
+            PROFILE_KEY,
+            key("package", ValueKind::Table(&PACKAGE), "A crate."),
+            key("lib", ValueKind::OneOrMore(&LIB), "The library of the crate, or its libraries."),
+            key("bin", ValueKind::Tables(&BIN), "A program of the crate."),
+            key("test", ValueKind::Tables(&TEST), "A test of the crate, a program."),
+            key(
+                "generate",
+                ValueKind::Tables(&GENERATE),
+                "A command that writes files before compiling.",
+            ),
+            key(
+                "features",
+                ValueKind::ListsByName { check: check_feature, value: check_feature_value },
+                "What users of the crate can choose, and what each choice enables.",
+            ),
+            key(
+                "target",
+                ValueKind::Named {
+                    each: &TARGET,
+                    check: check_target,
+                    help: "write `[target.'{}']`",
+                },
+                "What counts on some platforms, or with some features, only.",
+            ),
+            key(
+                "rule",
+                ValueKind::Tables(&RULE),
+                "A command that makes sources of files of another kind.",
+            ),
+            key(
+                "config",
+                ValueKind::OneOrMore(&CONFIG_HEADER),
+                "A header that tells sources what the system has.",
+            ),
+        ]),
+    ],
     required: &[],
     elsewhere: &[
         ("name", "`[package]`"),
@@ -517,6 +513,25 @@ static BIN: Table = Table {
     ],
 };
 
+/// Of the manifest, and of a condition.
+static DEPENDENCIES: [Key; 3] = [
+    key(
+        "dependencies",
+        ValueKind::Named { each: &DEPENDENCY, check: any, help: DEPENDENCY_HELP },
+        "Crates that this one uses.",
+    ),
+    key(
+        "build-dependencies",
+        ValueKind::Named { each: &BUILD_DEPENDENCY, check: any, help: DEPENDENCY_HELP },
+        "Crates whose programs run in the build.",
+    ),
+    key(
+        "dev-dependencies",
+        ValueKind::Named { each: &DEPENDENCY, check: any, help: DEPENDENCY_HELP },
+        "Crates that its tests use.",
+    ),
+];
+
 const DEPENDENCY_HELP: &str = "write `{} = { path = \"../{}\" }`";
 
 static TEST: Table = Table {
@@ -587,24 +602,8 @@ static LINKED_DEPENDENCY_KEYS: [Key; 5] = [
 /// The keys of `[target.'cfg(...)']` and `[target.TRIPLE]`.
 static TARGET: Table = Table {
     groups: &[
-        own(&[
-            key("lib", ValueKind::Table(&TARGET_LIB), "What the library has in addition."),
-            key(
-                "dependencies",
-                ValueKind::Named { each: &DEPENDENCY, check: any, help: DEPENDENCY_HELP },
-                "Crates that this one uses then.",
-            ),
-            key(
-                "build-dependencies",
-                ValueKind::Named { each: &BUILD_DEPENDENCY, check: any, help: DEPENDENCY_HELP },
-                "Crates whose programs run in the build then.",
-            ),
-            key(
-                "dev-dependencies",
-                ValueKind::Named { each: &DEPENDENCY, check: any, help: DEPENDENCY_HELP },
-                "Crates that its tests use then.",
-            ),
-        ]),
+        own(&[key("lib", ValueKind::Table(&TARGET_LIB), "What the library has in addition.")]),
+        own(&DEPENDENCIES),
         own(&TOOLS_OF_TARGET),
         own(&SETTINGS),
     ],

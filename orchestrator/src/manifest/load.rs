@@ -611,6 +611,9 @@ impl Loader {
 /// Whether there is each probe that conditions of a crate ask.
 fn check_probes(node: &Node, answers: Option<&ProbeAnswers>, problems: &mut Vec<Problem>) {
     let manifest = &node.manifest;
+    if manifest.targets.is_empty() {
+        return;
+    }
     let answers = answers.and_then(|all| all.get(&(node.name().to_owned(), false)));
     // Names in a template are known when it has been read.
     let has_template = manifest.config_headers.iter().any(|header| header.template.is_some());

@@ -13,7 +13,7 @@ use crate::platform::Platform;
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// The words of every compile command for the platform.
-pub fn compile_words(target: &TargetPlatform) -> Vec<String> {
+pub(super) fn compile_words(target: &TargetPlatform) -> Vec<String> {
     let mut words = target_words(target);
     // clang does not know where Linux distributions keep the headers of a second C library.
     if target.platform.is_musl() && target.sysroot.is_none() {

@@ -11,7 +11,7 @@ mod pkg_config;
 mod processor;
 mod stamp;
 
-pub use cross::{check_compilers, compile_words, kernel_runs};
+pub use cross::{check_compilers, kernel_runs};
 pub(crate) use driver::resolve;
 pub use driver::{ToolchainError, chosen_driver, link_driver};
 pub(crate) use stamp::Stamp;
@@ -115,7 +115,10 @@ impl Surroundings for Machine {
     }
 
     fn target_words(&self) -> Vec<String> {
-        self.target.as_ref().map(|target| compile_words(&target.platform)).unwrap_or_default()
+        self.target
+            .as_ref()
+            .map(|target| cross::compile_words(&target.platform))
+            .unwrap_or_default()
     }
 
     fn target_driver(&self, cxx: bool) -> Result<Option<Vec<String>>, String> {
