@@ -191,7 +191,8 @@ fn version(path: &Utf8Path) -> Option<String> {
     String::from_utf8(output.stdout).ok()?.lines().next().map(str::to_owned)
 }
 
-fn in_path(name: &str) -> Vec<Utf8PathBuf> {
+/// The programs of this name in the directories of `PATH`, the one that is started first.
+pub fn in_path(name: &str) -> Vec<Utf8PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let directories =
         std::env::split_paths(&path).filter_map(|path| Utf8PathBuf::from_path_buf(path).ok());

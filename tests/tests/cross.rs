@@ -1,10 +1,12 @@
 //! `--target`: programs for other platforms, linked by their own tools, and run here by a runner.
 
+use tender_tests::interop::in_path;
 use tender_tests::{Feature, Run, TestSpace, skip};
 
 /// Whether programs for 64-bit ARM can be built and run here.
 fn has_arm64() -> bool {
-    let there = ["aarch64-linux-gnu-g++", "qemu-aarch64"].iter().all(|name| is_program(name));
+    let there =
+        ["aarch64-linux-gnu-g++", "qemu-aarch64"].iter().all(|name| !in_path(name).is_empty());
     if !there {
         skip(Feature::CrossArm64, "g++ for 64-bit ARM or qemu is not installed");
     }
@@ -12,16 +14,11 @@ fn has_arm64() -> bool {
 }
 
 fn has_musl() -> bool {
-    let there = is_program(&format!("{}-linux-musl-gcc", std::env::consts::ARCH));
+    let there = !in_path(&format!("{}-linux-musl-gcc", std::env::consts::ARCH)).is_empty();
     if !there {
         skip(Feature::Musl, "musl is not installed");
     }
     there
-}
-
-fn is_program(name: &str) -> bool {
-    let path = std::env::var("PATH").unwrap_or_default();
-    path.split(':').any(|dir| std::path::Path::new(dir).join(name).exists())
 }
 
 const ARM64: &str = "aarch64-linux-gnu";
