@@ -8,6 +8,7 @@ use crate::run::Run;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
+use std::os::unix::fs::FileTypeExt;
 use std::process::Command;
 use std::time::Duration;
 
@@ -159,7 +160,8 @@ fn collect(directory: &Utf8Path, name: &str, into: &mut BTreeMap<String, String>
             if !(in_notes && NOTES.contains(&entry.file_name())) {
                 collect(entry.path(), &name, into);
             }
-        } else if !in_notes {
+        } else if !in_notes && !kind.is_fifo() {
+            // A killed build leaves the FIFOs of its jobserver until the next one.
             into.insert(name, hash(&std::fs::read(entry.path()).unwrap()));
         }
     }
