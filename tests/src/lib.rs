@@ -26,6 +26,7 @@
 //! - [`invariants`] checks what must hold in the trace of every build.
 //! - [`probe`] is `src/bin/probe.rs`, a program that sleeps, fills memory, prints or dies on
 //!   demand, for commands and links that behave badly.
+//! - [`Disk`] is a small file system, which can get full or read-only.
 //! - [`Cgroup`] limits the memory of a command, and counts kills by the kernel.
 //! - [`interop`] finds other makes and ninjas, and builds trees of them whose jobs are counted.
 //! - [`stress`] generates workspaces that need much memory, and builds them with little.
@@ -40,6 +41,7 @@
 //! waits for it with [`wait_until`].
 
 mod cgroup;
+mod disk;
 pub mod edits;
 mod features;
 pub mod interop;
@@ -58,6 +60,7 @@ pub mod torture;
 mod trace;
 
 pub use cgroup::Cgroup;
+pub use disk::Disk;
 pub use features::{Feature, skip};
 pub use programs::{llvm_bin, probe, program};
 pub use run::{Rebuild, Run, Started};

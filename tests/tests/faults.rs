@@ -1,11 +1,9 @@
 //! Faults of the machine and of the programs of a build: full and unwritable disks, workers that
 //! crash, are killed or are not workers, two builds at once.
 
-use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 use rustix::process::{Pid, Signal, kill_process};
-use std::ffi::CString;
 use std::process::Stdio;
-use tender_tests::{Feature, Run, TestSpace, skip, wait_until};
+use tender_tests::{Disk, Run, TestSpace, wait_until};
 
 const MAIN: &str = "int main(void) { return 0; }\n";
 
@@ -16,36 +14,6 @@ fn crate_x() -> TestSpace {
     space.write("src/main.c", format!("char big[30000] = {{1}};\n{MAIN}"));
     space.write("src/lib.c", "char lib[30000] = {1};\n");
     space
-}
-
-/// Mounts a small file system on `target`.
-struct Disk<'a>(&'a TestSpace);
-
-impl<'a> Disk<'a> {
-    /// `None` if mounting is not permitted; then a skip is reported.
-    fn new(space: &'a TestSpace, size: &str) -> Option<Disk<'a>> {
-        let target = space.path("target");
-        std::fs::create_dir_all(&target).unwrap();
-        let options = CString::new(format!("size={size}")).unwrap();
-        match mount("none", target.as_str(), "tmpfs", MountFlags::empty(), options.as_c_str()) {
-            Ok(()) => Some(Disk(space)),
-            Err(error) => {
-                skip(Feature::Root, &format!("mounting a tmpfs needs root ({error})"));
-                None
-            }
-        }
-    }
-
-    fn change(&self, flags: MountFlags, size: &str) {
-        let options = CString::new(format!("size={size}")).unwrap();
-        mount_remount(self.0.path("target").as_str(), flags, options.as_c_str()).unwrap();
-    }
-}
-
-impl Drop for Disk<'_> {
-    fn drop(&mut self) {
-        let _ = unmount(self.0.path("target").as_str(), UnmountFlags::DETACH);
-    }
 }
 
 #[test]
@@ -65,12 +33,12 @@ fn target_directory_that_cannot_be_written_is_reported() {
     cannot(space.tender(&["build"]));
 
     let space = crate_x();
-    let Some(disk) = Disk::new(&space, "10m") else { return };
-    disk.change(MountFlags::RDONLY, "10m");
+    let Some(disk) = Disk::mount(&space, "target", "10m") else { return };
+    disk.set_read_only(true);
     cannot(space.tender(&["build"]));
-    disk.change(MountFlags::empty(), "10m");
+    disk.set_read_only(false);
     space.tender(&["build"]).expect_ok();
-    disk.change(MountFlags::RDONLY, "10m");
+    disk.set_read_only(true);
     space.write("src/lib.c", "int changed;\n");
     cannot(space.tender(&["build"]));
 }
@@ -79,10 +47,10 @@ fn target_directory_that_cannot_be_written_is_reported() {
 #[test]
 fn root_that_cannot_be_written_is_named() {
     let space = TestSpace::new();
-    let Some(disk) = Disk::new(&space, "10m") else { return };
+    let Some(disk) = Disk::mount(&space, "target", "10m") else { return };
     space.write("target/Tender.toml", "[package]\nname = \"x\"\n");
     space.write("target/src/main.c", MAIN);
-    disk.change(MountFlags::RDONLY, "10m");
+    disk.set_read_only(true);
     let run = space.tender(&["-C", "target", "build", "--target-dir", "../out"]).expect_ok();
     let link = space.path("target/compile_commands.json");
     run.expect_stderr(&[&format!("warning: cannot write `{link}`: Read-only file system")]);
@@ -95,7 +63,7 @@ fn full_disk_is_reported() {
     let mut failures = Vec::new();
     for kilobytes in (20..200).step_by(20) {
         let space = crate_x();
-        let Some(disk) = Disk::new(&space, &format!("{kilobytes}k")) else { return };
+        let Some(disk) = Disk::mount(&space, "target", &format!("{kilobytes}k")) else { return };
         let run = space.tender(&["build", "-j2"]);
         if run.status.success() {
             // The outputs that it reports exist.
@@ -110,7 +78,7 @@ fn full_disk_is_reported() {
             assert!(!run.stderr.contains("panicked"), "{run}");
             failures.push(run.stderr);
         }
-        disk.change(MountFlags::empty(), "10m");
+        disk.resize("10m");
         space.tender(&["run", "-j2"]).expect_ok();
         space.expect_fresh(&[]);
     }
