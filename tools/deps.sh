@@ -43,6 +43,7 @@ check_build() {
 check_test() {
     need ninja-build ninja program ninja
     need cmake "cmake, whose builds `tender init` reads" program cmake
+    need meson "meson, whose projects use installed libraries" program meson
     need gdb gdb program gdb
     need nasm "nasm, which assembles .asm" program nasm
     need flex "flex, which makes C sources" program flex

@@ -10,6 +10,7 @@ pub mod fingerprint;
 pub mod graph;
 pub mod host;
 pub mod import;
+pub mod install;
 pub mod keys;
 pub mod manifest;
 pub mod measurements;

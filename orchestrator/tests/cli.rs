@@ -95,7 +95,7 @@ fn options_that_are_wrong_end_with_2() {
 #[test]
 fn commands_of_later_versions_are_refused() {
     let dir = hello();
-    for command in ["test", "tree", "metadata", "install"] {
+    for command in ["test", "tree", "metadata"] {
         check(
             dir.path(),
             &[command, "--any", "words"],

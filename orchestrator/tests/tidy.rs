@@ -242,6 +242,33 @@ const RULES: &[Rule] = &[
         instead: "what is decided about a project is pure: read it in `survey`, ask cmake in `query`",
     },
     Rule {
+        of: &["orchestrator/src/install"],
+        but: &[],
+        words: &[
+            "crate::cli",
+            "crate::engine",
+            "crate::exec",
+            "crate::fingerprint",
+            "crate::host",
+            "crate::report",
+            "crate::schedule",
+            "std::process",
+        ],
+        instead: "an installation knows what was built, not how: let `cli` build it first",
+    },
+    Rule {
+        of: &["orchestrator/src/install"],
+        but: &["orchestrator/src/install/files.rs", "orchestrator/src/install/tests.rs"],
+        words: &["std::fs", "rustix"],
+        instead: "what is installed where is decided without looking: read and write in `files`",
+    },
+    Rule {
+        of: &["orchestrator/src/graph"],
+        but: &[],
+        words: &["crate::install"],
+        instead: "`install` is above `graph`: let it ask for what it needs",
+    },
+    Rule {
         of: &["orchestrator/src/platform.rs"],
         but: &[],
         words: &["crate::", "std::fs", "std::env::var"],

@@ -42,6 +42,7 @@ pub enum Feature {
     /// The sources that `make sources` downloads in one version only, which Debian may replace.
     PinnedSources,
     Cmake,
+    Meson,
     /// A C and C++ compiler for 64-bit ARM with its libraries, and qemu, which runs its programs.
     CrossArm64,
     /// musl, with a driver that links for it.
@@ -49,7 +50,7 @@ pub enum Feature {
 }
 
 impl Feature {
-    pub const ALL: [Feature; 21] = [
+    pub const ALL: [Feature; 22] = [
         Feature::Root,
         Feature::Cgroup,
         Feature::Make43,
@@ -69,6 +70,7 @@ impl Feature {
         Feature::Sources,
         Feature::PinnedSources,
         Feature::Cmake,
+        Feature::Meson,
         Feature::CrossArm64,
         Feature::Musl,
     ];
@@ -94,6 +96,7 @@ impl Feature {
             Feature::Sources => "sources",
             Feature::PinnedSources => "pinned-sources",
             Feature::Cmake => "cmake",
+            Feature::Meson => "meson",
             Feature::CrossArm64 => "cross-arm64",
             Feature::Musl => "musl",
         }

@@ -31,6 +31,7 @@ const CLEARED: &[&str] = &[
     "GCC_EXEC_PREFIX",
     "CCC_OVERRIDE_OPTIONS",
     "SOURCE_DATE_EPOCH",
+    "DESTDIR",
     "NO_COLOR",
     "CLICOLOR",
     "CLICOLOR_FORCE",

@@ -48,7 +48,7 @@ pub fn build(
         let roots = project.select(&options.selection)?;
         let (roots, targets) = choose_targets(project, roots, targets)?;
         let named = if options.selection.package.is_empty() { Vec::new() } else { roots.clone() };
-        Ok(What { roots, named, targets, mode })
+        Ok(What { roots, named, whole: Vec::new(), targets, mode })
     };
     Ok(run_build(&choose, options, environment, terminal)?.exit)
 }
@@ -70,7 +70,8 @@ pub fn run(
         project.workspace.target.as_ref().map_or(Ok(()), check_runner)?;
         let (krate, _) = choose_program(project)?;
         let targets = Targets::ALL;
-        Ok(What { roots: vec![krate], named: Vec::new(), targets, mode: Mode::Build })
+        let (roots, mode) = (vec![krate], Mode::Build);
+        Ok(What { roots, named: Vec::new(), whole: Vec::new(), targets, mode })
     };
     let Built { project, graph, exit } = run_build(&choose, &options.build, environment, terminal)?;
     if exit != CliExit::Success {
@@ -242,22 +243,26 @@ fn choose_program(
 
 /// What to build, as a `GraphRequest`.
 #[derive(Clone)]
-struct What {
-    roots: Vec<CrateId>,
-    named: Vec<CrateId>,
-    targets: Targets,
-    mode: Mode,
+pub(super) struct What {
+    pub roots: Vec<CrateId>,
+    pub named: Vec<CrateId>,
+    pub whole: Vec<CrateId>,
+    pub targets: Targets,
+    pub mode: Mode,
 }
 
 /// A build that has ended.
-struct Built {
-    project: Project,
-    graph: Graph,
-    exit: CliExit,
+pub(super) struct Built {
+    pub project: Project,
+    pub graph: Graph,
+    pub exit: CliExit,
 }
 
 /// Builds what `choose` chooses of the workspace, which may be read again while it is built.
-fn run_build(
+///
+/// # Errors
+/// As `build`.
+pub(super) fn run_build(
     choose: &dyn Fn(&Project) -> Result<What, CliError>,
     options: &BuildOptions,
     environment: &CliEnvironment,
@@ -280,12 +285,13 @@ fn run_build(
     let state_dir = project.output_dir.join(graph::profile_dir(&profile)).join(".tender");
     let machine = Machine::new(&state_dir, project.workspace.target.as_ref());
     let build_graph = |project: &Project, what: &What| {
-        let What { roots, named, targets, mode } = what.clone();
+        let What { roots, named, whole, targets, mode } = what.clone();
         let request = GraphRequest {
             profile: &profile,
             mode,
             roots,
             named,
+            whole,
             targets,
             force_pieces,
             target_dir: project.output_dir.clone(),
@@ -351,7 +357,8 @@ fn run_build(
         write_commands(&graph, &project.target_dir, terminal);
     } else {
         let roots = project.workspace.members.clone();
-        let all = What { roots, named: Vec::new(), targets: Targets::ALL, mode: Mode::Build };
+        let (targets, mode) = (Targets::ALL, Mode::Build);
+        let all = What { roots, named: Vec::new(), whole: Vec::new(), targets, mode };
         if let Ok(all) = build_graph(&project, &all) {
             write_commands(&all, &project.target_dir, terminal);
         }

@@ -119,6 +119,7 @@ fn parts(
             mode: Mode::Build,
             roots: crates.to_vec(),
             named: crates.to_vec(),
+            whole: Vec::new(),
             targets: Targets::ALL,
             force_pieces: None,
             target_dir: project.output_dir.clone(),

@@ -40,9 +40,13 @@ pub const TERM: &str = "TERM";
 /// The logical path of the current directory, with symbolic links (POSIX, XBD 8.3).
 pub const PWD: &str = "PWD";
 
+/// Where files are installed, as `--destdir`
+/// (https://www.gnu.org/prep/standards/html_node/DESTDIR.html).
+pub const DESTDIR: &str = "DESTDIR";
+
 /// All of them, for the test of the documentation.
-pub const ALL: [&str; 10] =
-    [JOBS, MEMORY, PROFILE, TARGET_DIR, COLOR, WORKER, FORCE_PIECES, NO_COLOR, TERM, PWD];
+pub const ALL: [&str; 11] =
+    [JOBS, MEMORY, PROFILE, TARGET_DIR, COLOR, WORKER, FORCE_PIECES, NO_COLOR, TERM, PWD, DESTDIR];
 
 /// The values of `FORCE_PIECES`: one piece is no cut, and nine are enough for every test.
 const PIECES: RangeInclusive<u32> = 2..=9;
@@ -58,6 +62,7 @@ pub struct CliEnvironment {
     pub force_pieces: Option<String>,
     pub no_color: bool,
     pub dumb_terminal: bool,
+    pub destdir: Option<String>,
     /// The logical path of the current directory, with symbolic links; `None` if only the physical
     /// path is known.
     pub logical_dir: Option<Utf8PathBuf>,
@@ -77,6 +82,7 @@ impl CliEnvironment {
             force_pieces: value(FORCE_PIECES)?,
             no_color: std::env::var_os(NO_COLOR).is_some_and(|value| !value.is_empty()),
             dumb_terminal: std::env::var_os(TERM).is_some_and(|value| value == "dumb"),
+            destdir: value(DESTDIR)?,
             logical_dir: logical_dir(),
         })
     }

@@ -6,6 +6,7 @@ use crate::fingerprint::StateError;
 use crate::graph::GraphError;
 use crate::host::EngineError;
 use crate::import::CmakeError;
+use crate::install::InstallError;
 use crate::manifest::{self, ManifestErrors, Problem, ScaffoldError, ValueError, render};
 use crate::report::style;
 use std::fmt::Write as _;
@@ -29,6 +30,7 @@ pub enum CliError {
     },
     /// The engine ended early, and has reported why if it could.
     Engine(EngineError),
+    Install(InstallError),
 }
 
 impl CliError {
@@ -57,7 +59,8 @@ impl CliError {
             Self::Usage { .. } | Self::Manifest(_) | Self::Graph(_) | Self::Scaffold(_) => {
                 CliExit::Usage
             }
-            Self::Build { .. } | Self::Engine(_) => CliExit::BuildFailed,
+            Self::Install(error) if error.is_usage() => CliExit::Usage,
+            Self::Build { .. } | Self::Engine(_) | Self::Install(_) => CliExit::BuildFailed,
         }
     }
 
@@ -71,6 +74,7 @@ impl CliError {
             Self::Graph(error) => error_text(&error.to_string(), None),
             Self::Scaffold(error) => error_text(&error.to_string(), error.help().as_deref()),
             Self::Engine(error) => error_text(&error.to_string(), None),
+            Self::Install(error) => error_text(&error.to_string(), error.help().as_deref()),
         }
     }
 }
@@ -111,6 +115,12 @@ fn error_text(message: &str, help: Option<&str>) -> String {
 impl From<ManifestErrors> for CliError {
     fn from(errors: ManifestErrors) -> Self {
         Self::Manifest(errors)
+    }
+}
+
+impl From<InstallError> for CliError {
+    fn from(error: InstallError) -> Self {
+        Self::Install(error)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod env;
 mod error;
 mod exec;
 mod exit;
+mod install;
 mod jobs;
 mod options;
 mod project;
@@ -82,7 +83,8 @@ fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<CliExit, CliEr
         CliCommand::Test(_) => not_yet("test"),
         CliCommand::Tree(_) => not_yet("tree"),
         CliCommand::Metadata(_) => not_yet("metadata"),
-        CliCommand::Install(_) => not_yet("install"),
+        CliCommand::Install(options) => install::install(options, &environment, terminal),
+        CliCommand::Uninstall(options) => install::uninstall(options, &environment, terminal),
     }
 }
 

@@ -79,9 +79,11 @@ pub enum CliCommand {
     /// Describe the workspace as JSON (not yet)
     #[command(hide = true)]
     Metadata(Later),
-    /// Install programs and libraries (not yet)
-    #[command(hide = true)]
-    Install(Later),
+    /// Install programs, libraries and headers
+    #[command(after_help = INSTALL_EXAMPLES)]
+    Install(InstallOptions),
+    /// Remove what was installed
+    Uninstall(UninstallOptions),
 }
 
 impl CliCommand {
@@ -89,7 +91,13 @@ impl CliCommand {
     pub fn does_work(&self) -> bool {
         matches!(
             self,
-            Self::Build(_) | Self::Check(_) | Self::Run(_) | Self::Clean(_) | Self::Exec(_)
+            Self::Build(_)
+                | Self::Check(_)
+                | Self::Run(_)
+                | Self::Clean(_)
+                | Self::Exec(_)
+                | Self::Install(_)
+                | Self::Uninstall(_)
         )
     }
 }
@@ -218,6 +226,49 @@ pub struct RunOptions {
     /// Its arguments, after `--` where they look like options
     #[arg(trailing_var_arg = true, value_name = "ARGS")]
     pub args: Vec<OsString>,
+}
+
+const INSTALL_EXAMPLES: &str = "Examples:
+  tender install --prefix ~/.local
+  tender install --prefix /usr --libdir lib/x86_64-linux-gnu --destdir debian/tmp
+  tender install -p greet --dry-run
+  tender uninstall greet --prefix ~/.local";
+
+#[derive(Clone, Debug, Args)]
+pub struct InstallOptions {
+    #[command(flatten)]
+    pub build: BuildOptions,
+    #[command(flatten)]
+    pub to: PrefixOptions,
+    /// Directory of libraries, below the prefix
+    #[arg(long, value_name = "DIR", default_value = "lib", help_heading = WHERE)]
+    pub libdir: Utf8PathBuf,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct UninstallOptions {
+    /// The crates to remove (else that of the current directory)
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub to: PrefixOptions,
+}
+
+const WHERE: &str = "Where to install";
+
+/// Where things are installed.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = WHERE)]
+pub struct PrefixOptions {
+    /// The directory that has `bin`, `lib`, `include` and `share`
+    #[arg(long, value_name = "DIR", default_value = "/usr/local")]
+    pub prefix: Utf8PathBuf,
+    /// Write everything below this directory, as if it were `/`: for packages (else $DESTDIR)
+    #[arg(long, value_name = "DIR")]
+    pub destdir: Option<Utf8PathBuf>,
+    /// Print what would be done, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Clone, Debug, Args)]

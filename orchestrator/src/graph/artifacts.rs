@@ -7,7 +7,7 @@ use super::instance::Instance;
 use super::link::{LibraryForm, LinkInput, LinkWords};
 use super::model::{ArtifactKind, DRIVER_C, DRIVER_CXX, Ingredients, Item, ItemKind, Program, Run};
 use super::order::{LibId, link_order};
-use super::paths::member_names;
+use super::paths::{member_names, runtime_path};
 use super::runtime;
 use crate::keys::ItemId;
 use crate::manifest::{Bin, Lib, Profile, Strip, TargetSettings};
@@ -315,13 +315,13 @@ impl Builder<'_> {
                 None => interfaces.push((name.to_owned(), words)),
             }
         }
-        let mut runtime_path = false;
+        let mut loads_libraries = false;
         let mut as_members = Vec::new();
         let mut bitcode = objects.iter().any(|object| object.bitcode);
         for (name, library) in &libraries {
             after.extend(library.items());
             cxx |= library.cxx && !library.is_shared();
-            runtime_path |= library.is_shared();
+            loads_libraries |= library.is_shared();
             match &library.form {
                 LibraryForm::Archive(_) | LibraryForm::Shared(_) => {
                     inputs.push(library.path.clone())
@@ -342,12 +342,12 @@ impl Builder<'_> {
             }
         }
         own.extend(own_libraries);
-        if runtime_path {
+        if loads_libraries {
             // Libraries lie in the directory of outputs, a plugin may lie below it.
             let out_dir = &self.side(what.of.built_for).out_dir;
             let below = self.graph.root.join(path);
             let below = below.strip_prefix(out_dir).map_or(0, |path| path.components().count() - 1);
-            args.push(format!("-Wl,-rpath,$ORIGIN{}", "/..".repeat(below)));
+            args.push(format!("-Wl,-rpath,{}", runtime_path(below)));
         }
         args.extend(requirements.all());
         own.extend(own_requirements.all());

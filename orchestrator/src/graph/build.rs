@@ -66,6 +66,8 @@ pub struct GraphRequest<'a> {
     /// Those of the roots that were asked for by name: their archives are made even where no link
     /// needs them.
     pub named: Vec<CrateId>,
+    /// Crates that roots depend on whose libraries are built in all of their forms, as those of roots.
+    pub whole: Vec<CrateId>,
     pub targets: Targets,
     /// Cut each unit into this many pieces, even if that is slower.
     pub force_pieces: Option<u32>,
@@ -168,6 +170,9 @@ pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph,
         |names: Vec<String>| Targets { libraries: false, programs: Programs::Named(names) };
     let targets = |(id, built_for): &(CrateId, BuiltFor)| match built_for {
         BuiltFor::Users if request.roots.contains(id) => request.targets.clone(),
+        BuiltFor::Users if request.whole.contains(id) => {
+            Targets { libraries: true, ..programs(Vec::new()) }
+        }
         BuiltFor::Users => programs(Vec::new()),
         BuiltFor::Build => programs(tools.get(id).cloned().unwrap_or_default()),
     };

@@ -46,4 +46,4 @@ pub use codegen::DEFAULT_CODEGEN_UNITS;
 pub use error::GraphError;
 pub use instance::{host_bin_dir, host_outputs, target_keys};
 pub use model::*;
-pub use paths::{profile_dir, seen_from};
+pub use paths::{RUNTIME_PATH_BYTES, profile_dir, seen_from};

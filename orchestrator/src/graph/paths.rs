@@ -26,6 +26,18 @@ pub fn seen_from(root: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
     }
 }
 
+/// How long the directory of shared libraries is that links write into their outputs.
+pub const RUNTIME_PATH_BYTES: usize = 80;
+
+/// The directory of shared libraries, for a program or library that lies `below` directories below
+/// the directory of outputs. Slashes at its end make it as long as any that an installation may put
+/// in its place: so no installed program has to be linked again. The loader ignores them
+/// (`fillin_rpath` in glibc's elf/dl-load.c).
+pub(super) fn runtime_path(below: usize) -> String {
+    let path = format!("$ORIGIN{}", "/..".repeat(below));
+    format!("{path:/<RUNTIME_PATH_BYTES$}")
+}
+
 /// How a source is named within its crate: relative to the crate's directory, `$OUT_DIR/...` if
 /// generated there, with `..` if it is elsewhere in the workspace, else absolute. Stable when
 /// the workspace moves.
@@ -148,6 +160,14 @@ mod tests {
         check("/ww/x.c", "/ww/x.c");
         check("/w/-x.c", "./-x.c");
         check("/w/@x.c", "./@x.c");
+    }
+
+    #[test]
+    fn runtime_paths_have_one_length() {
+        for below in [0, 1, 5] {
+            assert_eq!(runtime_path(below).len(), RUNTIME_PATH_BYTES);
+        }
+        assert_eq!(runtime_path(1).trim_end_matches('/'), "$ORIGIN/..");
     }
 
     #[test]

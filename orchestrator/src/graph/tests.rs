@@ -31,6 +31,8 @@ fn krate(name: &str) -> Crate {
         generate: vec![],
         config_headers: vec![],
         left_out: vec![],
+        about: Default::default(),
+        install: Default::default(),
     }
 }
 
@@ -191,6 +193,7 @@ fn request<'a>(
         mode,
         roots: ids(roots),
         named: ids(named),
+        whole: vec![],
         targets,
         force_pieces: None,
         target_dir: workspace.root.join("target"),
@@ -216,6 +219,7 @@ pub(super) fn graph_of_one_unit(root: &Utf8Path, target_dir: &Utf8Path, define: 
         mode: Mode::Build,
         roots: vec![CrateId(0)],
         named: vec![],
+        whole: vec![],
         targets: Targets::ALL,
         force_pieces: None,
         target_dir: target_dir.to_owned(),

@@ -5,9 +5,10 @@
 use super::value::{
     ValueError, check_c_std, check_cxx_std, check_define, check_endian, check_extension,
     check_feature, check_feature_value, check_header, check_header_path, check_identifier,
-    check_library_name, check_library_version, check_link, check_macro, check_member, check_name,
-    check_one_line, check_output, check_profile_name, check_requirement, check_soname,
-    check_target, check_template, check_variable, check_version, check_warning, check_word,
+    check_install_dir, check_library_name, check_library_version, check_link, check_macro,
+    check_member, check_name, check_one_line, check_output, check_profile_name, check_requirement,
+    check_soname, check_target, check_template, check_variable, check_version, check_warning,
+    check_word,
 };
 
 /// The keys that a table may have.
@@ -175,6 +176,7 @@ pub(super) static MANIFEST: Table = Table {
                 ValueKind::OneOrMore(&CONFIG_HEADER),
                 "A header that tells sources what the system has.",
             ),
+            key("install", ValueKind::Table(&INSTALL), "What `tender install` installs."),
         ]),
     ],
     required: &[],
@@ -377,6 +379,9 @@ static PACKAGE: Table = Table {
             key("autolib", ValueKind::Switch, "Sources in `src` make a library without `[lib]`."),
             key("autobins", ValueKind::Switch, "Sources in `src` make programs without `[[bin]]`."),
             key("default-run", ValueKind::Text(any), "The program that `tender run` runs."),
+            key("description", ValueKind::Text(check_one_line), "What the crate is, in a line."),
+            key("homepage", ValueKind::Text(check_word), "The address of its page."),
+            key("license", ValueKind::Text(check_one_line), "Its licence, as SPDX names it."),
             key("metadata", ValueKind::Free, "For other programs; not read."),
         ]),
         Group { keys: &VERSION, inherits: true },
@@ -389,6 +394,39 @@ static PACKAGE: Table = Table {
         ("public-defines", "`[lib]`"),
         ("crate-type", "`[lib]`"),
         ("exports", "`[lib]`"),
+    ],
+};
+
+static INSTALL: Table = Table {
+    groups: &[own(&[
+        key(
+            "headers",
+            ValueKind::Texts(any),
+            "The public headers that are installed: files and globs; `!` excludes.",
+        ),
+        key(
+            "include-dir",
+            ValueKind::Text(check_install_dir),
+            "The directory of headers below the prefix, such as `\"include/greet\"`.",
+        ),
+        key(
+            "plugin-dir",
+            ValueKind::Text(check_install_dir),
+            "The directory of plugins below the prefix.",
+        ),
+        key("programs", ValueKind::Texts(any), "The programs that are installed."),
+        key("libraries", ValueKind::Texts(any), "The libraries that are installed."),
+        key("man", ValueKind::Texts(any), "Manual pages: files and globs; `!` excludes."),
+        key(
+            "data",
+            ValueKind::ListsByName { check: check_install_dir, value: any },
+            "Other files and globs, by the directory below the prefix that they go to.",
+        ),
+    ])],
+    required: &[],
+    elsewhere: &[
+        ("prefix", "the command line: `tender install --prefix DIR`"),
+        ("description", "`[package]`"),
     ],
 };
 

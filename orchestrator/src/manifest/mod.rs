@@ -5,7 +5,7 @@
 //! reads one manifest, without I/O; `load` follows members and path dependencies; `commands` has
 //! the commands of `[[generate]]`, with their placeholders (`template`) filled; `targets` applies
 //! defaults and expands lists through `sources`, `pattern` and `walk`; `profile` resolves profiles;
-//! `check` compares crates; `scaffold` writes new ones, of which `draft` makes the text, and
+//! `install` reads `[install]`; `check` compares crates; `scaffold` writes new ones, of which `draft` makes the text, and
 //! `join` adds them to a workspace; `schema` tells editors the keys. All problems are collected as values (`problem`) and shown by
 //! `render`.
 
@@ -16,6 +16,7 @@ mod draft;
 mod enabled;
 mod features;
 mod format;
+mod install;
 mod join;
 mod libs;
 mod load;
@@ -39,6 +40,7 @@ mod walk;
 
 pub use draft::{BinDraft, LibDraft, ManifestDraft, PackageDraft, SettingsDraft};
 pub use enabled::{FeatureCrates, FeatureOptions};
+pub use install::manual_section;
 pub use load::{LoadOptions, Loaded, ProbeAnswers, load, load_with};
 pub use locate::{FoundManifest, find, read};
 pub use model::*;

@@ -137,6 +137,42 @@ pub struct Crate {
     pub config_headers: Vec<ConfigHeader>,
     /// Programs that this build does not have.
     pub left_out: Vec<LeftOut>,
+    pub about: PackageAbout,
+    pub install: InstallSettings,
+}
+
+/// What a crate says of itself to people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PackageAbout {
+    pub description: Option<String>,
+    pub homepage: Option<String>,
+    pub license: Option<String>,
+}
+
+/// What of a crate is installed, where the manifest says so: `[install]`. None: the default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InstallSettings {
+    /// The public headers.
+    pub headers: Option<Vec<InstallSource>>,
+    /// Of headers, below the prefix.
+    pub include_dir: Option<String>,
+    /// Of plugins, below the prefix.
+    pub plugin_dir: Option<String>,
+    /// Names of programs and of libraries.
+    pub programs: Option<Vec<String>>,
+    pub libraries: Option<Vec<String>>,
+    pub man: Option<Vec<Utf8PathBuf>>,
+    /// By the directory below the prefix.
+    pub data: Vec<(String, Vec<InstallSource>)>,
+}
+
+/// A file to install.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstallSource {
+    /// Absolute, or beginning with `$OUT_DIR`.
+    pub path: Utf8PathBuf,
+    /// Where it goes, in the directory that it is for.
+    pub below: Utf8PathBuf,
 }
 
 /// A program that is left out, because the crate does not have these features.

@@ -4,7 +4,10 @@
 use super::cfg::{Cfg, CfgFacts};
 use super::features::FeatureValue;
 use super::format;
-use super::model::{BuildSettings, DebugInfo, Lto, Sanitizer, SplitDebugInfo, Strip, Translate};
+use super::install::{InstallTable, install_table};
+use super::model::{
+    BuildSettings, DebugInfo, Lto, PackageAbout, Sanitizer, SplitDebugInfo, Strip, Translate,
+};
 use super::pattern::resolve;
 use super::problem::{Location, ManifestText, Problem};
 use super::profile::ProfileValues;
@@ -33,6 +36,7 @@ pub(super) struct Manifest {
     /// Those of `[[generate]]`, then those of `[[rule]]`.
     pub generate: Vec<GenerateTable>,
     pub config_headers: Vec<ConfigHeaderTable>,
+    pub install: Option<InstallTable>,
 }
 
 /// One of `[features]`.
@@ -136,6 +140,7 @@ pub(super) struct Package {
     pub autolib: bool,
     pub autobins: bool,
     pub default_run: Option<Text>,
+    pub about: PackageAbout,
     pub shared: Inheritable,
     /// Where `link-args` stands.
     pub link_args_at: Option<Location>,
@@ -303,7 +308,7 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
     let libs = libs.iter().map(|section| lib_table(&mut cx, section, in_list)).collect();
     if package.is_none() {
         let dependencies = DependencyKind::ALL.map(|(key, _)| key);
-        let orphan = ["lib", "bin", "test", "generate", "rule", "config", "features"]
+        let orphan = ["lib", "bin", "test", "generate", "rule", "config", "features", "install"]
             .into_iter()
             .chain(dependencies)
             .find_map(|key| Some((key, file.key_span(key)?)));
@@ -350,6 +355,7 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
             .iter()
             .filter_map(|section| config_header_table(&mut cx, section))
             .collect(),
+        install: file.table(&cx, "install").map(|section| install_table(&cx, &section)),
     })
 }
 
@@ -515,11 +521,17 @@ fn package_values(cx: &Context<'_>, section: &Section<'_, '_>) -> ProfileValues 
 }
 
 fn package_table(cx: &Context<'_>, section: &Section<'_, '_>) -> Package {
+    let text = |key| section.string(cx, key).map(|text| text.value);
     Package {
         name: section.string(cx, "name"),
         autolib: section.switch(cx, "autolib").unwrap_or(true),
         autobins: section.switch(cx, "autobins").unwrap_or(true),
         default_run: section.string(cx, "default-run"),
+        about: PackageAbout {
+            description: text("description"),
+            homepage: text("homepage"),
+            license: text("license"),
+        },
         shared: inheritable(cx, section),
         link_args_at: link_args_at(cx, section),
         inherited: section.inherited(cx),

@@ -7,7 +7,9 @@ use super::enabled::{BUILD, Enabled};
 use super::features::FeatureValue;
 use super::libs::{check_conditional, check_generated, connect};
 use super::load::ProbeAnswers;
-use super::model::{Bin, ConfigHeader, Crate, Generate, LeftOut, Lib, Sources, TargetSettings};
+use super::model::{
+    Bin, ConfigHeader, Crate, Generate, InstallSettings, LeftOut, Lib, Sources, TargetSettings,
+};
 use super::pattern::{Glob, Pattern, in_out_dir, resolve, source_kind};
 use super::problem::{Location, Problem, suggestion};
 use super::raw::{
@@ -157,6 +159,10 @@ pub(super) fn resolve_crate(
         };
         resolver.lists.problems.push(problem.help(help));
     }
+    let install = match &manifest.install {
+        Some(table) => table.resolve(&libs, &bins, &manifest.libs, &mut resolver.lists),
+        None => InstallSettings::default(),
+    };
     let unruled = commands.iter().filter(|command| !manifest.generate[command.table].is_rule());
     check_generated(dir, &libs, &bins, unruled, resolver.lists.problems);
     let links = !bins.is_empty() || !tests.is_empty() || libs.iter().any(|lib| lib.cdylib);
@@ -201,6 +207,8 @@ pub(super) fn resolve_crate(
         generate,
         config_headers,
         left_out,
+        about: package.about.clone(),
+        install,
     })
 }
 

@@ -340,6 +340,23 @@ pub(super) fn check_output(text: &str) -> Result<(), ValueError> {
     }
 }
 
+/// A directory below the prefix of an installation.
+///
+/// # Errors
+/// `text` has elements other than plain names.
+pub(super) fn check_install_dir(text: &str) -> Result<(), ValueError> {
+    let is_plain = |element: &str| {
+        !matches!(element, "" | "." | "..") && !element.contains(|c: char| c.is_control())
+    };
+    match text.split('/').all(is_plain) {
+        true => Ok(()),
+        false => Err(ValueError::new(
+            format!("`{}` is no directory below the prefix", text.escape_debug()),
+            "write plain names, such as `share/greet`",
+        )),
+    }
+}
+
 /// The name of a shared library.
 ///
 /// # Errors
@@ -732,6 +749,14 @@ mod tests {
         output("socket/", false);
         output(".tender/state", false);
         output("-x", false);
+        let install_dir = |text, ok| assert_eq!(check_install_dir(text).is_ok(), ok, "{text:?}");
+        install_dir("share/greet", true);
+        install_dir("etc", true);
+        install_dir("/etc", false);
+        install_dir("", false);
+        install_dir("../etc", false);
+        install_dir("share//greet", false);
+        install_dir("share/\n", false);
         let soname = |text, ok| assert_eq!(check_soname(text).is_ok(), ok, "{text:?}");
         soname("libz.so.1", true);
         soname("a/b", false);

@@ -32,6 +32,8 @@ fn krate(name: &str) -> Crate {
         generate: vec![],
         config_headers: vec![],
         left_out: vec![],
+        about: Default::default(),
+        install: Default::default(),
     }
 }
 

@@ -1,0 +1,241 @@
+//! `tender install` and `tender uninstall`: from options to what `crate::install` does, and what is
+//! said about it.
+
+use super::build::{What, run_build};
+use super::env::CliEnvironment;
+use super::error::CliError;
+use super::exit::CliExit;
+use super::options::{BuildOptions, InstallOptions, PlaceOptions, PrefixOptions, UninstallOptions};
+use super::project::{Project, current_dir};
+use super::terminal::Terminal;
+use crate::graph::{self, Artifact, Graph, GraphRequest, Mode, Targets};
+use crate::install::{
+    self, CrateFiles, InstallChanges, InstallLayout, InstallLock, InstallPlan, InstallRequest,
+    needed_crates,
+};
+use crate::manifest::CrateId;
+use crate::report::{Verbosity, style, words};
+use crate::toolchain::Machine;
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeMap;
+use std::io::Write;
+use tender_protocol::Level;
+
+/// `tender install`: builds what was chosen, and installs it.
+///
+/// # Errors
+/// As a build; or the prefix cannot be written, files of others are in it, or what was chosen could
+/// not be used there.
+pub fn install(
+    options: &InstallOptions,
+    environment: &CliEnvironment,
+    terminal: Terminal,
+) -> Result<CliExit, CliError> {
+    let layout = layout(&options.to, &options.libdir, environment)?;
+    let build = with_release(&options.build, environment);
+    if options.to.dry_run {
+        let project = Project::open_for(&build, None, environment, terminal)?;
+        if project.workspace.awaits_probes {
+            let text =
+                "conditions on what the system has are taken to hold, because nothing is built";
+            terminal.say(&style::message(Level::Note, text));
+        }
+        let (_, changes) = expected(&project, &build, &layout)?;
+        let writes = changes.writes.iter().map(|path| ("install", path));
+        let removals = changes.removals.iter().map(|path| ("remove", path));
+        return print_changes(&layout, writes.chain(removals));
+    }
+    install::check_place(&layout)?;
+    let choose = |project: &Project| {
+        // What would be wrong after a long build is said before it.
+        match project.workspace.awaits_probes {
+            true => choose(project, &build),
+            false => Ok(expected(project, &build, &layout)?.0),
+        }
+    };
+    let built = run_build(&choose, &build, environment, terminal)?;
+    if built.exit != CliExit::Success {
+        return Ok(built.exit);
+    }
+    let plan = plan(&built.project, &built.graph, &build, &layout)?;
+    let lock = InstallLock::acquire(&layout)?;
+    let changes = install::changes_of(&layout, &plan, &lock)?;
+    install::replace(&layout, &plan, &changes)?;
+    drop(lock);
+    report(&layout, &plan, &changes, terminal);
+    Ok(CliExit::Success)
+}
+
+/// What is installed is optimised, unless another profile is asked for.
+fn with_release(options: &BuildOptions, environment: &CliEnvironment) -> BuildOptions {
+    let mut options = options.clone();
+    options.place.release |= options.place.profile.is_none() && environment.profile.is_none();
+    options
+}
+
+fn layout(
+    to: &PrefixOptions,
+    libdir: &Utf8Path,
+    environment: &CliEnvironment,
+) -> Result<InstallLayout, CliError> {
+    let destdir = to.destdir.as_deref().or(environment.destdir.as_deref().map(Utf8Path::new));
+    Ok(InstallLayout::new(&current_dir()?, &to.prefix, libdir, destdir)?)
+}
+
+/// The chosen crates, and whole libraries of what they need.
+fn choose(project: &Project, options: &BuildOptions) -> Result<What, CliError> {
+    let roots = project.select(&options.selection)?;
+    let whole = needed_crates(&project.workspace, &roots);
+    let named = [&roots[..], &whole].concat();
+    Ok(What { roots, named, whole, targets: Targets::ALL, mode: Mode::Build })
+}
+
+/// What would be built, and what would be done with it if all files differed from those that are
+/// there.
+fn expected(
+    project: &Project,
+    options: &BuildOptions,
+    layout: &InstallLayout,
+) -> Result<(What, InstallChanges), CliError> {
+    let what = choose(project, options)?;
+    let What { roots, named, whole, targets, mode } = what.clone();
+    let profile = project.profile()?;
+    let state_dir = project.output_dir.join(graph::profile_dir(profile)).join(".tender");
+    let machine = Machine::new(&state_dir, project.workspace.target.as_ref());
+    let request = GraphRequest {
+        profile,
+        mode,
+        roots,
+        named,
+        whole,
+        targets,
+        force_pieces: None,
+        target_dir: project.output_dir.clone(),
+        surroundings: &machine,
+    };
+    let graph = graph::build(&project.workspace, &request)?;
+    let plan = plan(project, &graph, options, layout)?;
+    let lists = install::installed_lists(layout)?;
+    let present = install::examine(layout, &install::paths_of_installation(&plan, &lists))?;
+    Ok((what, install::installation(&plan, &BTreeMap::new(), &lists, &present)?))
+}
+
+fn plan(
+    project: &Project,
+    graph: &Graph,
+    options: &BuildOptions,
+    layout: &InstallLayout,
+) -> Result<InstallPlan, CliError> {
+    let workspace = &project.workspace;
+    let roots = project.select(&options.selection)?;
+    let needed = needed_crates(workspace, &roots);
+    let files = roots.iter().chain(&needed).map(|id| {
+        let krate = &workspace[*id];
+        let out_dir = graph.state_dir.join(&krate.name).join("out");
+        (*id, install::survey(krate, &out_dir))
+    });
+    let files: BTreeMap<CrateId, CrateFiles> = files.collect();
+    let artifacts = graph.artifacts.iter().filter(|one| !graph[one.item].host);
+    let artifacts: Vec<Artifact> = artifacts.cloned().collect();
+    let request =
+        InstallRequest { workspace, roots: &roots, artifacts: &artifacts, files: &files, layout };
+    Ok(install::plan(&request)?)
+}
+
+/// One line for each, on standard output.
+fn print_changes<'a>(
+    layout: &InstallLayout,
+    changes: impl Iterator<Item = (&'a str, &'a Utf8PathBuf)>,
+) -> Result<CliExit, CliError> {
+    let lines: String =
+        changes.map(|(verb, path)| format!("{verb} {}\n", layout.place(path))).collect();
+    std::io::stdout()
+        .write_all(lines.as_bytes())
+        .map_err(|error| CliError::usage(format!("cannot write to standard output: {error}")))?;
+    Ok(CliExit::Success)
+}
+
+fn report(
+    layout: &InstallLayout,
+    plan: &InstallPlan,
+    changes: &InstallChanges,
+    terminal: Terminal,
+) {
+    let root = layout.root();
+    if terminal.verbosity >= Verbosity::Verbose {
+        for path in &changes.writes {
+            terminal.say(&style::status("Writing", root.join(path)));
+        }
+        for path in &changes.removals {
+            terminal.say(&style::status("Removing", root.join(path)));
+        }
+    }
+    warn_of_kept(layout, &changes.kept, terminal);
+    for krate in &plan.crates {
+        let written = krate.entries.keys().filter(|path| changes.writes.contains(path)).count();
+        let files = match (written, krate.entries.len()) {
+            (0, all) => format!("{}, which were there", words::count(all, "file")),
+            (_, all) => words::count(all, "file"),
+        };
+        let text = format!("`{}` in `{root}` ({files})", krate.name);
+        terminal.say(&style::status("Installed", text));
+    }
+    // Programs of this installation have the way to the libraries in them, others do not.
+    let has_shared = changes.writes.iter().any(|path| path.as_str().contains(".so"));
+    let is_of_system = ["/usr", "/usr/local"].iter().any(|prefix| layout.prefix() == *prefix);
+    if has_shared && is_of_system && !layout.is_staged() {
+        let text = "run `ldconfig`, so that programs of others find the shared libraries";
+        terminal.say(&style::message(Level::Note, text));
+    }
+}
+
+fn warn_of_kept(layout: &InstallLayout, kept: &[Utf8PathBuf], terminal: Terminal) {
+    for path in kept {
+        let text = format!(
+            "`{}` has been changed since it was installed, so it stays",
+            layout.place(path)
+        );
+        terminal.console().print(&style::message(Level::Warning, text));
+    }
+}
+
+/// `tender uninstall`: removes what was installed.
+///
+/// # Errors
+/// A crate is not installed, others need it, or a file cannot be removed.
+pub fn uninstall(
+    options: &UninstallOptions,
+    environment: &CliEnvironment,
+    terminal: Terminal,
+) -> Result<CliExit, CliError> {
+    let layout = layout(&options.to, "lib".into(), environment)?;
+    let names = match options.names.is_empty() {
+        false => options.names.clone(),
+        true => {
+            let project = Project::open(&PlaceOptions::default(), environment, terminal)?;
+            let chosen = project.select(&Default::default())?;
+            chosen.iter().map(|id| project.workspace[*id].name.clone()).collect()
+        }
+    };
+    // Without lists there is nothing to lock.
+    let is_there = layout.list_dir().is_dir();
+    let lock =
+        (is_there && !options.to.dry_run).then(|| InstallLock::acquire(&layout)).transpose()?;
+    let lists = install::installed_lists(&layout)?;
+    let crates = install::removed_crates(&lists, &names, &layout.root())?;
+    let files = crates.iter().flat_map(|name| &lists[name].files);
+    let paths = files.map(|file| file.path.clone()).collect();
+    let present = install::examine(&layout, &paths)?;
+    let changes = install::removal(&lists, &crates, &present);
+    if options.to.dry_run {
+        return print_changes(&layout, changes.removals.iter().map(|path| ("remove", path)));
+    }
+    install::take_away(&layout, &changes)?;
+    drop(lock);
+    warn_of_kept(&layout, &changes.kept, terminal);
+    let names: Vec<String> = crates.iter().map(|name| format!("`{name}`")).collect();
+    let count = words::count(changes.removals.len(), "file");
+    let text = format!("{} from `{}` ({count})", names.join(", "), layout.root());
+    terminal.say(&style::status("Removed", text));
+    Ok(CliExit::Success)
+}

@@ -1,0 +1,6 @@
+//! `tender install` and `tender uninstall`: what is where, who may use it, and what is refused.
+
+mod refused;
+mod space;
+mod tree;
+mod users;
