@@ -403,6 +403,7 @@ fn shared_libraries_are_linked() {
     assert!(item(&graph, "plugin shared").inputs.contains(&"plugin/lib.map".into()));
     assert!(
         args(&graph, "app bin app")
+            .trim_end_matches('/')
             .ends_with("target/debug/libplugin.so target/debug/libbase.a -Wl,-rpath,$ORIGIN")
     );
     // The C++ runtime is the shared library's own business.
