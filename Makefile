@@ -5,6 +5,10 @@ PREFIX ?= /usr/local
 # Where cargo builds: its own variable if set, and given to it by name so that both agree.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 TENDER := $(TARGET)/release/tender
+# What `make build` makes beside the programs.
+SHARE := $(TARGET)/release/share
+# Where `make install` installs.
+TO = $(DESTDIR)$(PREFIX)
 # Targets of `make fuzz`, such as FUZZ="manifest store"; none: all.
 FUZZ ?=
 # Names for `make ports`, such as PORTS="jq fmt".
@@ -88,13 +92,22 @@ check: deps ## check the format of the code, and lint it with warnings denied
 	+$(cargo) fmt --all --check
 	+$(cargo) clippy --locked --workspace --all-targets -- -D warnings
 
+# The manual pages and the completions are made of the options, by the program itself.
 build: deps ## build tender and tender-worker, optimised
 	+$(cargo) build --locked --release -p tender -p tender-worker
+	@'$(TENDER)' man-pages '$(SHARE)/man'
+	@mkdir -p '$(SHARE)/completions'
+	@for shell in bash zsh fish; do '$(TENDER)' completions $$shell > "$(SHARE)/completions/$$shell" || exit; done
 
 # Root often has no cargo: `make build`, then `sudo make install` installs what was built.
-install: $(if $(shell command -v $(CARGO)),build) ## install both programs to $(PREFIX)/bin (PREFIX=/usr/local)
-	install -d '$(DESTDIR)$(PREFIX)/bin'
-	install -m 755 '$(TENDER)' '$(TENDER)-worker' '$(DESTDIR)$(PREFIX)/bin'
+install: $(if $(shell command -v $(CARGO)),build) ## install both programs, manual pages and completions below $(PREFIX) (PREFIX=/usr/local)
+	install -d '$(TO)/bin' '$(TO)/share/man/man1' '$(TO)/share/bash-completion/completions' \
+	    '$(TO)/share/zsh/site-functions' '$(TO)/share/fish/vendor_completions.d'
+	install -m 755 '$(TENDER)' '$(TENDER)-worker' '$(TO)/bin'
+	install -m 644 '$(SHARE)/man'/*.1 '$(TO)/share/man/man1'
+	install -m 644 '$(SHARE)/completions/bash' '$(TO)/share/bash-completion/completions/tender'
+	install -m 644 '$(SHARE)/completions/zsh' '$(TO)/share/zsh/site-functions/_tender'
+	install -m 644 '$(SHARE)/completions/fish' '$(TO)/share/fish/vendor_completions.d/tender.fish'
 
 bench: build deps-test fetch ## measure against ninja and clang, side by side (BENCH="--pairs 3 --only lua")
 	+$(cargo) run --locked --release -q -p tender-bench -- --tender '$(TENDER)' $(BENCH)

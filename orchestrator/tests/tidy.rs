@@ -242,7 +242,7 @@ const RULES: &[Rule] = &[
         instead: "what is decided about a project is pure: read it in `survey`, ask cmake in `query`",
     },
     Rule {
-        of: &["orchestrator/src/install"],
+        of: &["orchestrator/src/install", "orchestrator/src/package"],
         but: &[],
         words: &[
             "crate::cli",
@@ -252,21 +252,26 @@ const RULES: &[Rule] = &[
             "crate::host",
             "crate::report",
             "crate::schedule",
-            "std::process",
         ],
         instead: "an installation knows what was built, not how: let `cli` build it first",
     },
     Rule {
         of: &["orchestrator/src/install"],
         but: &["orchestrator/src/install/files.rs", "orchestrator/src/install/tests.rs"],
-        words: &["std::fs", "rustix"],
+        words: &["std::fs", "std::process", "rustix"],
         instead: "what is installed where is decided without looking: read and write in `files`",
     },
     Rule {
-        of: &["orchestrator/src/graph"],
+        of: &["orchestrator/src/package/contents.rs"],
         but: &[],
-        words: &["crate::install"],
-        instead: "`install` is above `graph`: let it ask for what it needs",
+        words: &["std::fs", "std::process", "crate::graph"],
+        instead: "what is packed is decided without looking: list files in `listing`, read them in `archive`",
+    },
+    Rule {
+        of: &["orchestrator/src/graph", "orchestrator/src/manifest"],
+        but: &[],
+        words: &["crate::install", "crate::package"],
+        instead: "`install` and `package` are above: let them ask for what they need",
     },
     Rule {
         of: &["orchestrator/src/platform.rs"],

@@ -8,6 +8,7 @@ use crate::host::EngineError;
 use crate::import::CmakeError;
 use crate::install::InstallError;
 use crate::manifest::{self, ManifestErrors, Problem, ScaffoldError, ValueError, render};
+use crate::package::PackageError;
 use crate::report::style;
 use std::fmt::Write as _;
 use tender_protocol::Level;
@@ -31,6 +32,7 @@ pub enum CliError {
     /// The engine ended early, and has reported why if it could.
     Engine(EngineError),
     Install(InstallError),
+    Package(PackageError),
 }
 
 impl CliError {
@@ -60,7 +62,10 @@ impl CliError {
                 CliExit::Usage
             }
             Self::Install(error) if error.is_usage() => CliExit::Usage,
-            Self::Build { .. } | Self::Engine(_) | Self::Install(_) => CliExit::BuildFailed,
+            Self::Package(PackageError::Outside { .. }) => CliExit::Usage,
+            Self::Build { .. } | Self::Engine(_) | Self::Install(_) | Self::Package(_) => {
+                CliExit::BuildFailed
+            }
         }
     }
 
@@ -74,6 +79,7 @@ impl CliError {
             Self::Graph(error) => error_text(&error.to_string(), None),
             Self::Scaffold(error) => error_text(&error.to_string(), error.help().as_deref()),
             Self::Engine(error) => error_text(&error.to_string(), None),
+            Self::Package(error) => error_text(&error.to_string(), error.help().as_deref()),
             Self::Install(error) => error_text(&error.to_string(), error.help().as_deref()),
         }
     }
@@ -115,6 +121,12 @@ fn error_text(message: &str, help: Option<&str>) -> String {
 impl From<ManifestErrors> for CliError {
     fn from(errors: ManifestErrors) -> Self {
         Self::Manifest(errors)
+    }
+}
+
+impl From<PackageError> for CliError {
+    fn from(error: PackageError) -> Self {
+        Self::Package(error)
     }
 }
 

@@ -18,7 +18,6 @@ use crate::report::{Verbosity, style, words};
 use crate::toolchain::Machine;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
-use std::io::Write;
 use tender_protocol::Level;
 
 /// `tender install`: builds what was chosen, and installs it.
@@ -149,10 +148,7 @@ fn print_changes<'a>(
 ) -> Result<CliExit, CliError> {
     let lines: String =
         changes.map(|(verb, path)| format!("{verb} {}\n", layout.place(path))).collect();
-    std::io::stdout()
-        .write_all(lines.as_bytes())
-        .map_err(|error| CliError::usage(format!("cannot write to standard output: {error}")))?;
-    Ok(CliExit::Success)
+    super::print(&lines)
 }
 
 fn report(

@@ -7,18 +7,23 @@
 
 mod build;
 mod clean;
+mod commands;
+mod dependencies;
 pub mod env;
 mod error;
 mod exec;
 mod exit;
 mod install;
 mod jobs;
+mod metadata;
 mod options;
+mod package;
 mod project;
 mod scaffold;
 mod slots;
 mod target_dir;
 mod terminal;
+mod tree;
 mod worker;
 
 pub use exit::CliExit;
@@ -73,16 +78,17 @@ fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<CliExit, CliEr
         CliCommand::New(options) => scaffold::new(options, terminal),
         CliCommand::Init(options) => scaffold::init(options, terminal),
         CliCommand::Exec(options) => exec::exec(options, &environment, terminal),
-        CliCommand::Schema => {
-            let text = format!("{:#}\n", crate::manifest::json_schema());
-            std::io::stdout()
-                .write_all(text.as_bytes())
-                .map_err(|error| CliError::usage(format!("cannot write the schema: {error}")))?;
-            Ok(CliExit::Success)
-        }
+        CliCommand::Schema => print(&format!("{:#}\n", crate::manifest::json_schema())),
         CliCommand::Test(_) => not_yet("test"),
-        CliCommand::Tree(_) => not_yet("tree"),
-        CliCommand::Metadata(_) => not_yet("metadata"),
+        CliCommand::Tree(options) => tree::tree(options, &environment, terminal),
+        CliCommand::Metadata(options) => metadata::metadata(options, &environment, terminal),
+        CliCommand::Add(options) => dependencies::add(options, &environment, terminal),
+        CliCommand::Remove(options) => dependencies::remove(options, &environment, terminal),
+        CliCommand::Package(options) => package::package(options, &environment, terminal),
+        CliCommand::Completions { shell } => commands::completions(*shell),
+        CliCommand::ManPages { pages } => commands::man_pages(pages),
+        CliCommand::List => commands::list(),
+        CliCommand::External(words) => commands::external(words),
         CliCommand::Install(options) => install::install(options, &environment, terminal),
         CliCommand::Uninstall(options) => install::uninstall(options, &environment, terminal),
     }
@@ -117,6 +123,17 @@ fn without_far_tips(mut error: clap::Error) -> clap::Error {
         }
     }
     error
+}
+
+/// Data, on standard output.
+///
+/// # Errors
+/// It cannot be written.
+fn print(text: &str) -> Result<CliExit, CliError> {
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| CliError::usage(format!("cannot write to standard output: {error}")))?;
+    Ok(CliExit::Success)
 }
 
 fn not_yet(command: &str) -> Result<CliExit, CliError> {

@@ -73,17 +73,41 @@ pub enum CliCommand {
     /// Run tests (not yet)
     #[command(hide = true)]
     Test(Later),
-    /// Show the graph of dependencies (not yet)
-    #[command(hide = true)]
-    Tree(Later),
-    /// Describe the workspace as JSON (not yet)
-    #[command(hide = true)]
-    Metadata(Later),
+    /// Show what depends on what
+    Tree(TreeOptions),
+    /// Describe the workspace as JSON, for programs
+    Metadata(MetadataOptions),
+    /// Add a dependency to the manifest
+    #[command(after_help = ADD_EXAMPLES)]
+    Add(AddOptions),
+    /// Remove dependencies from the manifest
+    #[command(visible_alias = "rm")]
+    Remove(RemoveOptions),
+    /// Make a source archive of a crate
+    Package(PackageOptions),
     /// Install programs, libraries and headers
     #[command(after_help = INSTALL_EXAMPLES)]
     Install(InstallOptions),
     /// Remove what was installed
     Uninstall(UninstallOptions),
+    /// Print what a shell needs to complete commands and options
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages
+    #[command(hide = true)]
+    ManPages {
+        /// The directory that they go to
+        #[arg(value_name = "DIR")]
+        pages: Utf8PathBuf,
+    },
+    /// List all commands
+    #[command(long_flag = "list")]
+    List,
+    /// A program `tender-NAME` in `PATH`, with its arguments
+    #[command(external_subcommand)]
+    External(Vec<OsString>),
 }
 
 impl CliCommand {
@@ -226,6 +250,124 @@ pub struct RunOptions {
     /// Its arguments, after `--` where they look like options
     #[arg(trailing_var_arg = true, value_name = "ARGS")]
     pub args: Vec<OsString>,
+}
+
+/// Of commands that read manifests and build nothing.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ReadOptions {
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub features: FeatureArgs,
+    /// As it is built for this platform (else for this one)
+    #[arg(long, value_name = "TRIPLE", value_parser = platform, help_heading = "Profile and places")]
+    pub target: Option<Platform>,
+    /// Path of the manifest (else the nearest `Tender.toml`, here or above)
+    #[arg(long, value_name = "PATH", help_heading = "Profile and places")]
+    pub manifest_path: Option<Utf8PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct TreeOptions {
+    #[command(flatten)]
+    pub read: ReadOptions,
+    /// Show what depends on this crate (may be repeated)
+    #[arg(short, long, value_name = "NAME", help_heading = "What to show")]
+    pub invert: Vec<String>,
+    /// Kinds of dependencies (else `normal`, `build` and `dev`), and `features`: those that crates
+    /// have
+    #[arg(short, long, value_name = "KINDS", value_delimiter = ',', help_heading = "What to show")]
+    pub edges: Vec<TreeEdge>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TreeEdge {
+    Normal,
+    Build,
+    Dev,
+    Features,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct MetadataOptions {
+    #[command(flatten)]
+    pub read: ReadOptions,
+    /// Version of the format: 1
+    #[arg(long, value_name = "VERSION", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1))]
+    pub format_version: u32,
+}
+
+const ADD_EXAMPLES: &str = "Examples:
+  tender add greet                  # a crate of the workspace
+  tender add ../zlib --features fast
+  tender add --dev ../check";
+
+/// Which dependencies of a manifest.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct DependencyArgs {
+    /// Of programs that run in the build
+    #[arg(long, conflicts_with = "dev")]
+    pub build: bool,
+    /// Of tests
+    #[arg(long)]
+    pub dev: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct AddOptions {
+    /// A crate of the workspace by its name, or the directory of any crate
+    #[arg(value_name = "CRATE")]
+    pub dependency: String,
+    #[command(flatten)]
+    pub kind: DependencyArgs,
+    /// The crate that gets the dependency (else that of the current directory)
+    #[arg(short, long, value_name = "NAME")]
+    pub package: Option<String>,
+    /// Another name for it, in this manifest alone
+    #[arg(long, value_name = "NAME")]
+    pub rename: Option<String>,
+    /// The versions that will do, such as `1.2`
+    #[arg(long = "req", value_name = "VERSIONS")]
+    pub requirement: Option<String>,
+    /// Features of it (may be repeated)
+    #[arg(short = 'F', long, value_name = "FEATURES", value_delimiter = ',')]
+    pub features: Vec<String>,
+    /// Without its feature `default`
+    #[arg(long)]
+    pub no_default_features: bool,
+    /// Only if a feature enables it
+    #[arg(long)]
+    pub optional: bool,
+    /// Dependents of the crate do not see its headers
+    #[arg(long)]
+    pub private: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct RemoveOptions {
+    /// Their names in the manifest
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub kind: DependencyArgs,
+    /// The crate that loses them (else that of the current directory)
+    #[arg(short, long, value_name = "NAME")]
+    pub package: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct PackageOptions {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Print the names of the files, and write nothing
+    #[arg(long)]
+    pub list: bool,
+    /// Directory of all outputs; archives go to `package` there (else `target` beside the root manifest)
+    #[arg(long, value_name = "DIR")]
+    pub target_dir: Option<Utf8PathBuf>,
+    /// Path of the manifest (else the nearest `Tender.toml`, here or above)
+    #[arg(long, value_name = "PATH")]
+    pub manifest_path: Option<Utf8PathBuf>,
 }
 
 const INSTALL_EXAMPLES: &str = "Examples:
@@ -412,7 +554,6 @@ mod tests {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
         check("tender");
-        check("tender bild");
         check("tender build -j 0");
         check("tender build -j many");
         check("tender build --memory lots");

@@ -45,13 +45,30 @@ impl Project {
         environment: &CliEnvironment,
         terminal: Terminal,
     ) -> Result<Self, CliError> {
-        let Selection { package, workspace } = &options.selection;
+        let BuildOptions { selection, features, place, .. } = options;
+        Self::open_chosen(selection, features, place, probes, environment, terminal)
+    }
+
+    /// As `open`, with features of the chosen crates. `probes`: their answers, if they have been
+    /// made.
+    ///
+    /// # Errors
+    /// As `open`; or there is no such feature.
+    pub fn open_chosen(
+        selection: &Selection,
+        features: &FeatureArgs,
+        place: &PlaceOptions,
+        probes: Option<ProbeAnswers>,
+        environment: &CliEnvironment,
+        terminal: Terminal,
+    ) -> Result<Self, CliError> {
+        let Selection { package, workspace } = selection;
         let crates = match (workspace, package.is_empty()) {
             (true, _) => FeatureCrates::Members,
             (false, false) => FeatureCrates::Named(package.clone()),
             (false, true) => FeatureCrates::Default,
         };
-        let FeatureArgs { features, all_features, no_default_features } = &options.features;
+        let FeatureArgs { features, all_features, no_default_features } = features;
         // As in cargo, blanks separate features too.
         let features = features.iter().flat_map(|text| text.split_whitespace());
         let features = FeatureOptions {
@@ -60,7 +77,7 @@ impl Project {
             no_default_features: *no_default_features,
         };
         let request = LoadOptions { features, crates, probes, ..LoadOptions::default() };
-        Self::load(&options.place, request, environment, terminal)
+        Self::load(place, request, environment, terminal)
     }
 
     fn load(

@@ -33,6 +33,8 @@ fn krate(name: &str) -> Crate {
         left_out: vec![],
         about: Default::default(),
         install: Default::default(),
+        declared: vec![],
+        features: Default::default(),
     }
 }
 

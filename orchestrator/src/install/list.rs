@@ -138,4 +138,17 @@ mod tests {
         assert!(matches!(InstallList::parse(b"[]"), Err(ListProblem::Damaged(_))));
         assert_eq!(InstallList::parse(b"{\"format\":2}"), Err(ListProblem::Newer));
     }
+
+    #[test]
+    fn fuzz_install_list() {
+        tender_fuzz::check("install_list", 300, |bytes| {
+            if let Ok(list) = InstallList::parse(bytes) {
+                let mut named = list.files.iter().map(|file| &file.path).chain(&list.directories);
+                let is_below = |path: &Utf8PathBuf| {
+                    !path.is_absolute() && path.components().all(|part| part.as_str() != "..")
+                };
+                assert!(named.all(is_below), "{list:?}");
+            }
+        });
+    }
 }

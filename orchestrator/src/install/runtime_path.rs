@@ -99,19 +99,21 @@ fn find<Elf: FileHeader<Endian = object::Endianness>>(
     let (Some(number), Some(strings)) = (entries[..used].iter().position(is_path), strings) else {
         return Ok(None);
     };
-    let address = strings + entries[number].d_val(endian).into();
+    let path: u64 = entries[number].d_val(endian).into();
     // Addresses of the loaded file, as those in the table are.
+    let address = u64::checked_add(strings, path);
     let offset = segments.iter().filter(|one| one.p_type(endian) == PT_LOAD).find_map(|one| {
-        let (start, size) = (one.p_vaddr(endian).into(), one.p_filesz(endian).into());
-        let inside = address.checked_sub(start).filter(|inside| *inside < size)?;
-        usize::try_from(one.p_offset(endian).into() + inside).ok()
+        let (start, size): (u64, u64) = (one.p_vaddr(endian).into(), one.p_filesz(endian).into());
+        let inside = address?.checked_sub(start).filter(|inside| *inside < size)?;
+        usize::try_from(inside.checked_add(one.p_offset(endian).into())?).ok()
     });
     let Some(rest) = offset.and_then(|offset| bytes.get(offset..)) else { return Ok(None) };
     let length = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());
     let start = bytes.len() - rest.len();
     let size = size_of::<Elf::Dyn>();
     let table: u64 = dynamic.p_offset(endian).into();
-    let table = usize::try_from(table).unwrap_or(usize::MAX);
+    // The entries have been read from there.
+    let Ok(table) = usize::try_from(table) else { return Ok(None) };
     let entry = table + number * size;
     Ok(Some(RuntimePathPlace {
         text: start..start + length,
@@ -163,5 +165,37 @@ mod tests {
         let mut bytes = own.clone();
         change_runtime_path(&mut bytes, &RuntimePath::Replaced("$ORIGIN".into())).unwrap();
         assert_eq!(bytes, own);
+    }
+
+    #[test]
+    fn runtime_path_of_a_shared_library_is_changed() {
+        let old: &[u8] = include_bytes!("../../../fuzz/corpora/runtime_path/shared.so");
+        let has =
+            |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|at| at == text.as_bytes());
+        assert!(has(old, &reserved("$ORIGIN")));
+        let mut bytes = old.to_vec();
+        change_runtime_path(&mut bytes, &RuntimePath::Replaced("$ORIGIN/../lib".into())).unwrap();
+        assert!(has(&bytes, "\0$ORIGIN/../lib\0") && bytes.len() == old.len());
+        // Again: what is not as a link has left it stays.
+        let changed = bytes.clone();
+        change_runtime_path(&mut bytes, &RuntimePath::Removed).unwrap();
+        assert_eq!(bytes, changed);
+        let mut bytes = old.to_vec();
+        change_runtime_path(&mut bytes, &RuntimePath::Removed).unwrap();
+        let differ = old.iter().zip(&bytes).filter(|(old, new)| old != new).count();
+        assert!(differ > 0 && bytes.len() == old.len());
+        let place = find::<elf::FileHeader64<object::Endianness>>(&bytes);
+        assert!(place.unwrap().is_none(), "there is no such entry any more");
+    }
+
+    #[test]
+    fn fuzz_runtime_path() {
+        tender_fuzz::check("runtime_path", 300, |bytes| {
+            for change in [RuntimePath::Removed, RuntimePath::Replaced("$ORIGIN".into())] {
+                let mut changed = bytes.to_vec();
+                let _ = change_runtime_path(&mut changed, &change);
+                assert_eq!(changed.len(), bytes.len());
+            }
+        });
     }
 }

@@ -7,8 +7,9 @@ use super::features::{
     EnabledFeatures, FeatureCrate, FeatureDependency, FeatureRequest, FeatureValue,
     resolve_features,
 };
+use super::model::DependencyKind;
 use super::problem::{Problem, suggestion};
-use super::raw::{DependencyKind, DependencyTable, Manifest, TargetTable};
+use super::raw::{DependencyTable, Manifest, TargetTable};
 use crate::platform::Platform;
 use camino::Utf8PathBuf;
 use std::collections::{BTreeMap, BTreeSet};

@@ -71,7 +71,11 @@ impl Joining {
     }
 }
 
-fn replace(path: &Utf8Path, text: &str) -> std::io::Result<()> {
+/// Replaces a manifest by another text.
+///
+/// # Errors
+/// It cannot be written; then the old one stays.
+pub fn replace(path: &Utf8Path, text: &str) -> std::io::Result<()> {
     // A link stays one, and what it points to is replaced.
     let path = path.canonicalize_utf8()?;
     let permissions = std::fs::metadata(&path)?.permissions();

@@ -6,13 +6,15 @@ use super::check::{Node, check_all};
 use super::commands::{commands, rule_commands, visible_outputs};
 use super::enabled::{BUILD, Enabled, FeatureCrates, FeatureOptions, Platforms, USERS, enabled};
 use super::locate::{Above, absolute, excludes, read, root_above};
-use super::model::{Crate, CrateId, Dependency, TargetPlatform, Workspace};
+use super::model::{
+    Crate, CrateId, DeclaredDependency, Dependency, DependencyKind, TargetPlatform, Workspace,
+};
 use super::pattern::{Pattern, PatternKind, in_out_dir, resolve};
 use super::problem::{ManifestErrors, ManifestText, Problem, quoted, sort, suggestion};
 use super::profile::resolve_profiles;
 use super::raw::{
-    self, Config, DependencyKind, GenerateTable, Inheritable, Manifest, Package, TargetCondition,
-    TargetTable, WorkspaceTable,
+    self, Config, GenerateTable, Inheritable, Manifest, Package, TargetCondition, TargetTable,
+    WorkspaceTable,
 };
 use super::reader::Text;
 use super::sources::excludes_nothing;
@@ -574,6 +576,24 @@ impl Loader {
                         })
                     })
                     .collect();
+                let declared = node.manifest.dependencies.iter().zip(&node.dependencies);
+                let declared = declared.enumerate().filter_map(|(number, (table, target))| {
+                    Some(DeclaredDependency {
+                        krate: ids[(*target)?],
+                        name: table.name.value.clone(),
+                        kind: table.kind,
+                        version: table.version.as_ref().map(|text| text.value.clone()),
+                        optional: table.optional,
+                        features: table.features.iter().map(|text| text.value.clone()).collect(),
+                        default_features: table.default_features,
+                        used: enabled.dependencies.contains(&number),
+                    })
+                });
+                krate.declared = declared.collect();
+                let own = node.manifest.features.iter().map(|table| table.name.value.clone());
+                let all = own.map(|name| (name, false));
+                let enabled = enabled.features.iter().map(|name| (name.clone(), true));
+                krate.features = all.chain(enabled).collect();
                 for (generate, command) in krate.generate.iter_mut().zip(&node.commands) {
                     let target = command.tool.and_then(|number| node.dependencies[number]);
                     generate.tool = target.map(|target| ids[target]);

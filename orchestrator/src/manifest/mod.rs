@@ -6,13 +6,14 @@
 //! the commands of `[[generate]]`, with their placeholders (`template`) filled; `targets` applies
 //! defaults and expands lists through `sources`, `pattern` and `walk`; `profile` resolves profiles;
 //! `install` reads `[install]`; `check` compares crates; `scaffold` writes new ones, of which `draft` makes the text, and
-//! `join` adds them to a workspace; `schema` tells editors the keys. All problems are collected as values (`problem`) and shown by
+//! `join` adds them to a workspace, `edit` changes their dependencies; `schema` tells editors the keys. All problems are collected as values (`problem`) and shown by
 //! `render`.
 
 mod cfg;
 mod check;
 mod commands;
 mod draft;
+mod edit;
 mod enabled;
 mod features;
 mod format;
@@ -39,8 +40,10 @@ mod value;
 mod walk;
 
 pub use draft::{BinDraft, LibDraft, ManifestDraft, PackageDraft, SettingsDraft};
+pub use edit::{NewDependency, package_name, with_dependency, with_members, without_dependency};
 pub use enabled::{FeatureCrates, FeatureOptions};
 pub use install::manual_section;
+pub use join::replace as replace_manifest;
 pub use load::{LoadOptions, Loaded, ProbeAnswers, load, load_with};
 pub use locate::{FoundManifest, find, read};
 pub use model::*;

@@ -139,6 +139,53 @@ pub struct Crate {
     pub left_out: Vec<LeftOut>,
     pub about: PackageAbout,
     pub install: InstallSettings,
+    /// All dependencies of the manifest.
+    pub declared: Vec<DeclaredDependency>,
+    /// Its features, and whether it has them in this build.
+    pub features: BTreeMap<String, bool>,
+}
+
+/// A dependency as the manifest declares it, whether the build uses it or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclaredDependency {
+    pub krate: CrateId,
+    /// The key in the manifest.
+    pub name: String,
+    pub kind: DependencyKind,
+    /// The versions that will do.
+    pub version: Option<String>,
+    pub optional: bool,
+    pub features: Vec<String>,
+    pub default_features: bool,
+    /// The conditions and features of the build want it.
+    pub used: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DependencyKind {
+    /// Its library is linked.
+    Normal,
+    /// Its programs run in the build.
+    Build,
+    /// For tests.
+    Dev,
+}
+
+impl DependencyKind {
+    pub const ALL: [(&'static str, DependencyKind); 3] = [
+        ("dependencies", DependencyKind::Normal),
+        ("build-dependencies", DependencyKind::Build),
+        ("dev-dependencies", DependencyKind::Dev),
+    ];
+
+    /// As `tender tree` and `tender metadata` name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            DependencyKind::Normal => "normal",
+            DependencyKind::Build => "build",
+            DependencyKind::Dev => "dev",
+        }
+    }
 }
 
 /// What a crate says of itself to people.

@@ -6,7 +6,8 @@ use super::features::FeatureValue;
 use super::format;
 use super::install::{InstallTable, install_table};
 use super::model::{
-    BuildSettings, DebugInfo, Lto, PackageAbout, Sanitizer, SplitDebugInfo, Strip, Translate,
+    BuildSettings, DebugInfo, DependencyKind, Lto, PackageAbout, Sanitizer, SplitDebugInfo, Strip,
+    Translate,
 };
 use super::pattern::resolve;
 use super::problem::{Location, ManifestText, Problem};
@@ -209,24 +210,6 @@ pub(super) struct BinTable {
     pub sources: Option<Vec<Text>>,
     pub required_features: Vec<Text>,
     pub settings: Settings,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DependencyKind {
-    /// Its library is linked.
-    Normal,
-    /// Its programs run in the build.
-    Build,
-    /// For tests.
-    Dev,
-}
-
-impl DependencyKind {
-    pub const ALL: [(&'static str, DependencyKind); 3] = [
-        ("dependencies", DependencyKind::Normal),
-        ("build-dependencies", DependencyKind::Build),
-        ("dev-dependencies", DependencyKind::Dev),
-    ];
 }
 
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use super::value::check_name;
 use super::walk::{Dirs, FileKind, WalkedPath};
 use crate::platform::Platform;
 use camino::{Utf8Path, Utf8PathBuf};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const DEFAULT_LIB: [&str; 3] = ["src/**", "!src/main.*", "!src/bin/**"];
 
@@ -209,6 +209,8 @@ pub(super) fn resolve_crate(
         left_out,
         about: package.about.clone(),
         install,
+        declared: Vec::new(),
+        features: BTreeMap::new(),
     })
 }
 

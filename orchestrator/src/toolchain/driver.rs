@@ -14,6 +14,7 @@ use super::stamp::{Stamp, read_saved, save};
 use crate::platform::Platform;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ToolchainError {
@@ -153,16 +154,34 @@ fn target() -> String {
 
 /// The file that starting `program` in `dir` runs, as execvp(3) finds it.
 pub fn resolve(program: &str, dir: &Utf8Path) -> Option<Utf8PathBuf> {
-    let executable = |path: &Utf8Path| {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::metadata(path)
-            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-    };
     if program.contains('/') {
-        return Some(dir.join(program)).filter(|path| executable(path));
+        return Some(dir.join(program)).filter(|path| is_executable(path));
     }
     let path = std::env::var("PATH").ok()?;
-    path.split(':').map(|entry| dir.join(entry).join(program)).find(|path| executable(path))
+    path.split(':').map(|entry| dir.join(entry).join(program)).find(|path| is_executable(path))
+}
+
+fn is_executable(path: &Utf8Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path)
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+/// The programs in PATH whose names begin with `start`, by the rest of the name: of each name the one
+/// that is found first.
+pub fn programs_in_path(start: &str) -> BTreeMap<String, Utf8PathBuf> {
+    let mut found = BTreeMap::new();
+    let path = std::env::var("PATH").unwrap_or_default();
+    for entry in path.split(':').filter(|entry| !entry.is_empty()) {
+        let Ok(entries) = Utf8Path::new(entry).read_dir_utf8() else { continue };
+        for entry in entries.flatten() {
+            let Some(name) = entry.file_name().strip_prefix(start) else { continue };
+            if !name.is_empty() && is_executable(entry.path()) {
+                found.entry(name.to_owned()).or_insert_with(|| entry.path().to_owned());
+            }
+        }
+    }
+    found
 }
 
 #[cfg(test)]

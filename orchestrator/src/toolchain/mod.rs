@@ -13,7 +13,7 @@ mod stamp;
 
 pub use cross::{check_compilers, kernel_runs};
 pub(crate) use driver::resolve;
-pub use driver::{ToolchainError, chosen_driver, link_driver};
+pub use driver::{ToolchainError, chosen_driver, link_driver, programs_in_path};
 pub(crate) use stamp::Stamp;
 
 use crate::graph::{Assembler, DRIVER_C, DRIVER_CXX, PkgConfig, Program, Surroundings};
