@@ -8,7 +8,7 @@ mod llvm;
 
 use std::path::PathBuf;
 
-const SOURCES: [&str; 17] = [
+const SOURCES: [&str; 18] = [
     "archive",
     "assemble",
     "assembler_files",
@@ -17,6 +17,7 @@ const SOURCES: [&str; 17] = [
     "cut_graph",
     "cut_join",
     "cut_pieces",
+    "cxx_modules",
     "source_locations",
     "diagnostics",
     "driver",

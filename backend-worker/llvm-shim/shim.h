@@ -98,6 +98,15 @@ void tender_clang_assume_text(TenderClang *unit, TenderStr text);
 bool tender_clang_check(TenderClang *unit);
 // Preprocesses the source. False after reporting errors.
 bool tender_clang_preprocess(TenderClang *unit, TenderBuffer *out);
+// Preprocesses the source of C++ and tells which named modules it provides (at most one) and
+// requires, as a file with P1689's format would: https://wg21.link/p1689. Nothing is imported.
+// Only errors are reported. False after reporting errors.
+bool tender_clang_scan(TenderClang *unit, void *context,
+                       void (*found)(void *context, bool provided, TenderStr name, TenderStr file,
+                                     uint32_t line));
+// Makes the module file of a source that declares a named module or a partition. Only errors are
+// reported. False after reporting errors.
+bool tender_clang_interface(TenderClang *unit, TenderBuffer *out);
 // Runs clang's pass pipeline for the options of this unit on a module. False after reporting
 // errors.
 bool tender_clang_optimise(TenderClang *unit, LLVMModuleRef module);

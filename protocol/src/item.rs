@@ -77,6 +77,10 @@ pub struct Item {
     /// and would refuse one whose source was touched without a change of content.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settled: Vec<String>,
+    /// Module files of named modules that other items have made. Their sources are no inputs of
+    /// this item: what counts is their content.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<String>,
     pub work: Work,
 }
 
@@ -139,6 +143,12 @@ pub enum Work {
     },
     /// Runs the front end only. Gives diagnostics and no output file.
     Check { source: String, language: Language, args: Vec<String> },
+    /// Finds out which named modules a unit of C++ provides and requires. `output` gets a
+    /// `ModuleScan` as JSON.
+    Scan { source: String, args: Vec<String>, output: String },
+    /// Writes the module file (BMI) of a unit that declares a named module or a partition. Gives
+    /// errors only: the warnings are those of its `Compile` or `Check`.
+    Interface { source: String, args: Vec<String>, output: String },
     /// Writes the preprocessed source, for a reproducer after a crash.
     Preprocess { source: String, language: Language, args: Vec<String>, output: String },
     /// Writes a deterministic static archive. If a member is an archive, its members are added

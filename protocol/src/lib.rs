@@ -6,6 +6,7 @@
 //! read. The orchestrator decides which plans exist; the worker decides how to run them.
 
 mod configure;
+mod cxx_modules;
 pub mod depfile;
 mod item;
 mod message;
@@ -13,6 +14,7 @@ mod outcome;
 mod wire;
 
 pub use configure::{ConfigResults, ConfigValue, Configure, Probe, ProbeResult, ProbeTest};
+pub use cxx_modules::{ModuleName, ModuleScan};
 pub use item::{
     Cut, Item, ItemId, ItemMemory, Language, Lto, LtoArchive, LtoLibrary, LtoLink, Member, Plan,
     PlanId, Translate, Work,

@@ -60,6 +60,7 @@ mod tests {
                 after: vec![],
                 memory: ItemMemory { begin: Bytes(1 << 30), ..ItemMemory::default() },
                 settled: vec!["a.pch".into()],
+                modules: vec!["m.pcm".into()],
                 work: Work::Compile {
                     source: "src/with\nnewline.c".into(),
                     language: Language::C,

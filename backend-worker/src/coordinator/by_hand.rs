@@ -84,6 +84,8 @@ pub(super) fn estimate(item: &Item, pieces: Option<&dyn Pieces>) -> Bytes {
     let source = match &item.work {
         Work::Compile { source, .. }
         | Work::Check { source, .. }
+        | Work::Scan { source, .. }
+        | Work::Interface { source, .. }
         | Work::Preprocess { source, .. } => source,
         Work::Archive { .. } | Work::Link { .. } | Work::Configure(_) => return UNIT_BASE,
     };

@@ -135,6 +135,7 @@ mod tests {
             after: after.iter().copied().map(ItemId).collect(),
             memory: Default::default(),
             settled: Vec::new(),
+            modules: Vec::new(),
             work: Work::Archive { output: String::new(), members: Vec::new(), lto: None },
         };
         Plan {

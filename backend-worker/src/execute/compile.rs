@@ -119,6 +119,7 @@ impl UnitPieces {
             object,
             lto: self.lto,
             settled: &job.item.settled,
+            modules: &job.item.modules,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod compile;
 mod configure;
+mod cxx_modules;
 mod lto;
 mod reporter;
 
@@ -13,7 +14,7 @@ use crate::llvm;
 use reporter::Reporter;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use tender_protocol::{Diagnostic, Level, Lto, PhaseName, Work};
+use tender_protocol::{Diagnostic, Language, Level, Lto, PhaseName, Work};
 use tender_units::Bytes;
 
 /// Does the work of items; see [`Execute`].
@@ -33,8 +34,9 @@ struct Shared {
 impl Execute for Executor {
     fn begin(&self, job: &Job<'_>, goal: Goal) -> Progress {
         if let Work::Compile { source, language, args, object, cut, lto } = &job.item.work {
-            let settled = &job.item.settled;
-            let unit = Unit { source, language: *language, args, object, lto: *lto, settled };
+            let (settled, modules) = (&job.item.settled[..], &job.item.modules[..]);
+            let (language, lto) = (*language, *lto);
+            let unit = Unit { source, language, args, object, lto, settled, modules };
             return self.compile(job, goal, &unit, cut.as_ref());
         }
         match &job.item.work {
@@ -49,9 +51,7 @@ impl Execute for Executor {
         let reporter = Reporter::new(job, &self.shared.live);
         Progress::Finished(match &job.item.work {
             Work::Check { source, language, args } => {
-                let (object, settled) = (NO_OBJECT, job.item.settled.as_slice());
-                let unit =
-                    Unit { source, language: *language, args, object, lto: Lto::Off, settled };
+                let unit = without_object(job, source, *language, args, NO_OBJECT);
                 let UnitResult { result, dependencies } =
                     unit.check(&self.shared.caches.stamps, &reporter);
                 let finished = result
@@ -59,15 +59,7 @@ impl Execute for Executor {
                 with_dependencies(finished, dependencies)
             }
             Work::Preprocess { source, language, args, output } => {
-                let settled = job.item.settled.as_slice();
-                let unit = Unit {
-                    source,
-                    language: *language,
-                    args,
-                    object: output,
-                    lto: Lto::Off,
-                    settled,
-                };
+                let unit = without_object(job, source, *language, args, output);
                 let UnitResult { result, dependencies } =
                     unit.preprocess(&self.shared.caches.stamps, &reporter);
                 let write = |text: llvm::Buffer| {
@@ -76,6 +68,14 @@ impl Execute for Executor {
                 let finished = result
                     .map_or_else(|_| Finished::failed(), |text| reporter.written(write(text)));
                 with_dependencies(finished, dependencies)
+            }
+            Work::Scan { source, args, output } => {
+                let unit = without_object(job, source, Language::Cxx, args, NO_OBJECT);
+                cxx_modules::scan(&unit, output, &self.shared, &reporter)
+            }
+            Work::Interface { source, args, output } => {
+                let unit = without_object(job, source, Language::Cxx, args, output);
+                cxx_modules::interface(&unit, output, &self.shared, &reporter)
             }
             Work::Archive { output, members, .. } => {
                 reporter.enter(PhaseName::Archive);
@@ -110,6 +110,18 @@ impl Execute for Executor {
     fn peak(&self) -> Bytes {
         Bytes(llvm::thread_peak())
     }
+}
+
+/// A unit of which no object is made.
+fn without_object<'a>(
+    job: &Job<'a>,
+    source: &'a str,
+    language: Language,
+    args: &'a [String],
+    object: &'a str,
+) -> Unit<'a> {
+    let (settled, modules) = (&job.item.settled[..], &job.item.modules[..]);
+    Unit { source, language, args, object, lto: Lto::Off, settled, modules }
 }
 
 /// Reports the result of a link.

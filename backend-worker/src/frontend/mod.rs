@@ -1,5 +1,6 @@
 //! Compiles a unit: source to modules to machine code or bitcode. Knows no tokens.
 
+mod cxx_modules;
 mod flags;
 mod inputs;
 mod modules;

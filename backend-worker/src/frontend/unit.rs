@@ -8,6 +8,7 @@ use crate::llvm::{
     PrecompiledFile, Reported, WaitingModule, assemble, parse,
 };
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use tender_protocol::{
@@ -43,6 +44,8 @@ pub struct Unit<'a> {
     pub lto: Lto,
     /// Precompiled files that are known to be up to date.
     pub settled: &'a [String],
+    /// Module files whose sources are no inputs.
+    pub modules: &'a [String],
 }
 
 /// How `Unit::begin` runs.
@@ -161,13 +164,18 @@ impl Unit<'_> {
         })
     }
 
-    fn listened<T>(
+    pub(super) fn listened<T>(
         &self,
         cache: &HashCache,
         observer: &dyn Observer,
         work: impl FnOnce(&UnitListener<'_>) -> Result<T, Reported>,
     ) -> UnitResult<T> {
-        let listener = UnitListener { observer, cache, inputs: RefCell::default() };
+        let listener = UnitListener {
+            observer,
+            cache,
+            inputs: RefCell::default(),
+            of_modules: RefCell::default(),
+        };
         let result = match refused(self.args) {
             Some((flag, reason)) => Err(listener
                 .error(self.source, format!("the flag `{flag}` is not supported: {reason}"))),
@@ -288,8 +296,13 @@ impl Unit<'_> {
 
     /// Records the sources of precompiled files as inputs. clang compares their time stamps, so it
     /// gets the old ones if the contents are known to be the same.
-    fn precompiled(&self, clang: &mut Clang<'_>, listener: &UnitListener<'_>) {
+    pub(super) fn precompiled(&self, clang: &mut Clang<'_>, listener: &UnitListener<'_>) {
         for made in clang.precompiled() {
+            if self.modules.contains(&made.file) {
+                let sources = made.inputs.into_iter().map(|(path, _)| path);
+                listener.of_modules.borrow_mut().extend(sources);
+                continue;
+            }
             let settled = self.settled.iter().any(|path| is_same_file(path, &made.file));
             if settled {
                 made.inputs.iter().for_each(|(path, mtime_s)| clang.assume_time(path, *mtime_s));
@@ -346,12 +359,12 @@ impl Unit<'_> {
         }
     }
 
-    fn request<'r>(&'r self, args: &'r [String]) -> ClangRequest<'r> {
+    pub(super) fn request<'r>(&'r self, args: &'r [String]) -> ClangRequest<'r> {
         ClangRequest { args, input: self.source, output: self.object }
     }
 
     /// The plan's arguments and those that the worker adds.
-    fn driver_args(&self, language: Language, action: &str) -> Vec<String> {
+    pub(super) fn driver_args(&self, language: Language, action: &str) -> Vec<String> {
         let mut args = self.args.to_vec();
         let (name, unused) = match language {
             Language::C => ("c", false),
@@ -433,14 +446,17 @@ fn ir_error(file: &str, text: &str) -> Diagnostic {
 }
 
 /// Passes clang's diagnostics on and collects dependencies.
-struct UnitListener<'a> {
-    observer: &'a dyn Observer,
+pub(super) struct UnitListener<'a> {
+    pub(super) observer: &'a dyn Observer,
     cache: &'a HashCache,
     inputs: RefCell<DependencyCollector>,
+    /// Sources of module files. Clang looks them up as it reads a module file, and that is no use
+    /// of them; where it reads one, as for its checksum in debug information, that is one.
+    of_modules: RefCell<HashSet<String>>,
 }
 
 impl UnitListener<'_> {
-    fn error(&self, file: &str, message: String) -> Reported {
+    pub(super) fn error(&self, file: &str, message: String) -> Reported {
         self.observer.diagnostic(plain_error(Some(file), message));
         Reported
     }
@@ -466,6 +482,9 @@ impl Listener for UnitListener<'_> {
     }
 
     fn read(&self, path: &str, stamp: FileStamp, content: Option<&[u8]>) {
+        if content.is_none() && self.of_modules.borrow().contains(path) {
+            return;
+        }
         self.inputs.borrow_mut().read(self.cache, path, stamp, content);
     }
 

@@ -83,6 +83,12 @@ unsafe extern "C" {
     pub fn tender_clang_assume_text(unit: *mut TenderClang, text: TenderStr);
     pub fn tender_clang_check(unit: *mut TenderClang) -> bool;
     pub fn tender_clang_preprocess(unit: *mut TenderClang, out: *mut TenderBuffer) -> bool;
+    pub fn tender_clang_scan(
+        unit: *mut TenderClang,
+        context: *mut c_void,
+        found: extern "C" fn(*mut c_void, bool, TenderStr, TenderStr, u32),
+    ) -> bool;
+    pub fn tender_clang_interface(unit: *mut TenderClang, out: *mut TenderBuffer) -> bool;
     pub fn tender_clang_optimise(unit: *mut TenderClang, module: LLVMModuleRef) -> bool;
     pub fn tender_clang_emit(
         unit: *mut TenderClang,

@@ -5,6 +5,7 @@ mod archive;
 mod buffer;
 mod clang;
 mod cut;
+mod cxx_modules;
 mod ffi;
 mod globals;
 mod listener;

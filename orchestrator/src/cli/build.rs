@@ -18,9 +18,10 @@ use crate::events::{Event, Sink};
 use crate::exec::{RunError, prepare, run_foreground};
 use crate::fingerprint::{Fingerprints, MovedSource};
 use crate::graph::{
-    self, ArtifactKind, Graph, GraphRequest, Item, ItemKind, Mode, Programs, Run, Targets,
+    self, ArtifactKind, Graph, GraphRequest, Item, ItemKind, Mode, Programs, Run, Scans, Targets,
     compile_commands,
 };
+use crate::host::Slots;
 use crate::manifest::{CrateId, LeftOut, ProbeAnswers, TargetPlatform, Workspace};
 use crate::platform::Platform;
 use crate::report::{
@@ -32,7 +33,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 use std::time::SystemTime;
-use tender_protocol::{ConfigResults, ConfigValue, Level, Work};
+use tender_protocol::{ConfigResults, ConfigValue, Level, ModuleScan, Work};
 
 /// `tender build` and `tender check`: builds what was chosen.
 ///
@@ -284,7 +285,7 @@ pub(super) fn run_build(
     let worker = worker::find(environment)?;
     let state_dir = project.output_dir.join(graph::profile_dir(&profile)).join(".tender");
     let machine = Machine::new(&state_dir, project.workspace.target.as_ref());
-    let build_graph = |project: &Project, what: &What| {
+    let build_graph = |project: &Project, what: &What, scans: &Scans| {
         let What { roots, named, whole, targets, mode } = what.clone();
         let request = GraphRequest {
             profile: &profile,
@@ -296,33 +297,33 @@ pub(super) fn run_build(
             force_pieces,
             target_dir: project.output_dir.clone(),
             surroundings: &machine,
+            scans,
         };
         graph::build(&project.workspace, &request)
     };
-    let mut graph = build_graph(&project, &what)?;
+    let mut scans = Scans::new();
+    let mut graph = build_graph(&project, &what, &scans)?;
     // Opened before anything is built, because a wrong path is an error of usage.
     let trace = options.trace.as_deref().map(open_trace).transpose()?;
     target_dir::prepare(&project.target_dir)?;
     let lock = lock(&state_dir, terminal)?;
-    let mut answers = None;
-    if project.workspace.awaits_probes {
-        let configuration = graph.configuration();
-        let mut sink = ProbeSink(sinks(&project.workspace, options, None, terminal));
-        let summary = engine::build(Request {
-            graph: &configuration,
-            fingerprints: Fingerprints::open(
-                &configuration.root,
-                &state_dir,
-                &worker,
-                variables.clone(),
-            )?,
+    let build_part = |project: &Project, part: &Graph, slots: Slots| -> Result<Summary, CliError> {
+        let mut sink = PartSink(sinks(&project.workspace, options, None, terminal));
+        Ok(engine::build(Request {
+            graph: part,
+            fingerprints: Fingerprints::open(&part.root, &state_dir, &worker, variables.clone())?,
             slots,
             keep_going: options.keep_going,
             worker: &worker,
             sample: false,
             budget,
             sink: &mut sink,
-        })?;
+        })?)
+    };
+    let mut answers = None;
+    if project.workspace.awaits_probes {
+        let configuration = graph.configuration();
+        let summary = build_part(&project, &configuration, slots)?;
         if !summary.success {
             return Ok(Built { project, graph: configuration, exit: exit_of(&summary) });
         }
@@ -330,7 +331,18 @@ pub(super) fn run_build(
         slots = slots_again(options.jobs, environment, limits.jobs)?;
         project = open(answers.clone())?;
         what = choose(&project)?;
-        graph = build_graph(&project, &what)?;
+        graph = build_graph(&project, &what, &scans)?;
+    }
+    while let Some(scanning) = graph.scanning() {
+        let summary = build_part(&project, &scanning, slots)?;
+        if !summary.success {
+            return Ok(Built { project, graph: scanning, exit: exit_of(&summary) });
+        }
+        let before = scans.len();
+        read_scans(&scanning, &mut scans)?;
+        assert!(scans.len() > before, "there is a scan that had not run");
+        slots = slots_again(options.jobs, environment, limits.jobs)?;
+        graph = build_graph(&project, &what, &scans)?;
     }
     let mut fingerprints = Fingerprints::open(&graph.root, &state_dir, &worker, variables)?;
     let removed = fingerprints.remove_abandoned(&graph)?;
@@ -339,7 +351,7 @@ pub(super) fn run_build(
         // Globs of sources have found what is there no more.
         project = open(answers)?;
         what = choose(&project)?;
-        graph = build_graph(&project, &what)?;
+        graph = build_graph(&project, &what, &scans)?;
     }
     let is_part = what.targets != Targets::ALL || !options.selection.package.is_empty();
     if what.mode == Mode::Build && !is_part {
@@ -359,7 +371,7 @@ pub(super) fn run_build(
         let roots = project.workspace.members.clone();
         let (targets, mode) = (Targets::ALL, Mode::Build);
         let all = What { roots, named: Vec::new(), whole: Vec::new(), targets, mode };
-        if let Ok(all) = build_graph(&project, &all) {
+        if let Ok(all) = build_graph(&project, &all, &scans) {
             write_commands(&all, &project.target_dir, terminal);
         }
     }
@@ -418,14 +430,29 @@ fn probe_answers(graph: &Graph) -> Result<ProbeAnswers, CliError> {
     Ok(answers)
 }
 
-/// For the part of a build that makes probes: its begin and its end are not those of the build,
-/// unless it fails.
-struct ProbeSink(Fanout);
+/// What scans have found, as their items have written it.
+fn read_scans(graph: &Graph, scans: &mut Scans) -> Result<(), CliError> {
+    for item in graph.items.iter().filter(|item| item.kind == ItemKind::Scan) {
+        let path = graph.root.join(&item.outputs[0]);
+        let scan = std::fs::read(&path)
+            .and_then(|text| Ok(serde_json::from_slice::<ModuleScan>(&text)?))
+            .map_err(|error| CliError::build(format!("cannot read `{path}`: {error}")))?;
+        scans.insert(item.key.clone(), scan);
+    }
+    Ok(())
+}
 
-impl Sink for ProbeSink {
+/// For the parts of a build that find out what there is to build, probes and scans: their begin and
+/// their end are not those of the build, unless they fail. What is up to date is so in the whole
+/// build too, and reported there.
+struct PartSink(Fanout);
+
+impl Sink for PartSink {
     fn event(&mut self, graph: &Graph, event: &Event) {
         match event {
-            Event::BuildStarted { .. } | Event::BuildFinished { success: true, .. } => {}
+            Event::BuildStarted { .. }
+            | Event::Fresh { .. }
+            | Event::BuildFinished { success: true, .. } => {}
             _ => self.0.event(graph, event),
         }
     }

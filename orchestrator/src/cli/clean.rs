@@ -124,6 +124,7 @@ fn parts(
             force_pieces: None,
             target_dir: project.output_dir.clone(),
             surroundings: &machine,
+            scans: &graph::Scans::new(),
         };
         let graph = graph::build(&project.workspace, &request)?;
         for item in graph.items.iter().filter(|item| crates.contains(&item.krate)) {

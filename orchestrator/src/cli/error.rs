@@ -58,6 +58,7 @@ impl CliError {
 
     pub fn exit(&self) -> CliExit {
         match self {
+            Self::Graph(GraphError::Modules(_)) => CliExit::BuildFailed,
             Self::Usage { .. } | Self::Manifest(_) | Self::Graph(_) | Self::Scaffold(_) => {
                 CliExit::Usage
             }

@@ -111,6 +111,7 @@ fn expected(
         force_pieces: None,
         target_dir: project.output_dir.clone(),
         surroundings: &machine,
+        scans: &graph::Scans::new(),
     };
     let graph = graph::build(&project.workspace, &request)?;
     let plan = plan(project, &graph, options, layout)?;

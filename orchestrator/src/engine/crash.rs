@@ -64,6 +64,8 @@ fn text(item: &Item, death: Option<&CrashDetails>, verdict: Verdict) -> String {
     let what = match item.kind {
         ItemKind::Compile if in_pieces => "optimising a piece of",
         ItemKind::Shared | ItemKind::Program if in_pieces => "optimising the code for",
+        ItemKind::Scan => "scanning",
+        ItemKind::Interface => "compiling the interface of",
         ItemKind::Compile => "compiling",
         ItemKind::Check => "checking",
         ItemKind::Archive => "archiving",
@@ -98,10 +100,12 @@ fn text(item: &Item, death: Option<&CrashDetails>, verdict: Verdict) -> String {
 /// Advice on how to make an item need less memory.
 fn cure(kind: ItemKind, in_pieces: bool) -> &'static str {
     match kind {
-        ItemKind::Compile | ItemKind::Check if !in_pieces => {
+        ItemKind::Scan | ItemKind::Interface | ItemKind::Compile | ItemKind::Check
+            if !in_pieces =>
+        {
             "split the file, include fewer headers, or set `debug = false` or a lower `opt-level` in its profile"
         }
-        ItemKind::Compile | ItemKind::Check => {
+        ItemKind::Scan | ItemKind::Interface | ItemKind::Compile | ItemKind::Check => {
             "set more `codegen-units`, so that each piece is smaller, or a lower `opt-level`"
         }
         ItemKind::Shared | ItemKind::Program => {

@@ -74,6 +74,7 @@ pub(super) fn plan(
             after: planned.after.clone(),
             memory: planned.memory.into(),
             settled: record.settled(planned.item),
+            modules: graph.module_files(item),
             work,
         });
     }

@@ -86,6 +86,7 @@ impl Reproducers<'_> {
             after: Vec::new(),
             memory: Default::default(),
             settled: Vec::new(),
+            modules: Vec::new(),
             work,
         };
         // Without a jobserver the worker runs one job.

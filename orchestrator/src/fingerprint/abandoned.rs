@@ -64,7 +64,7 @@ impl Fingerprints {
             .items
             .iter()
             .chain(&graph.unbuilt_archives)
-            .filter(|item| !matches!(item.kind, ItemKind::Compile | ItemKind::Check))
+            .filter(|item| !item.kind.is_unit())
             .map(|item| (item.key.as_str(), &item.outputs[..]))
             .collect();
         let tables = &self.store.tables;

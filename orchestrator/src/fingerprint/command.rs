@@ -37,6 +37,14 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
             add(language_name(*language));
             args.iter().for_each(|arg| add(arg));
         }
+        Run::Worker(
+            work @ (Work::Scan { source, args, output } | Work::Interface { source, args, output }),
+        ) => {
+            add(if matches!(work, Work::Scan { .. }) { "scan" } else { "interface" });
+            add(source);
+            add(output);
+            args.iter().for_each(|arg| add(arg));
+        }
         Run::Worker(Work::Preprocess { source, language, args, output, .. }) => {
             add("preprocess");
             add(source);
@@ -148,6 +156,8 @@ pub(super) fn places(item: &Item) -> [&Utf8Path; 2] {
         Run::Worker(
             Work::Compile { source, .. }
             | Work::Check { source, .. }
+            | Work::Scan { source, .. }
+            | Work::Interface { source, .. }
             | Work::Preprocess { source, .. },
         ) => parent(source),
         Run::Worker(Work::Archive { .. } | Work::Link { .. } | Work::Configure(_)) => {

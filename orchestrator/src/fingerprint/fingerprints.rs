@@ -7,7 +7,7 @@ use super::store::{Observed, Store, Tables, Unit, VersionId, WordIds};
 use super::tool::CurrentTool;
 use super::variables;
 use crate::environment::Variables;
-use crate::graph::{Graph, Item, ItemKind, Program, Run};
+use crate::graph::{Graph, Item, Program, Run};
 use crate::keys::ItemId;
 use crate::sys;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -121,7 +121,7 @@ impl Fingerprints {
         }
         // The first input of a unit is its source. The others are those that the manifest names,
         // whose patterns may match more files now.
-        if matches!(item.kind, ItemKind::Compile | ItemKind::Check) && item.inputs.len() > 1 {
+        if item.kind.is_unit() && item.inputs.len() > 1 {
             let known: HashSet<&str> =
                 unit.inputs.iter().map(|version| tables.text(tables.path(*version))).collect();
             if let Some(path) = item.inputs.iter().find(|path| !known.contains(path.as_str())) {
@@ -256,7 +256,7 @@ impl Fingerprints {
     pub fn begin(&mut self, graph: &Graph, ix: ItemId) -> Result<(), StateError> {
         let item = &graph[ix];
         // A worker reports what a unit read, but not the `inputs` that the manifest names.
-        let is_unit = matches!(item.kind, ItemKind::Compile | ItemKind::Check);
+        let is_unit = item.kind.is_unit();
         if !is_unit || matches!(item.run, Run::Command(_)) || item.inputs.len() > 1 {
             // The outputs of prerequisites may not exist yet. Their records have them when this
             // item is recorded.

@@ -98,6 +98,7 @@ fn space() -> Space {
         ],
         artifacts: vec![],
         unbuilt_archives: vec![],
+        unscanned: vec![],
     };
     let space = Space { _dir: dir, root, graph };
     for (path, text) in

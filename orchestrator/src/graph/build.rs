@@ -3,6 +3,7 @@
 
 use super::GraphError;
 use super::args::defines;
+use super::cxx_modules::{NamedModules, Scans};
 use super::generate::{Generated, commands_of};
 use super::instance::{BuiltFor, Instance, Side};
 use super::link::{LinkInput, LinkWords};
@@ -74,6 +75,8 @@ pub struct GraphRequest<'a> {
     /// Absolute, without the profile.
     pub target_dir: Utf8PathBuf,
     pub surroundings: &'a dyn Surroundings,
+    /// What scans have found so far.
+    pub scans: &'a Scans,
 }
 
 /// What the graph has to ask of the machine. Tests answer from a table.
@@ -151,6 +154,7 @@ pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph,
             items: Vec::new(),
             artifacts: Vec::new(),
             unbuilt_archives: Vec::new(),
+            unscanned: Vec::new(),
             host_profile: host_profile.clone(),
         },
         linked: HashSet::new(),
@@ -161,6 +165,7 @@ pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph,
         writers: HashMap::new(),
         pkg_config: HashMap::new(),
         assemblers: HashMap::new(),
+        modules: NamedModules::new(request.scans),
         users,
         host: side(&host_profile, BuiltFor::Build),
     };
@@ -236,10 +241,11 @@ pub(super) struct Builder<'a> {
     /// The libraries that are compiled, or whose headers are used.
     used: HashSet<LibId>,
     /// The crates whose headers a crate sees.
-    visible: HashMap<Build, Vec<VisibleCrate>>,
+    pub visible: HashMap<Build, Vec<VisibleCrate>>,
     /// By package, and whether it is one of the machine itself.
     pkg_config: HashMap<(String, bool), PkgConfig>,
     pub assemblers: HashMap<BuiltFor, Result<Assembler, String>>,
+    pub modules: NamedModules,
     users: Side<'a>,
     host: Side<'a>,
 }
@@ -391,7 +397,12 @@ impl<'a> Builder<'a> {
             after: &after,
         };
         let mut units = CrateUnits::new(surroundings, &all);
-        for place in used_first(krate, compiled) {
+        let libs = used_first(krate, compiled);
+        let bins = krate.bins.iter().enumerate().filter(|(_, bin)| targets.have_program(&bin.name));
+        let numbers = bins.clone().map(|(number, _)| krate.libs.len() + number);
+        let planned_targets: Vec<usize> = libs.iter().copied().chain(numbers).collect();
+        self.plan_modules(&mut units, &planned_targets)?;
+        for place in libs {
             let objects = self.plan_units(&mut units, place)?;
             if self.mode(of) == Mode::Build && !objects.is_empty() {
                 let wanted = targets.libraries;
@@ -399,7 +410,6 @@ impl<'a> Builder<'a> {
                 planned.libs[place].library = library;
             }
         }
-        let bins = krate.bins.iter().enumerate().filter(|(_, bin)| targets.have_program(&bin.name));
         for (number, bin) in bins {
             let objects = self.plan_units(&mut units, krate.libs.len() + number)?;
             if self.mode(of) == Mode::Build {

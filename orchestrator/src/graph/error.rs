@@ -1,5 +1,6 @@
 //! What can be wrong with a workspace only once its crates are seen together.
 
+use super::module_names::ModuleError;
 use camino::Utf8PathBuf;
 
 #[derive(Debug, thiserror::Error)]
@@ -32,4 +33,8 @@ pub enum GraphError {
         "the `[[generate]]` commands of crate `{krate}` wait for each other's outputs: {commands}\n  manifest: {manifest}"
     )]
     GenerateCycle { krate: String, manifest: Utf8PathBuf, commands: String },
+
+    /// It is about the text of sources, not about manifests.
+    #[error(transparent)]
+    Modules(Box<ModuleError>),
 }

@@ -26,6 +26,8 @@ pub struct Graph {
     /// Archives that this build does not make. One that an earlier build has made, in another mode
     /// of link-time optimisation or because it was asked for, may be out of date.
     pub unbuilt_archives: Vec<Item>,
+    /// Items that cannot run: which modules of C++ their units import is not known yet. See `scanning`.
+    pub unscanned: Vec<ItemId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +35,10 @@ pub enum ItemKind {
     Generate,
     /// A header of `[config]`.
     Configure,
+    /// A unit is scanned for modules of C++.
+    Scan,
+    /// The module file of a unit that declares a module of C++.
+    Interface,
     Compile,
     Check,
     Archive,
@@ -140,6 +146,13 @@ pub enum ArtifactKind {
     Program,
 }
 
+impl ItemKind {
+    /// The front end works on one source.
+    pub fn is_unit(self) -> bool {
+        matches!(self, ItemKind::Scan | ItemKind::Interface | ItemKind::Compile | ItemKind::Check)
+    }
+}
+
 impl Item {
     /// A link runs a linker in its worker.
     pub fn is_link(&self) -> bool {
@@ -181,8 +194,35 @@ impl Graph {
 
     /// The headers of `[config]`, and what they come after.
     pub fn configuration(&self) -> Graph {
-        let configures = |item: &Item| item.kind == ItemKind::Configure;
-        let mut is_part: Vec<bool> = self.items.iter().map(configures).collect();
+        self.part(self.items.iter().map(|item| item.kind == ItemKind::Configure).collect())
+    }
+
+    /// The scans that can run now, and what they come after; None if all units are scanned. There is
+    /// one that has not run: what the first of these comes after is scanned.
+    pub fn scanning(&self) -> Option<Graph> {
+        if self.unscanned.is_empty() {
+            return None;
+        }
+        let mut waits = vec![false; self.items.len()];
+        self.unscanned.iter().for_each(|id| waits[id.0 as usize] = true);
+        for (id, item) in self.indexed() {
+            waits[id.0 as usize] |= item.after.iter().any(|before| waits[before.0 as usize]);
+        }
+        let scans =
+            self.indexed().map(|(id, item)| item.kind == ItemKind::Scan && !waits[id.0 as usize]);
+        Some(self.part(scans.collect()))
+    }
+
+    /// The module files that an item may read.
+    pub fn module_files(&self, item: &Item) -> Vec<String> {
+        let before = item.after.iter().map(|before| &self[*before]);
+        let files = before.filter(|before| before.kind == ItemKind::Interface);
+        files.flat_map(|before| &before.outputs).map(Utf8PathBuf::to_string).collect()
+    }
+
+    /// The items that are `part` of it, and all that they come after.
+    fn part(&self, part: Vec<bool>) -> Graph {
+        let mut is_part = part;
         // Every item comes after those that it needs.
         for (number, item) in self.items.iter().enumerate().rev() {
             if is_part[number] {
@@ -205,6 +245,7 @@ impl Graph {
             state_dir: self.state_dir.clone(),
             artifacts: Vec::new(),
             unbuilt_archives: Vec::new(),
+            unscanned: Vec::new(),
         }
     }
 

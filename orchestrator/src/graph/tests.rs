@@ -1,6 +1,7 @@
 //! Literal workspaces -> expected items.
 
 mod codegen;
+mod cxx_modules;
 mod libraries;
 mod tools;
 
@@ -27,6 +28,7 @@ fn krate(name: &str) -> Crate {
         libs: vec![],
         bins: vec![],
         default_run: None,
+        scan_modules: None,
         dependencies: vec![],
         generate: vec![],
         config_headers: vec![],
@@ -53,6 +55,7 @@ fn lib(mut krate: Crate, files: &[&str]) -> Crate {
         found: false,
         sources: sources(&krate, files),
         headers: vec![krate.dir.join("include")],
+        modules: None,
         public_defines: vec![],
         public_link_args: vec![],
         staticlib: true,
@@ -200,7 +203,13 @@ fn request<'a>(
         force_pieces: None,
         target_dir: workspace.root.join("target"),
         surroundings: &Table,
+        scans: no_scans(),
     }
+}
+
+fn no_scans() -> &'static Scans {
+    static NONE: std::sync::LazyLock<Scans> = std::sync::LazyLock::new(Scans::new);
+    &NONE
 }
 
 fn graph(workspace: &Workspace, roots: &[&str]) -> Graph {
@@ -226,6 +235,7 @@ pub(super) fn graph_of_one_unit(root: &Utf8Path, target_dir: &Utf8Path, define: 
         force_pieces: None,
         target_dir: target_dir.to_owned(),
         surroundings: &Table,
+        scans: no_scans(),
     };
     build(&workspace, &request).unwrap()
 }

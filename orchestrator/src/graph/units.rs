@@ -32,6 +32,24 @@ pub(super) struct Target<'a> {
     pub generated: &'a [Utf8PathBuf],
 }
 
+/// A unit of C++, and how it is compiled.
+#[derive(Clone)]
+pub(super) struct CxxUnit {
+    /// The number of the target that it belongs to, the target as in keys, and the directory of its
+    /// objects.
+    pub owner: usize,
+    pub target: String,
+    pub directory: String,
+    /// The source, absolute, as commands name it, and as it is named in its crate.
+    pub path: Utf8PathBuf,
+    pub seen: Utf8PathBuf,
+    pub name: String,
+    pub args: Vec<String>,
+    pub ingredients: Ingredients,
+    pub declared: Vec<Utf8PathBuf>,
+    pub after: Vec<ItemId>,
+}
+
 /// What the units of all targets of a crate have in common.
 #[derive(Clone, Copy)]
 pub(super) struct UnitContext<'a> {
@@ -88,6 +106,10 @@ impl<'a> CrateUnits<'a> {
         }
         let prepared = targets.iter().map(|_| None).collect();
         CrateUnits { context, targets, prepared, shared, made: HashMap::new() }
+    }
+
+    pub fn of(&self) -> &'a Instance<'a> {
+        self.context.of
     }
 
     fn prepared(&self, number: usize) -> &PreparedTarget<'a> {
@@ -166,6 +188,40 @@ impl<'a> Builder<'_> {
         }
         units.prepared_mut(number).sources = sources;
         Ok(objects)
+    }
+
+    /// The units of C++ of a target, those that belong to another one with it.
+    ///
+    /// # Errors
+    /// As `plan_units`.
+    pub(super) fn cxx_units(
+        &mut self,
+        units: &mut CrateUnits<'a>,
+        number: usize,
+    ) -> Result<Vec<CxxUnit>, GraphError> {
+        self.prepare_target(units, number)?;
+        let kind = SourceKind::Unit(Language::Cxx);
+        let sources: Vec<_> = units.prepared(number).sources.clone();
+        let mut found = Vec::new();
+        for source in sources.into_iter().filter(|source| source_kind(source.path) == Some(kind)) {
+            let owner = self.owner(units, number, source.path, kind);
+            self.prepare_kind(units, owner, source.path, kind)?;
+            let (target, prepared) = (&units.targets[owner], units.prepared(owner));
+            let (args, ingredients) = prepared.args(kind).clone();
+            found.push(CxxUnit {
+                owner,
+                target: target.name.clone(),
+                directory: target.directory.clone(),
+                path: source.path.to_owned(),
+                seen: self.path_for_commands(source.path),
+                name: source.name,
+                args,
+                ingredients,
+                declared: prepared.declared.clone(),
+                after: prepared.after.clone(),
+            });
+        }
+        Ok(found)
     }
 
     /// The target whose unit the source is: the first that compiles it by the same words.
@@ -324,7 +380,13 @@ impl<'a> Builder<'_> {
             return Ok(unit);
         }
         let seen = self.path_for_commands(path);
-        let (args, mut ingredients) = prepared.args(source_kind).clone();
+        let (mut args, mut ingredients) = prepared.args(source_kind).clone();
+        let mut after = prepared.after.clone();
+        let inputs = [seen.clone()].into_iter().chain(prepared.declared.iter().cloned()).collect();
+        let imported = self.imported_modules(of, number, path, &args)?;
+        args.extend(imported.words.iter().cloned());
+        ingredients.own.extend(imported.words);
+        after.extend(imported.after);
         let mut program = None;
         let key = |check: &str| format!("{} {check}{} {name}", krate.name, target.name);
         let (kind, key, run, outputs) = match (language, self.mode(of)) {
@@ -376,14 +438,17 @@ impl<'a> Builder<'_> {
             kind,
             key,
             label: seen.to_string(),
-            after: prepared.after.clone(),
+            after,
             run,
             program,
-            inputs: [seen].into_iter().chain(prepared.declared.iter().cloned()).collect(),
+            inputs,
             outputs,
             ingredients,
             size,
         })?;
+        if unit.cxx && self.awaits_scans(of.id, of.built_for) {
+            self.graph.unscanned.push(item);
+        }
         if units.shared.contains_key(path) {
             units.made.insert((number, path), item);
         }

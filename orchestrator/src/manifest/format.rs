@@ -6,9 +6,9 @@ use super::value::{
     ValueError, check_c_std, check_cxx_std, check_define, check_endian, check_extension,
     check_feature, check_feature_value, check_header, check_header_path, check_identifier,
     check_install_dir, check_library_name, check_library_version, check_link, check_macro,
-    check_member, check_name, check_one_line, check_output, check_profile_name, check_requirement,
-    check_soname, check_target, check_template, check_variable, check_version, check_warning,
-    check_word,
+    check_member, check_module_name, check_name, check_one_line, check_output, check_profile_name,
+    check_requirement, check_soname, check_target, check_template, check_variable, check_version,
+    check_warning, check_word,
 };
 
 /// The keys that a table may have.
@@ -382,6 +382,11 @@ static PACKAGE: Table = Table {
             key("description", ValueKind::Text(check_one_line), "What the crate is, in a line."),
             key("homepage", ValueKind::Text(check_word), "The address of its page."),
             key("license", ValueKind::Text(check_one_line), "Its licence, as SPDX names it."),
+            key(
+                "scan-modules",
+                ValueKind::Switch,
+                "C++20 units are scanned for named modules, whatever the names of sources are.",
+            ),
             key("metadata", ValueKind::Free, "For other programs; not read."),
         ]),
         Group { keys: &VERSION, inherits: true },
@@ -391,6 +396,7 @@ static PACKAGE: Table = Table {
     elsewhere: &[
         ("sources", "`[lib]` or `[[bin]]`"),
         ("headers", "`[lib]`"),
+        ("modules", "`[lib]`; to have units scanned, `scan-modules = true`"),
         ("public-defines", "`[lib]`"),
         ("crate-type", "`[lib]`"),
         ("exports", "`[lib]`"),
@@ -475,6 +481,11 @@ static LIB: Table = Table {
             REQUIRED_FEATURES,
             key("headers", ValueKind::Texts(any), "Public include directories."),
             key(
+                "modules",
+                ValueKind::Texts(check_module_name),
+                "Names of C++20 modules that dependents may import; by default all.",
+            ),
+            key(
                 "public-defines",
                 ValueKind::Texts(check_define),
                 "Macros for this crate and all that depend on it.",
@@ -547,6 +558,7 @@ static BIN: Table = Table {
     required: &[("name", "write `name = \"...\"`")],
     elsewhere: &[
         ("headers", "`[lib]`; a program's own directories are `include`"),
+        ("modules", "`[lib]`; nothing can import modules of a program"),
         ("public-defines", "`[lib]`"),
     ],
 };

@@ -47,7 +47,9 @@ pub use join::replace as replace_manifest;
 pub use load::{LoadOptions, Loaded, ProbeAnswers, load, load_with};
 pub use locate::{FoundManifest, find, read};
 pub use model::*;
-pub use pattern::{Mention, OUT_DIR, SourceKind, mention, normalise, resolve, source_kind};
+pub use pattern::{
+    Mention, OUT_DIR, SourceKind, is_interface, mention, normalise, resolve, source_kind,
+};
 pub use problem::{Location, ManifestErrors, ManifestText, Problem, ProblemSeverity, suggestion};
 pub use profile::Profile;
 pub use render::render;

@@ -1,7 +1,7 @@
 //! The workspace as the manifests describe it: inheritance applied, globs expanded, paths absolute
 //! and normalised.
 
-use super::pattern::{OUT_DIR, in_out_dir};
+use super::pattern::{OUT_DIR, in_out_dir, is_interface};
 use super::profile::Profile;
 use crate::platform::Platform;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -130,6 +130,8 @@ pub struct Crate {
     pub bins: Vec<Bin>,
     /// The program that is run if none is chosen.
     pub default_run: Option<String>,
+    /// Whether its C++20 units are scanned for named modules; None: if it has or sees one.
+    pub scan_modules: Option<bool>,
     /// In declaration order, those of `[dependencies]` alone: commands name the crates whose
     /// programs they run.
     pub dependencies: Vec<Dependency>,
@@ -285,6 +287,8 @@ pub struct Lib {
     pub found: bool,
     /// Public include directories, absolute; or beginning with `$OUT_DIR`, not yet replaced.
     pub headers: Vec<Utf8PathBuf>,
+    /// The named modules that dependents may import; None: all of the library.
+    pub modules: Option<Vec<String>>,
     pub public_defines: Vec<String>,
     /// Words for its own link and for the links of all that depend on it.
     pub public_link_args: Vec<String>,
@@ -429,6 +433,19 @@ pub struct ConfigHeader {
 }
 
 impl Crate {
+    /// Whether it may declare named modules, by what its manifest and the names of its sources say.
+    pub fn has_modules(&self) -> bool {
+        let declares = |path: &Utf8PathBuf| is_interface(path);
+        let sources = || self.libs.iter().map(|lib| &lib.sources);
+        let sources = || sources().chain(self.bins.iter().map(|bin| &bin.sources));
+        let written = || self.generate.iter().flat_map(|command| &command.outputs);
+        self.scan_modules.unwrap_or_else(|| {
+            self.libs.iter().any(|lib| lib.modules.is_some())
+                || sources().flat_map(|sources| &sources.files).any(declares)
+                || written().any(|path| is_interface(Utf8Path::new(path)))
+        })
+    }
+
     /// The libraries that dependents and the crate's own programs get unless they choose others, by
     /// their places.
     pub fn default_libs(&self) -> Vec<usize> {

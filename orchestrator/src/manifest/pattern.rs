@@ -22,6 +22,7 @@ pub fn source_kind(path: &Utf8Path) -> Option<SourceKind> {
     Some(match path.extension()? {
         "c" => SourceKind::Unit(Language::C),
         "cc" | "cpp" | "cxx" | "c++" | "C" => SourceKind::Unit(Language::Cxx),
+        _ if is_interface(path) => SourceKind::Unit(Language::Cxx),
         "ll" => SourceKind::Unit(Language::LlvmIr),
         "bc" => SourceKind::Unit(Language::Bitcode),
         "s" => SourceKind::Unit(Language::Assembly),
@@ -32,13 +33,19 @@ pub fn source_kind(path: &Utf8Path) -> Option<SourceKind> {
     })
 }
 
+/// Whether the name says that the source declares a module of C++20. These are the extensions that
+/// clang, MSVC and CMake use.
+pub fn is_interface(path: &Utf8Path) -> bool {
+    let extension = path.extension().unwrap_or_default();
+    ["cppm", "ixx", "mpp", "ccm", "cxxm", "c++m"].contains(&extension)
+}
+
 /// What is compiled or assembled.
 pub(super) fn is_unit(path: &Utf8Path) -> bool {
     matches!(source_kind(path), Some(SourceKind::Unit(_) | SourceKind::Nasm))
 }
 
-pub(super) const SOURCE_EXTENSIONS: &str =
-    "sources end in .c, .cc, .cpp, .cxx, .c++, .C, .s, .S, .asm, .ll, .bc, .o or .a";
+pub(super) const SOURCE_EXTENSIONS: &str = "sources end in .c, .cc, .cpp, .cxx, .c++, .C, .cppm, .ixx, .mpp, .ccm, .cxxm, .c++m, .s, .S, .asm, .ll, .bc, .o or .a";
 
 /// Absolute and without `.` and `..`, or still beginning with `$OUT_DIR`. By text alone, so a
 /// symbolic link followed by `..` leads to where it is written, not to where it points.
@@ -377,6 +384,10 @@ mod tests {
         check("a.c", Some(SourceKind::Unit(Language::C)));
         check("a.C", Some(SourceKind::Unit(Language::Cxx)));
         check("a.b.c++", Some(SourceKind::Unit(Language::Cxx)));
+        check("a.cppm", Some(SourceKind::Unit(Language::Cxx)));
+        check("a.ixx", Some(SourceKind::Unit(Language::Cxx)));
+        check("a.cpp.mpp", Some(SourceKind::Unit(Language::Cxx)));
+        check("cppm", None);
         check("a.s", Some(SourceKind::Unit(Language::Assembly)));
         check("a.S", Some(SourceKind::Unit(Language::AssemblyWithCpp)));
         check("a.asm", Some(SourceKind::Nasm));

@@ -94,6 +94,32 @@ pub(super) fn check_library_name(name: &str) -> Result<(), ValueError> {
     }
 }
 
+/// The name of a C++20 module, as in `import NAME;`.
+///
+/// # Errors
+/// `name` is not made of identifiers with dots between them. A partition cannot be imported by
+/// others: https://eel.is/c++draft/module.import
+pub(super) fn check_module_name(name: &str) -> Result<(), ValueError> {
+    let is_identifier = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with(|c: char| c.is_ascii_digit())
+            && part.chars().all(|c| c == '_' || c.is_alphanumeric())
+    };
+    if name.contains(':') {
+        return Err(ValueError::new(
+            format!("`{name}` is a partition, which other crates cannot import"),
+            "name the module alone, as in `math`",
+        ));
+    }
+    match name.split('.').all(is_identifier) {
+        true => Ok(()),
+        false => Err(ValueError::new(
+            format!("`{name}` is no name of a module"),
+            "write it as in `import`: identifiers with dots between them, such as `math.vectors`",
+        )),
+    }
+}
+
 /// The name of a feature, as in cargo:
 /// https://doc.rust-lang.org/cargo/reference/features.html
 ///

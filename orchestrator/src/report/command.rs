@@ -69,6 +69,14 @@ fn worker_words<'a>(work: &'a Work, real_driver: Option<&'a [String]>) -> Vec<&'
             join(&["clang"], args, &["-c", source, "-o", object])
         }
         Work::Check { source, args, .. } => join(&["clang"], args, &["-fsyntax-only", source]),
+        Work::Scan { source, args, output } => join(
+            &["clang-scan-deps", "-format=p1689", "-o", output, "--", "clang"],
+            args,
+            &["-c", source],
+        ),
+        Work::Interface { source, args, output } => {
+            join(&["clang"], args, &["--precompile", "-x", "c++-module", source, "-o", output])
+        }
         Work::Preprocess { source, args, output, .. } => {
             join(&["clang"], args, &["-E", source, "-o", output])
         }

@@ -86,7 +86,8 @@ impl Crates {
             return CrateTarget::Generate;
         }
         let words = item.key.strip_prefix(item.krate_name.as_str()).unwrap_or(&item.key);
-        let words = words.strip_prefix(" check").unwrap_or(words);
+        let steps = [" check", " scan", " interface"];
+        let words = steps.iter().find_map(|step| words.strip_prefix(step)).unwrap_or(words);
         let words = words.strip_prefix(" host").filter(|_| item.host).unwrap_or(words);
         let krate = self.of(item);
         if let Some(rest) = words.strip_prefix(" bin ") {
@@ -224,6 +225,8 @@ mod tests {
         check("app bin app two src/main.c", CrateTarget::Bin("app two"));
         check("app lib src/bin app.c", CrateTarget::Lib(0));
         check("app check bin app src/main.c", CrateTarget::Bin("app"));
+        check("app scan bin app src/main.cc", CrateTarget::Bin("app"));
+        check("app interface bin app math:part", CrateTarget::Bin("app"));
         check("app archive", CrateTarget::Lib(0));
     }
 }

@@ -4,7 +4,7 @@
 use crate::graph::{Graph, Item, ItemKind, Run};
 use crate::report::crates::Crates;
 use crate::report::link_errors::{self, SymbolPlace};
-use crate::report::{missing_header, style, words};
+use crate::report::{header_unit, missing_header, style, words};
 use camino::Utf8Path;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -30,7 +30,8 @@ pub fn shown<'a>(
     let is_link = matches!(item.kind, ItemKind::Program | ItemKind::Shared);
     if !is_link || diagnostic.level != Level::Error {
         let mut one = as_it_is(diagnostic);
-        if let Some(help) = missing_header::help(&graph.root, crates, item, diagnostic) {
+        let help = missing_header::help(&graph.root, crates, item, diagnostic);
+        if let Some(help) = help.or_else(|| header_unit::help(item, diagnostic)) {
             // Before the blank line at the end of clang's text, if there is one.
             let text = one.rendered.trim_end_matches('\n');
             let end = &one.rendered[text.len()..];

@@ -28,6 +28,7 @@ fn krate(name: &str) -> Crate {
         libs: vec![],
         bins: vec![],
         default_run: None,
+        scan_modules: None,
         dependencies: vec![],
         generate: vec![],
         config_headers: vec![],
@@ -61,6 +62,7 @@ pub fn workspace() -> Workspace {
             in_list: false,
             found: false,
             sources: sources(&["/ws/zip/src/a.c", "/ws/zip/src/b.c"]),
+            modules: None,
             headers: vec![],
             public_defines: vec![],
             public_link_args: vec![],
@@ -165,6 +167,7 @@ pub fn graph() -> Graph {
             ),
         ],
         unbuilt_archives: vec![],
+        unscanned: vec![],
         artifacts: vec![
             Artifact {
                 item: APP_LINK,

@@ -96,6 +96,7 @@ impl Kept {
 struct Told {
     generating: bool,
     configuring: bool,
+    scanning: bool,
     building: bool,
     fresh: usize,
     /// Counts of items that succeeded; the line of a failed item has its own count.
@@ -177,8 +178,10 @@ impl Human {
             ItemKind::Generate => "Generating",
             ItemKind::Configure if told.configuring || told.building => return,
             ItemKind::Configure => "Configuring",
+            ItemKind::Scan if told.scanning || told.building => return,
+            ItemKind::Scan => "Scanning",
             _ if told.building => return,
-            ItemKind::Compile => "Compiling",
+            ItemKind::Interface | ItemKind::Compile => "Compiling",
             ItemKind::Check => "Checking",
             ItemKind::Archive => "Archiving",
             ItemKind::Shared | ItemKind::Program => "Linking",
@@ -186,6 +189,7 @@ impl Human {
         match item.kind {
             ItemKind::Generate => told.generating = true,
             ItemKind::Configure => told.configuring = true,
+            ItemKind::Scan => told.scanning = true,
             _ => told.building = true,
         }
         if self.at_least(Verbosity::Normal) {

@@ -1,7 +1,7 @@
 //! Advice if clang does not find a header that the workspace has. Knows clang's text for that, and
 //! checks which files exist.
 
-use crate::graph::{Item, ItemKind};
+use crate::graph::Item;
 use crate::report::crates::{CrateInfo, Crates};
 use camino::{Utf8Path, Utf8PathBuf};
 use tender_protocol::{Diagnostic, Level};
@@ -13,8 +13,7 @@ pub(super) fn help(
     item: &Item,
     diagnostic: &Diagnostic,
 ) -> Option<String> {
-    if !matches!(item.kind, ItemKind::Compile | ItemKind::Check) || diagnostic.level != Level::Error
-    {
+    if !item.kind.is_unit() || diagnostic.level != Level::Error {
         return None;
     }
     let header = wanted(&diagnostic.message)?;

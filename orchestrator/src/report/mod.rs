@@ -12,6 +12,7 @@ mod diagnostic;
 mod fanout;
 #[cfg(test)]
 mod fixture;
+mod header_unit;
 mod human;
 mod json;
 mod link_errors;

@@ -201,9 +201,12 @@ impl<W: Write> Trace<W> {
         let of = &graph[item];
         let cat = match of.kind {
             ItemKind::Archive | ItemKind::Shared | ItemKind::Program => "link",
-            ItemKind::Generate | ItemKind::Configure | ItemKind::Compile | ItemKind::Check => {
-                "unit"
-            }
+            ItemKind::Generate
+            | ItemKind::Configure
+            | ItemKind::Scan
+            | ItemKind::Interface
+            | ItemKind::Compile
+            | ItemKind::Check => "unit",
         };
         let (pid, tid) = row;
         // A unit that is not cut is one piece, number 0.

@@ -50,6 +50,8 @@ pub fn generated_warnings(krate: &str, warnings: usize) -> String {
 pub fn could_not(item: &Item, target: CrateTarget<'_>, errors: usize, warnings: usize) -> String {
     let label = visible(&item.label);
     let (verb, what) = match (item.kind, target) {
+        (ItemKind::Scan, _) => ("scan", label),
+        (ItemKind::Interface, _) => ("compile the interface", label),
         (ItemKind::Compile, _) => ("compile", label),
         (ItemKind::Check, _) => ("check", label),
         (ItemKind::Archive, _) => ("archive", label),

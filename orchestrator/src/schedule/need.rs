@@ -57,21 +57,9 @@ const MIB: u64 = 1 << 20;
 pub fn expected_need(item: &Item) -> Need {
     let size = item.size;
     match (&item.run, item.kind) {
+        (Run::Worker(Work::Interface { .. }), _) => unit_need(Language::Cxx, size),
         (Run::Worker(Work::Compile { language, .. } | Work::Check { language, .. }), _) => {
-            match language {
-                Language::Cxx => Need {
-                    begin: Bytes(152 * MIB + size.saturating_mul(480)),
-                    piece: Bytes(10 * MIB + size.saturating_mul(64)),
-                    join: Bytes::ZERO,
-                },
-                _ => Need {
-                    begin: Bytes(
-                        6 * MIB + size.saturating_mul(128).min(6 * MIB + size.saturating_mul(16)),
-                    ),
-                    piece: Bytes(8 * MIB + size.saturating_mul(4)),
-                    join: Bytes::ZERO,
-                },
-            }
+            unit_need(*language, size)
         }
         (Run::Worker(Work::Link { lto: Some(_), .. }), _) => {
             let each = Bytes(64 * MIB);
@@ -87,6 +75,22 @@ pub fn expected_need(item: &Item) -> Need {
             }
         }
         _ => Need { begin: Bytes(64 * MIB), piece: Bytes::ZERO, join: Bytes::ZERO },
+    }
+}
+
+/// Of a unit of this many bytes: its front end, and what follows it.
+fn unit_need(language: Language, size: u64) -> Need {
+    match language {
+        Language::Cxx => Need {
+            begin: Bytes(152 * MIB + size.saturating_mul(480)),
+            piece: Bytes(10 * MIB + size.saturating_mul(64)),
+            join: Bytes::ZERO,
+        },
+        _ => Need {
+            begin: Bytes(6 * MIB + size.saturating_mul(128).min(6 * MIB + size.saturating_mul(16))),
+            piece: Bytes(8 * MIB + size.saturating_mul(4)),
+            join: Bytes::ZERO,
+        },
     }
 }
 

@@ -40,7 +40,11 @@ pub fn tasks(
         class: match item.run {
             Run::Command(_) => Class::Command,
             Run::Worker(_) => match item.kind {
-                ItemKind::Compile | ItemKind::Check | ItemKind::Configure => Class::Unit,
+                ItemKind::Scan
+                | ItemKind::Interface
+                | ItemKind::Compile
+                | ItemKind::Check
+                | ItemKind::Configure => Class::Unit,
                 ItemKind::Archive => Class::Archive,
                 ItemKind::Shared | ItemKind::Program => Class::Link,
                 ItemKind::Generate => Class::Command,
@@ -62,7 +66,8 @@ pub fn tasks(
 pub fn expected_cost(kind: ItemKind, size: u64) -> Micros {
     Micros(match kind {
         ItemKind::Compile => 20_000 + size.saturating_mul(4),
-        ItemKind::Check => 20_000 + size,
+        ItemKind::Interface | ItemKind::Check => 20_000 + size,
+        ItemKind::Scan => 5_000 + size / 4,
         ItemKind::Generate | ItemKind::Configure => 100_000,
         ItemKind::Shared | ItemKind::Program => 50_000,
         ItemKind::Archive => 2_000,

@@ -168,7 +168,9 @@ fn work(plan: &Plan, item: &Item) -> (Outcome, Vec<InputFile>) {
         }
         Work::Link { args, output, .. } => (args.iter().map(String::as_str).collect(), output),
         Work::Check { source, .. } => (vec![source], ""),
-        Work::Configure(_) => unreachable!("no test gives it one"),
+        Work::Configure(_) | Work::Scan { .. } | Work::Interface { .. } => {
+            unreachable!("no test gives it one")
+        }
     };
     let inputs: Vec<InputFile> = sources.iter().map(|path| input(path)).collect();
     let text: Vec<String> =
@@ -310,7 +312,11 @@ fn finish(plan: &Plan, item: &Item, outcome: Outcome, inputs: Vec<InputFile>) {
     let output = match &item.work {
         Work::Compile { object, .. } => Some(object),
         Work::Archive { output, .. } | Work::Link { output, .. } => Some(output),
-        Work::Preprocess { .. } | Work::Check { .. } | Work::Configure(_) => None,
+        Work::Preprocess { .. }
+        | Work::Check { .. }
+        | Work::Scan { .. }
+        | Work::Interface { .. }
+        | Work::Configure(_) => None,
     };
     let outputs = output.filter(|_| outcome == Outcome::Ok).map(|path| {
         let InputFile { path, stamp, hash } = input(path);

@@ -37,6 +37,7 @@ impl Space {
             items,
             artifacts,
             unbuilt_archives,
+            unscanned: Vec::new(),
         };
         Space { dir, graph, worker: fake_worker() }
     }

@@ -113,6 +113,7 @@ fn plan(id: u32, items: &[(u32, &str, &[u32])]) -> Plan {
         after: after.iter().copied().map(ItemId).collect(),
         memory: Default::default(),
         settled: Vec::new(),
+        modules: Vec::new(),
         work: Work::Archive { output: String::new(), members: Vec::new(), lto: None },
     };
     Plan {

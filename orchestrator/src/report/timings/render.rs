@@ -184,6 +184,8 @@ fn unit(graph: &Graph, unit: &TimedUnit, crates: &mut Names, reasons: &mut Names
     let kind = match unit.kind {
         ItemKind::Generate => "generate",
         ItemKind::Configure => "configure",
+        ItemKind::Scan => "scan",
+        ItemKind::Interface => "interface",
         ItemKind::Compile => "compile",
         ItemKind::Check => "check",
         ItemKind::Archive => "archive",

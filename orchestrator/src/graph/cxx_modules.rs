@@ -1,0 +1,515 @@
+//! C++20 named modules as items: a scan of each unit that may import or declare one, and for each
+//! module that is imported its module file (BMI), which importers come after.
+//!
+//! What units declare and import is known only when they are scanned, and sources may be generated.
+//! So a graph is made without that first; the scans in it run, with all that they come after; then
+//! the graph is made again with the results (`Scans`). Items that were made in ignorance are
+//! `Graph::unscanned`, and never run. Scans are items like others: where nothing has changed they
+//! are up to date, and no worker starts.
+//!
+//! # Which units are scanned
+//!
+//! Those of C++20 and later of the crates that have modules (`Crate::has_modules`) or see a crate
+//! that has some. To look at the text of all others, each time, would cost more than it finds.
+//!
+//! # One module file for a set of words
+//!
+//! Clang refuses a module file that was made for another language mode than that of the importer:
+//! another standard, no exceptions, another sanitizer. A module file is made of the interface with
+//! the words of its own target. Where an importer compiles for another mode it gets a module file of
+//! its own, by the words of the interface's target with the importer's mode in place of theirs
+//! (`mode_of`): macros and directories of a source belong to the crate that wrote it. All importers of
+//! one mode share it.
+//!
+//! Module files are made apart from objects: importers wait for a front end, not for the optimiser.
+//! An interface is parsed twice for that.
+
+use super::GraphError;
+use super::build::Builder;
+use super::instance::{BuiltFor, Instance};
+use super::model::{Ingredients, Item, ItemKind, Run};
+use super::module_names::{DeclaredModule, ModuleError, ModuleId, ModuleNames, ScopeId};
+use super::order::{Build, seen_libs};
+use super::paths::object_path;
+use super::units::{CrateUnits, CxxUnit};
+use crate::keys::ItemId;
+use crate::manifest::{Crate, CrateId, is_interface};
+use camino::Utf8PathBuf;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use tender_protocol::{ModuleScan, Work};
+
+/// The results of scans, by the keys of their items.
+pub type Scans = HashMap<String, ModuleScan>;
+
+/// A unit by its crate, the number of its target, and its source.
+type UnitId = (Build, usize, Utf8PathBuf);
+
+/// What is known of the modules of a build.
+#[derive(Default)]
+pub(super) struct NamedModules {
+    names: ModuleNames,
+    /// How each of them is compiled.
+    interfaces: Vec<Interface>,
+    /// Those of a target, by its number in its crate.
+    of_targets: HashMap<(Build, usize), Vec<ModuleId>>,
+    scanned: HashMap<UnitId, ScannedUnit>,
+    /// Units of these crates are scanned, and the results are not there yet.
+    awaited: HashSet<Build>,
+    /// The items that make module files, by the mode that these are for.
+    files: HashMap<(ModuleId, Vec<String>), ItemId>,
+    /// The names of all that is imported anywhere.
+    imported: HashSet<String>,
+}
+
+struct ScannedUnit {
+    scan: ModuleScan,
+    scope: ScopeId,
+    declares: Option<ModuleId>,
+}
+
+struct Interface {
+    krate: CrateId,
+    krate_name: String,
+    host: bool,
+    /// Begins the keys of its items.
+    key: String,
+    /// For its module files.
+    directory: Utf8PathBuf,
+    unit: CxxUnit,
+}
+
+/// What modules add to a unit.
+#[derive(Default)]
+pub(super) struct ImportedModules {
+    pub words: Vec<String>,
+    pub after: Vec<ItemId>,
+}
+
+impl NamedModules {
+    pub fn new(scans: &Scans) -> NamedModules {
+        let imports = scans.values().flat_map(|scan| &scan.requires);
+        let imported = imports.map(|import| import.name.clone()).collect();
+        NamedModules { imported, ..NamedModules::default() }
+    }
+}
+
+impl<'a> Builder<'_> {
+    fn scans_units(&self, of: &Instance<'_>) -> bool {
+        let sees = || {
+            self.visible[&(of.id, of.built_for)]
+                .iter()
+                .any(|seen| of.built_for.krate(self.workspace, seen.krate).has_modules())
+        };
+        of.krate.scan_modules.unwrap_or_else(|| of.krate.has_modules() || sees())
+    }
+
+    /// Adds the scans of the units of these targets of a crate, and what is known of its modules.
+    ///
+    /// # Errors
+    /// As `plan_units`, or [`GraphError::Modules`].
+    pub(super) fn plan_modules(
+        &mut self,
+        units: &mut CrateUnits<'a>,
+        targets: &[usize],
+    ) -> Result<(), GraphError> {
+        let of = *units.of();
+        if !self.scans_units(&of) {
+            return Ok(());
+        }
+        let build = (of.id, of.built_for);
+        let mut found: Vec<(usize, CxxUnit)> = Vec::new();
+        let mut keys: HashMap<(usize, Utf8PathBuf), String> = HashMap::new();
+        for target in targets {
+            for unit in self.cxx_units(units, *target)? {
+                if !knows_modules(&unit.args) {
+                    if is_interface(&unit.path) {
+                        let source_file = unit.seen.to_string();
+                        let krate = of.krate.name.clone();
+                        return Err(ModuleError::OldStandard { source_file, krate }.into());
+                    }
+                    continue;
+                }
+                let id = (unit.owner, unit.path.clone());
+                if let Entry::Vacant(new) = keys.entry(id) {
+                    let item = self.scan(&of, &unit)?;
+                    new.insert(self.graph[item].key.clone());
+                }
+                found.push((*target, unit));
+            }
+        }
+        let scan_of = |unit: &CxxUnit| {
+            self.request.scans.get(&keys[&(unit.owner, unit.path.clone())]).cloned()
+        };
+        let scans: Option<Vec<ModuleScan>> = found.iter().map(|(_, unit)| scan_of(unit)).collect();
+        // Where a dependency is not known, the imports of this crate lead nowhere.
+        let (Some(scans), true) = (scans, self.modules.awaited.is_empty()) else {
+            self.modules.awaited.insert(build);
+            return Ok(());
+        };
+        let mut scopes = HashMap::new();
+        for target in targets {
+            scopes.insert(*target, self.modules.names.new_scope());
+            self.modules.of_targets.insert((build, *target), Vec::new());
+        }
+        for ((target, unit), scan) in found.into_iter().zip(scans) {
+            self.know(&of, target, scopes[&target], unit, scan)?;
+        }
+        for target in targets {
+            self.show_modules(&of, *target, scopes[target])?;
+        }
+        self.check_public(&of)?;
+        // Before the objects, which come after them: an error in an interface is shown once.
+        let own = targets.iter().flat_map(|target| &self.modules.of_targets[&(build, *target)]);
+        let own: BTreeSet<ModuleId> = own.copied().collect();
+        for id in own {
+            if self.modules.imported.contains(&self.modules.names.of(id).at.name) {
+                let mode = mode_of(&self.modules.interfaces[id.0].unit.args);
+                self.module_file(id, &mode)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn scan(&mut self, of: &Instance<'_>, unit: &CxxUnit) -> Result<ItemId, GraphError> {
+        let krate = &of.krate.name;
+        let crates_dir = self.path_for_commands(&self.side(of.built_for).crates_dir);
+        let directory = crates_dir.join(krate).join("scan").join(&unit.directory);
+        let output = directory.join(object_path(&unit.name)).with_extension("json");
+        let work = Work::Scan {
+            source: unit.seen.to_string(),
+            args: unit.args.clone(),
+            output: output.to_string(),
+        };
+        self.add(Item {
+            krate: of.id,
+            krate_name: krate.clone(),
+            host: of.is_host(),
+            kind: ItemKind::Scan,
+            key: format!("{krate} scan {} {}", unit.target, unit.name),
+            label: unit.seen.to_string(),
+            after: unit.after.clone(),
+            run: Run::Worker(work),
+            program: None,
+            inputs: [unit.seen.clone()].into_iter().chain(unit.declared.iter().cloned()).collect(),
+            outputs: vec![output],
+            ingredients: unit.ingredients.clone(),
+            size: self.request.surroundings.file_size(&unit.path),
+        })
+    }
+
+    /// Takes in what a unit declares and imports.
+    fn know(
+        &mut self,
+        of: &Instance<'_>,
+        target: usize,
+        scope: ScopeId,
+        unit: CxxUnit,
+        scan: ModuleScan,
+    ) -> Result<(), GraphError> {
+        let build = (of.id, of.built_for);
+        let id = (build, unit.owner, unit.path.clone());
+        let declares = match self.modules.scanned.get(&id) {
+            // Another target has the unit too.
+            Some(known) => known.declares,
+            None => {
+                let declares = scan.provides.as_ref().map(|at| {
+                    let crates_dir = self.path_for_commands(&self.side(of.built_for).crates_dir);
+                    let directory = crates_dir.join(&of.krate.name).join("modules");
+                    self.modules.interfaces.push(Interface {
+                        krate: of.id,
+                        krate_name: of.krate.name.clone(),
+                        host: of.is_host(),
+                        key: format!("{} interface {}", of.krate.name, unit.target),
+                        directory: directory.join(&unit.directory),
+                        unit: unit.clone(),
+                    });
+                    let (krate, requires) = (of.krate.name.clone(), scan.requires.clone());
+                    let at = at.clone();
+                    self.modules.names.declare(DeclaredModule { at, krate, requires, scope })
+                });
+                self.modules.scanned.insert(id, ScannedUnit { scan, scope, declares });
+                declares
+            }
+        };
+        if let Some(id) = declares {
+            self.modules.of_targets.entry((build, target)).or_default().push(id);
+            self.modules.names.show(scope, id)?;
+        }
+        Ok(())
+    }
+
+    /// Lets a target see the modules of the libraries that it sees.
+    fn show_modules(
+        &mut self,
+        of: &Instance<'_>,
+        target: usize,
+        scope: ScopeId,
+    ) -> Result<(), GraphError> {
+        let build = (of.id, of.built_for);
+        let own = seen_libs(of.krate, Some(target).filter(|place| *place < of.krate.libs.len()));
+        let mut seen: Vec<ModuleId> = Vec::new();
+        for lib in own.into_iter().filter(|lib| *lib != target) {
+            let modules = self.modules.of_targets.get(&(build, lib)).into_iter().flatten();
+            seen.extend(modules.filter(|id| !self.is_partition(**id)));
+        }
+        for other in &self.visible[&build] {
+            let krate = of.built_for.krate(self.workspace, other.krate);
+            for lib in &other.libs {
+                let public = krate.libs[*lib].modules.as_ref();
+                let key = ((other.krate, of.built_for), *lib);
+                let modules = self.modules.of_targets.get(&key).into_iter().flatten();
+                seen.extend(modules.filter(|id| {
+                    let name = &self.modules.names.of(**id).at.name;
+                    !self.is_partition(**id) && public.is_none_or(|public| public.contains(name))
+                }));
+            }
+        }
+        for id in seen {
+            self.modules.names.show(scope, id)?;
+        }
+        Ok(())
+    }
+
+    fn is_partition(&self, id: ModuleId) -> bool {
+        self.modules.names.of(id).at.name.contains(':')
+    }
+
+    /// Whether `modules` of the manifest names only what is there.
+    fn check_public(&self, of: &Instance<'_>) -> Result<(), GraphError> {
+        let Crate { libs, name: krate, manifest, .. } = of.krate;
+        for (place, lib) in libs.iter().enumerate() {
+            let key = ((of.id, of.built_for), place);
+            let (Some(public), Some(own)) = (&lib.modules, self.modules.of_targets.get(&key))
+            else {
+                continue;
+            };
+            let own = || own.iter().map(|id| &self.modules.names.of(*id).at.name);
+            if let Some(name) = public.iter().find(|name| own().all(|known| known != *name)) {
+                let names: BTreeSet<String> = own()
+                    .filter(|name| !name.contains(':'))
+                    .map(|name| format!("`{name}`"))
+                    .collect();
+                let help = match names.is_empty() {
+                    true => "`export module NAME;` declares a module".to_owned(),
+                    false => {
+                        let names: Vec<String> = names.into_iter().collect();
+                        format!("it declares {}", names.join(", "))
+                    }
+                };
+                let (krate, name) = (krate.clone(), name.clone());
+                let manifest = manifest.to_string();
+                return Err(ModuleError::NotDeclared { krate, name, manifest, help }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// What modules add to a unit of a target. `args` are its own words.
+    ///
+    /// # Errors
+    /// [`GraphError::Modules`]: a module is missing or declared twice, or modules import each other.
+    pub(super) fn imported_modules(
+        &mut self,
+        of: &Instance<'_>,
+        owner: usize,
+        path: &camino::Utf8Path,
+        args: &[String],
+    ) -> Result<ImportedModules, GraphError> {
+        let id = ((of.id, of.built_for), owner, path.to_owned());
+        let Some(unit) = self.modules.scanned.get(&id) else {
+            return Ok(ImportedModules::default());
+        };
+        let reached = self.modules.names.reached(unit.scope, &unit.scan.requires)?;
+        let declares = unit.declares;
+        let mode = mode_of(args);
+        let mut imported = self.module_files(&reached, &mode)?;
+        if let Some(id) = declares
+            && let Some(own) = self.modules.files.get(&(id, mode))
+        {
+            imported.after.push(*own);
+        }
+        Ok(imported)
+    }
+
+    /// Whether the graph will be made again before units of this crate can run.
+    pub(super) fn awaits_scans(&self, id: CrateId, built_for: BuiltFor) -> bool {
+        self.modules.awaited.contains(&(id, built_for))
+    }
+
+    fn module_files(
+        &mut self,
+        modules: &[ModuleId],
+        mode: &[String],
+    ) -> Result<ImportedModules, GraphError> {
+        let mut imported = ImportedModules::default();
+        let mut words = BTreeMap::new();
+        for id in modules {
+            let item = self.module_file(*id, mode)?;
+            let name = self.modules.names.of(*id).at.name.clone();
+            words.insert(name, self.graph[item].outputs[0].clone());
+            imported.after.push(item);
+        }
+        let word = |(name, path)| format!("-fmodule-file={name}={path}");
+        imported.words = words.into_iter().map(word).collect();
+        Ok(imported)
+    }
+
+    /// The item that makes the module file of a module for importers of this mode.
+    fn module_file(&mut self, id: ModuleId, mode: &[String]) -> Result<ItemId, GraphError> {
+        let key = (id, mode.to_vec());
+        if let Some(known) = self.modules.files.get(&key) {
+            return Ok(*known);
+        }
+        let module = self.modules.names.of(id).clone();
+        let reached = self.modules.names.reached(module.scope, &module.requires)?;
+        let ImportedModules { words, after } = self.module_files(&reached, mode)?;
+        let Interface { krate, krate_name, host, key: begin, directory, unit } =
+            &self.modules.interfaces[id.0];
+        let own_mode = mode_of(&unit.args);
+        let is_own = own_mode == mode;
+        let mut ingredients = unit.ingredients.clone();
+        let mut args = unit.args.clone();
+        let mut item_key = format!("{begin} {}", module.at.name);
+        let mut directory = directory.clone();
+        if !is_own {
+            args = without_mode(&args);
+            args.extend_from_slice(mode);
+            ingredients = Ingredients { own: args.clone(), profile: vec![], interfaces: vec![] };
+            let hash = blake3::hash(mode.join("\0").as_bytes()).to_hex();
+            item_key += &format!(" for {}", &hash[..16]);
+            directory.push(&hash[..16]);
+        }
+        args.extend(words.iter().cloned());
+        ingredients.own.extend(words);
+        // A name has no hyphen in it.
+        let output = directory.join(format!("{}.pcm", module.at.name.replace(':', "-")));
+        let work =
+            Work::Interface { source: unit.seen.to_string(), args, output: output.to_string() };
+        let mut item = Item {
+            krate: *krate,
+            krate_name: krate_name.clone(),
+            host: *host,
+            kind: ItemKind::Interface,
+            key: item_key,
+            label: unit.seen.to_string(),
+            after: unit.after.clone(),
+            run: Run::Worker(work),
+            program: None,
+            inputs: [unit.seen.clone()].into_iter().chain(unit.declared.iter().cloned()).collect(),
+            outputs: vec![output],
+            ingredients,
+            size: self.request.surroundings.file_size(&unit.path),
+        };
+        item.after.extend(after);
+        let item = self.add(item)?;
+        self.modules.files.insert(key, item);
+        Ok(item)
+    }
+}
+
+impl From<ModuleError> for GraphError {
+    fn from(error: ModuleError) -> GraphError {
+        GraphError::Modules(Box::new(error))
+    }
+}
+
+/// Whether the unit is compiled as C++20 or later. Clang's default is C++17.
+fn knows_modules(args: &[String]) -> bool {
+    let mut standards = args
+        .iter()
+        .rev()
+        .filter_map(|word| word.strip_prefix("-std=").or_else(|| word.strip_prefix("--std=")));
+    let revision = standards.next().and_then(|standard| {
+        standard.strip_prefix("c++").or_else(|| standard.strip_prefix("gnu++"))
+    });
+    revision.is_some_and(|year| ["20", "2a", "23", "2b", "26", "2c"].contains(&year))
+}
+
+/// Words that clang lets differ between a module file and its importers. Of these, the first list
+/// has words with an operand, which may be the next word.
+const OF_SOURCE: [&str; 8] =
+    ["-D", "-U", "-I", "-isystem", "-iquote", "-idirafter", "-include", "-imacros"];
+const FREE: [&str; 16] = [
+    "-W",
+    "-w",
+    "-g",
+    "-O0",
+    "-O1",
+    "-O2",
+    "-O3",
+    "-Os",
+    "-Oz",
+    "-fPIC",
+    "-fpic",
+    "-fPIE",
+    "-fpie",
+    "-fno-pie",
+    "-ffile-compilation-dir=",
+    "-fdiagnostics-",
+];
+
+/// The words that decide which module files a unit can read, in their order.
+fn mode_of(args: &[String]) -> Vec<String> {
+    let (mode, _) = split(args);
+    mode
+}
+
+fn without_mode(args: &[String]) -> Vec<String> {
+    let (_, others) = split(args);
+    others
+}
+
+fn split(args: &[String]) -> (Vec<String>, Vec<String>) {
+    let (mut mode, mut others) = (Vec::new(), Vec::new());
+    let mut words = args.iter();
+    while let Some(word) = words.next() {
+        if OF_SOURCE.contains(&word.as_str()) {
+            others.push(word.clone());
+            others.extend(words.next().cloned());
+        } else if OF_SOURCE.iter().chain(&FREE).any(|start| word.starts_with(start)) {
+            others.push(word.clone());
+        } else {
+            mode.push(word.clone());
+        }
+    }
+    (mode, others)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn mode_has_what_module_files_depend_on() {
+        let check = |args: &str, mode: &str, others: &str| {
+            assert_eq!(split(&words(args)), (words(mode), words(others)), "{args}");
+        };
+        check(
+            "-std=c++20 -O2 -g -fPIC -ffile-compilation-dir=. -DA=1 -Iinc -Wall -fno-rtti",
+            "-std=c++20 -fno-rtti",
+            "-O2 -g -fPIC -ffile-compilation-dir=. -DA=1 -Iinc -Wall",
+        );
+        check("-include -fno-rtti -D X -Ofast", "-Ofast", "-include -fno-rtti -D X");
+        check(
+            "-fsanitize=address -march=native -pthread",
+            "-fsanitize=address -march=native -pthread",
+            "",
+        );
+    }
+
+    #[test]
+    fn units_know_modules_from_cpp20_on() {
+        let check = |args: &str, expect| assert_eq!(knows_modules(&words(args)), expect, "{args}");
+        check("-O2", false);
+        check("-std=c++17", false);
+        check("-std=c++20", true);
+        check("-std=gnu++2b -O2", true);
+        check("-std=c++20 -std=c++17", false);
+        check("-std=c17", false);
+    }
+}

@@ -1,0 +1,141 @@
+//! Scans and module files of C++20 units.
+
+use super::*;
+use tender_protocol::{ModuleName, ModuleScan};
+
+/// A library with an interface and a unit, and a program that imports it.
+fn two_crates() -> Workspace {
+    let standard = || TargetSettings { cxx_std: Some("c++20".into()), ..TargetSettings::default() };
+    let mut math = lib(krate("math"), &["src/math.cppm", "src/part.cppm", "src/more.cc"]);
+    math.libs[0].settings = standard();
+    let mut app = bin(krate("app"), "app", &["src/main.cc"]);
+    app.bins[0].settings = standard();
+    workspace(vec![(math, &[]), (app, &["math"])])
+}
+
+fn name(name: &str) -> ModuleName {
+    ModuleName { name: name.into(), file: format!("{name}.cppm"), line: 1 }
+}
+
+fn scan(provides: Option<&str>, requires: &[&str]) -> ModuleScan {
+    ModuleScan {
+        provides: provides.map(name),
+        requires: requires.iter().map(|one| name(one)).collect(),
+    }
+}
+
+fn scans() -> Scans {
+    let all = [
+        ("math scan lib src/math.cppm", scan(Some("math"), &["math:part"])),
+        ("math scan lib src/part.cppm", scan(Some("math:part"), &[])),
+        ("math scan lib src/more.cc", scan(None, &["math"])),
+        ("app scan bin app src/main.cc", scan(None, &["math"])),
+    ];
+    all.into_iter().map(|(key, scan)| (key.to_owned(), scan)).collect()
+}
+
+fn with_scans(workspace: &Workspace, mode: Mode, scans: &Scans) -> Result<Graph, GraphError> {
+    let profile = profile("dev");
+    let request = request(workspace, &profile, mode, &["app"], &[], Targets::ALL);
+    build(workspace, &GraphRequest { scans, ..request })
+}
+
+fn after<'g>(graph: &'g Graph, key: &str) -> Vec<&'g str> {
+    item(graph, key).after.iter().map(|before| graph[*before].key.as_str()).collect()
+}
+
+#[test]
+fn units_are_scanned_before_their_imports_are_known() {
+    let workspace = two_crates();
+    let graph = with_scans(&workspace, Mode::Build, &Scans::new()).unwrap();
+    let unscanned: Vec<&str> = graph.unscanned.iter().map(|id| graph[*id].key.as_str()).collect();
+    assert_eq!(
+        unscanned,
+        [
+            "math lib src/math.cppm",
+            "math lib src/part.cppm",
+            "math lib src/more.cc",
+            "app bin app src/main.cc"
+        ]
+    );
+    let scanning = graph.scanning().unwrap();
+    let mut expect: Vec<String> = scans().into_keys().collect();
+    let mut found: Vec<String> = scanning.items.iter().map(|item| item.key.clone()).collect();
+    expect.sort();
+    found.sort();
+    assert_eq!(found, expect);
+    // What is known of one crate is of no use without its dependency.
+    let mut of_app = scans();
+    of_app.retain(|key, _| key.starts_with("app"));
+    let graph = with_scans(&workspace, Mode::Build, &of_app).unwrap();
+    assert_eq!(graph.unscanned.len(), 4);
+}
+
+#[test]
+fn importers_come_after_the_module_files_that_they_read() {
+    let workspace = two_crates();
+    for (mode, step) in [(Mode::Build, ""), (Mode::Check, "check ")] {
+        let graph = with_scans(&workspace, mode, &scans()).unwrap();
+        assert!(graph.scanning().is_none());
+        let (math, part) = ("math interface lib math", "math interface lib math:part");
+        assert_eq!(after(&graph, part), [""; 0]);
+        assert_eq!(after(&graph, math), [part]);
+        assert_eq!(after(&graph, &format!("math {step}lib src/more.cc")), [part, math]);
+        assert_eq!(after(&graph, &format!("app {step}bin app src/main.cc")), [part, math]);
+        // Its own, so that an error is shown once.
+        assert_eq!(after(&graph, &format!("math {step}lib src/math.cppm")), [part, math]);
+        let main = item(&graph, &format!("app {step}bin app src/main.cc"));
+        let files = [
+            "target/debug/.tender/math/modules/lib/math-part.pcm",
+            "target/debug/.tender/math/modules/lib/math.pcm",
+        ];
+        assert_eq!(graph.module_files(main), files);
+        let args = args(&graph, &main.key);
+        for (name, file) in [("math:part", files[0]), ("math", files[1])] {
+            assert!(args.contains(&format!("-fmodule-file={name}={file}")), "{args}");
+        }
+    }
+}
+
+#[test]
+fn module_that_nothing_imports_has_no_module_file() {
+    let mut workspace = two_crates();
+    let mut unused = scans();
+    unused.insert("app scan bin app src/main.cc".into(), scan(None, &[]));
+    unused.insert("math scan lib src/more.cc".into(), scan(None, &[]));
+    let graph = with_scans(&workspace, Mode::Build, &unused).unwrap();
+    assert_eq!(
+        graph.items.iter().filter(|item| item.kind == ItemKind::Interface).count(),
+        1,
+        "{:?}",
+        keys(&graph)
+    );
+    // Nor is anything scanned where it is not wanted.
+    for krate in &mut workspace.crates {
+        krate.scan_modules = Some(false);
+    }
+    let graph = with_scans(&workspace, Mode::Build, &Scans::new()).unwrap();
+    assert!(graph.items.iter().all(|item| item.kind != ItemKind::Scan));
+    assert!(graph.scanning().is_none());
+}
+
+#[test]
+fn importer_of_another_mode_shares_nothing_with_the_others() {
+    let mut workspace = two_crates();
+    let app = workspace.crate_named("app").unwrap();
+    let settings = &mut workspace.crates[app.0 as usize].bins[0].settings;
+    settings.flags = vec!["-fno-exceptions".into()];
+    settings.defines = vec!["APP".into()];
+    workspace.crates[1].libs[0].settings.defines = vec!["MATH".into()];
+    let graph = with_scans(&workspace, Mode::Build, &scans()).unwrap();
+    let variants: Vec<&Item> =
+        graph.items.iter().filter(|item| item.key.contains(" for ")).collect();
+    assert_eq!(variants.len(), 2, "{:?}", keys(&graph));
+    for variant in variants {
+        let Run::Worker(Work::Interface { args, .. }) = &variant.run else { panic!() };
+        let has = |word: &str| args.iter().any(|arg| arg == word);
+        assert!(has("-fno-exceptions") && has("-DMATH") && !has("-DAPP"), "{args:?}");
+    }
+    assert_eq!(after(&graph, "math lib src/more.cc").len(), 2);
+    assert!(after(&graph, "app bin app src/main.cc").iter().all(|key| key.contains(" for ")));
+}
