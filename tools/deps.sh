@@ -52,6 +52,9 @@ check_test() {
     need g++-aarch64-linux-gnu "g++ for 64-bit ARM, with its libraries" program aarch64-linux-gnu-g++
     need qemu-user "qemu, which runs programs for 64-bit ARM" program qemu-aarch64
     need musl-dev "musl, a C library for static programs" program "$(uname -m)-linux-musl-gcc"
+    need libgtest-dev "GoogleTest, whose tests `tender test` runs" test -e /usr/include/gtest/gtest.h
+    need catch2 "Catch2, likewise" test -e /usr/include/catch2
+    need doctest-dev "doctest, likewise" test -e /usr/include/doctest/doctest.h
     need csmith "csmith, which makes up C programs" program csmith
     need libcsmith-dev "the headers of csmith's programs" test -e /usr/include/csmith/csmith.h
     # For tools/interop.sh and tools/torture.sh.

@@ -1,4 +1,4 @@
-//! `tender`: the orchestrator. Layers point one way: cli -> engine, exec -> host, report -> schedule,
+//! `tender`: the orchestrator. Layers point one way: cli -> engine, exec and test_runner -> host, report -> schedule,
 //! graph, fingerprint, tokens, memory -> sys.
 
 pub mod cli;
@@ -20,5 +20,6 @@ pub mod platform;
 pub mod report;
 pub mod schedule;
 pub mod sys;
+pub mod test_runner;
 pub mod tokens;
 pub mod toolchain;

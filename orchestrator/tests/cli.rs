@@ -92,12 +92,6 @@ fn options_that_are_wrong_end_with_2() {
 }
 
 #[test]
-fn command_of_a_later_version_is_refused() {
-    let says = "`tender test` is not implemented yet";
-    check(hello().path(), &["test", "--any", "words"], &[], 2, says);
-}
-
-#[test]
 fn directory_without_a_manifest_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     check(dir.path(), &["build"], &[], 2, "there is no `Tender.toml`");

@@ -47,10 +47,15 @@ pub enum Feature {
     CrossArm64,
     /// musl, with a driver that links for it.
     Musl,
+    /// GoogleTest with its headers.
+    Gtest,
+    /// Catch2 with its headers.
+    Catch2,
+    Doctest,
 }
 
 impl Feature {
-    pub const ALL: [Feature; 22] = [
+    pub const ALL: [Feature; 25] = [
         Feature::Root,
         Feature::Cgroup,
         Feature::Make43,
@@ -73,6 +78,9 @@ impl Feature {
         Feature::Meson,
         Feature::CrossArm64,
         Feature::Musl,
+        Feature::Gtest,
+        Feature::Catch2,
+        Feature::Doctest,
     ];
 
     pub fn name(self) -> &'static str {
@@ -99,6 +107,9 @@ impl Feature {
             Feature::Meson => "meson",
             Feature::CrossArm64 => "cross-arm64",
             Feature::Musl => "musl",
+            Feature::Gtest => "gtest",
+            Feature::Catch2 => "catch2",
+            Feature::Doctest => "doctest",
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::graph::{
     compile_commands,
 };
 use crate::host::Slots;
-use crate::manifest::{CrateId, LeftOut, ProbeAnswers, TargetPlatform, Workspace};
+use crate::manifest::{CrateId, LeftOut, ProbeAnswers, ProgramKind, TargetPlatform, Workspace};
 use crate::platform::Platform;
 use crate::report::{
     About, Bar, Crates, Fanout, Human, Json, Place, Timings, Trace, Verbosity, style, words,
@@ -51,10 +51,10 @@ pub fn build(
         let named = if options.selection.package.is_empty() { Vec::new() } else { roots.clone() };
         Ok(What { roots, named, whole: Vec::new(), targets, mode })
     };
-    Ok(run_build(&choose, options, environment, terminal)?.exit)
+    Ok(run_build(&choose, options, false, environment, terminal)?.exit)
 }
 
-/// `tender run`: builds one program and runs it in the foreground.
+/// `tender run`: builds one program, or one example, and runs it in the foreground.
 ///
 /// # Errors
 /// As `build`; or no program is chosen, several are, or the program cannot be started.
@@ -63,18 +63,31 @@ pub fn run(
     environment: &CliEnvironment,
     terminal: Terminal,
 ) -> Result<CliExit, CliError> {
+    let (kind, wanted) = match &options.example {
+        Some(example) => (ProgramKind::Example, Some(example.as_str())),
+        None => (ProgramKind::Bin, options.bin.as_deref()),
+    };
     let choose_program = |project: &Project| {
         let candidates = project.select(&options.build.selection)?;
-        choose_program(project, &candidates, options.bin.as_deref())
+        choose_program(project, &candidates, kind, wanted)
     };
     let choose = |project: &Project| {
         project.workspace.target.as_ref().map_or(Ok(()), check_runner)?;
-        let (krate, _) = choose_program(project)?;
-        let targets = Targets::ALL;
+        let (krate, name) = choose_program(project)?;
+        let targets = match kind {
+            ProgramKind::Bin => Targets::ALL,
+            kind => Targets {
+                libraries: false,
+                programs: Programs::Named(Vec::new()),
+                dev: vec![(kind, Programs::Named(vec![name]))],
+            },
+        };
         let (roots, mode) = (vec![krate], Mode::Build);
         Ok(What { roots, named: Vec::new(), whole: Vec::new(), targets, mode })
     };
-    let Built { project, graph, exit } = run_build(&choose, &options.build, environment, terminal)?;
+    let is_dev = kind != ProgramKind::Bin;
+    let Built { project, graph, exit } =
+        run_build(&choose, &options.build, is_dev, environment, terminal)?;
     if exit != CliExit::Success {
         return Ok(exit);
     }
@@ -84,7 +97,7 @@ pub fn run(
         .iter()
         .find(|file| {
             let is_it = file.krate == krate && file.name == name && !graph[file.item].host;
-            is_it && file.kind == ArtifactKind::Program
+            is_it && file.kind == ArtifactKind::Program(kind)
         })
         .map(|file| file.path.clone())
         .expect("a program of the manifest is an artifact of the graph");
@@ -97,7 +110,7 @@ pub fn run(
 ///
 /// # Errors
 /// They do not. The C library would take such a program for a shell script (execvp(3), `ENOEXEC`).
-fn check_runner(target: &TargetPlatform) -> Result<(), CliError> {
+pub(super) fn check_runner(target: &TargetPlatform) -> Result<(), CliError> {
     let (own, host) = (target.platform.architecture(), Platform::host().architecture());
     let is_own = own == host || (own.as_str(), host.as_str()) == ("x86", "x86_64");
     if is_own || !target.runner.is_empty() || toolchain::kernel_runs(&target.platform) {
@@ -162,14 +175,13 @@ fn choose_targets(
     let known: Vec<&str> =
         roots.iter().flat_map(|id| &crates[*id].bins).map(|known| known.name.as_str()).collect();
     if let Some(wrong) = bin.iter().find(|wanted| !known.contains(&wanted.as_str())) {
-        return Err(no_such_program(project, &roots, wrong, &known));
+        return Err(no_such_program(project, &roots, ProgramKind::Bin, wrong, &known));
     }
     let programs = if *bins { Programs::All } else { Programs::Named(bin.clone()) };
-    let targets = Targets { libraries: *lib, programs };
+    let targets = Targets { libraries: *lib, programs, dev: Vec::new() };
     roots.retain(|id| {
         let krate = &crates[*id];
-        *lib && !krate.libs.is_empty()
-            || krate.bins.iter().any(|bin| targets.have_program(&bin.name))
+        *lib && !krate.libs.is_empty() || targets.have_program_of(krate)
     });
     if roots.is_empty() {
         let what = if *lib { "library" } else { "program" };
@@ -178,8 +190,15 @@ fn choose_targets(
     Ok((roots, targets))
 }
 
-fn no_such_program(project: &Project, roots: &[CrateId], wanted: &str, known: &[&str]) -> CliError {
-    let mut left_out = roots.iter().flat_map(|id| &project.workspace[*id].left_out);
+pub(super) fn no_such_program(
+    project: &Project,
+    roots: &[CrateId],
+    kind: ProgramKind,
+    wanted: &str,
+    known: &[&str],
+) -> CliError {
+    let left_out = roots.iter().flat_map(|id| &project.workspace[*id].left_out);
+    let mut left_out = left_out.filter(|_| kind == ProgramKind::Bin);
     if let Some(LeftOut { features, .. }) = left_out.find(|one| one.program == wanted) {
         let (noun, list) =
             (if features.len() == 1 { "feature" } else { "features" }, features.join(","));
@@ -187,7 +206,7 @@ fn no_such_program(project: &Project, roots: &[CrateId], wanted: &str, known: &[
         let message = format!("the program `{wanted}` needs the {noun} {}", listed(&names));
         return CliError::usage(message).with_help(format!("enable: `--features {list}`"));
     }
-    let error = CliError::usage(format!("there is no program `{wanted}`"));
+    let error = CliError::usage(format!("there is no {} `{wanted}`", kind.noun()));
     match super::error::suggestion(wanted, known.iter().copied()) {
         Some(help) => error.with_help(help),
         None if known.is_empty() => error,
@@ -205,14 +224,17 @@ fn listed(names: &[&str]) -> String {
 fn choose_program(
     project: &Project,
     candidates: &[CrateId],
+    kind: ProgramKind,
     wanted: Option<&str>,
 ) -> Result<(CrateId, String), CliError> {
-    let programs: Vec<(CrateId, &str)> = candidates
-        .iter()
-        .flat_map(|id| {
-            project.workspace.crates[id.0 as usize].bins.iter().map(|bin| (*id, bin.name.as_str()))
-        })
-        .collect();
+    let workspace = &project.workspace;
+    let of_crate = |id: &CrateId| {
+        let own = workspace[*id].bins.iter().filter(move |_| kind == ProgramKind::Bin);
+        let all = own.chain(workspace.dev_programs(*id, kind));
+        let id = *id;
+        all.map(move |bin| (id, bin.name.as_str()))
+    };
+    let programs: Vec<(CrateId, &str)> = candidates.iter().flat_map(of_crate).collect();
     let names: Vec<&str> = programs.iter().map(|(_, name)| *name).collect();
     let is_default = |(id, name): &&(CrateId, &str)| {
         project.workspace[*id].default_run.as_deref() == Some(*name)
@@ -222,7 +244,7 @@ fn choose_program(
         Some(wanted) => programs
             .iter()
             .find(|(_, name)| *name == wanted)
-            .ok_or_else(|| no_such_program(project, candidates, wanted, &names))?,
+            .ok_or_else(|| no_such_program(project, candidates, kind, wanted, &names))?,
         None => match programs.as_slice() {
             [one] => one,
             _ if defaults.len() == 1 => defaults[0],
@@ -259,17 +281,19 @@ pub(super) struct Built {
     pub exit: CliExit,
 }
 
-/// Builds what `choose` chooses of the workspace, which may be read again while it is built.
+/// Builds what `choose` chooses of the workspace, which may be read again while it is built. `dev`:
+/// tests, examples or benchmarks are among it.
 ///
 /// # Errors
-/// As `build`.
+/// The manifest or the choice is wrong, the environment has a bad value, or the engine fails.
 pub(super) fn run_build(
     choose: &dyn Fn(&Project) -> Result<What, CliError>,
     options: &BuildOptions,
+    dev: bool,
     environment: &CliEnvironment,
     terminal: Terminal,
 ) -> Result<Built, CliError> {
-    let open = |probes| Project::open_for(options, probes, environment, terminal);
+    let open = |probes| Project::open_for(options, dev, probes, environment, terminal);
     let mut project = open(None)?;
     let mut what = choose(&project)?;
     let profile = project.profile()?.clone();
@@ -365,13 +389,24 @@ pub(super) fn run_build(
     // For editors, so it has all units of the workspace, not only those that are built. Errors in
     // other crates do not prevent the build.
     let crates = project.workspace.crates.len();
-    if what.roots.len() == crates && what.targets == Targets::ALL && what.mode == Mode::Build {
+    let has_dev = !project.workspace.dev_crates.is_empty();
+    let is_all = what.roots.len() == crates && what.targets == Targets::ALL && !has_dev;
+    if is_all && what.mode == Mode::Build {
         write_commands(&graph, &project.target_dir, terminal);
     } else {
         let roots = project.workspace.members.clone();
-        let (targets, mode) = (Targets::ALL, Mode::Build);
-        let all = What { roots, named: Vec::new(), whole: Vec::new(), targets, mode };
-        if let Ok(all) = build_graph(&project, &all, &scans) {
+        let all = |targets| {
+            let (roots, mode) = (roots.clone(), Mode::Build);
+            let (named, whole) = (Vec::new(), Vec::new());
+            build_graph(&project, &What { roots, named, whole, targets, mode }, &scans)
+        };
+        // What only tests need may be missing.
+        let all = if has_dev {
+            all(Targets::with_dev()).or_else(|_| all(Targets::ALL))
+        } else {
+            all(Targets::ALL)
+        };
+        if let Ok(all) = all {
             write_commands(&all, &project.target_dir, terminal);
         }
     }

@@ -43,10 +43,27 @@ pub const PWD: &str = "PWD";
 /// Where files are installed, as `--destdir`
 /// (https://www.gnu.org/prep/standards/html_node/DESTDIR.html).
 pub const DESTDIR: &str = "DESTDIR";
+/// Set for tests: where the programs of the profile are.
+pub const BIN_DIR: &str = "TENDER_BIN_DIR";
+/// Set for tests: marks the processes of each.
+pub const TEST_MARK: &str = "TENDER_TEST_MARK";
 
 /// All of them, for the test of the documentation.
-pub const ALL: [&str; 11] =
-    [JOBS, MEMORY, PROFILE, TARGET_DIR, COLOR, WORKER, FORCE_PIECES, NO_COLOR, TERM, PWD, DESTDIR];
+pub const ALL: [&str; 13] = [
+    JOBS,
+    MEMORY,
+    PROFILE,
+    TARGET_DIR,
+    COLOR,
+    WORKER,
+    FORCE_PIECES,
+    NO_COLOR,
+    TERM,
+    PWD,
+    DESTDIR,
+    BIN_DIR,
+    TEST_MARK,
+];
 
 /// The values of `FORCE_PIECES`: one piece is no cut, and nine are enough for every test.
 const PIECES: RangeInclusive<u32> = 2..=9;

@@ -13,6 +13,8 @@ pub enum CliExit {
     Usage,
     /// Something could not be built. Code 101, as cargo's.
     BuildFailed,
+    /// A test failed. Code 101, as cargo's.
+    TestsFailed,
     /// `run`, `exec`: the exit code of the program; `exec`: 127 if it does not exist, 126 if it
     /// cannot be run.
     Child(u8),
@@ -38,7 +40,7 @@ impl CliExit {
         match self {
             CliExit::Success => Some(0),
             CliExit::Usage => Some(2),
-            CliExit::BuildFailed => Some(101),
+            CliExit::BuildFailed | CliExit::TestsFailed => Some(101),
             CliExit::Child(code) => Some(code),
             CliExit::ChildSignal(signal) => Some(signal.saturating_add(128)),
             CliExit::Interrupted(_) => None,
@@ -63,6 +65,7 @@ mod tests {
         check(CliExit::Success, Some(0));
         check(CliExit::Usage, Some(2));
         check(CliExit::BuildFailed, Some(101));
+        check(CliExit::TestsFailed, Some(101));
         check(CliExit::Child(7), Some(7));
         check(CliExit::ChildSignal(11), Some(139));
         check(CliExit::Interrupted(2), None);

@@ -33,7 +33,7 @@ pub fn install(
     let layout = layout(&options.to, &options.libdir, environment)?;
     let build = with_release(&options.build, environment);
     if options.to.dry_run {
-        let project = Project::open_for(&build, None, environment, terminal)?;
+        let project = Project::open_for(&build, false, None, environment, terminal)?;
         if project.workspace.awaits_probes {
             let text =
                 "conditions on what the system has are taken to hold, because nothing is built";
@@ -52,7 +52,7 @@ pub fn install(
             false => Ok(expected(project, &build, &layout)?.0),
         }
     };
-    let built = run_build(&choose, &build, environment, terminal)?;
+    let built = run_build(&choose, &build, false, environment, terminal)?;
     if built.exit != CliExit::Success {
         return Ok(built.exit);
     }

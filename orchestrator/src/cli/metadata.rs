@@ -57,7 +57,8 @@ fn of_crate(workspace: &Workspace, id: CrateId, krate: &Crate) -> Value {
         })
     });
     let libs = krate.libs.iter().map(of_lib);
-    let bins = krate.bins.iter().map(of_bin);
+    let dev = workspace.dev_crates.get(&id).into_iter().flat_map(|krate| &krate.bins);
+    let bins = krate.bins.iter().chain(dev).map(of_bin);
     json!({
         "name": krate.name,
         "version": krate.version,
@@ -91,7 +92,7 @@ fn of_lib(lib: &Lib) -> Value {
 fn of_bin(bin: &Bin) -> Value {
     let own = json!({
         "name": bin.name,
-        "kind": "bin",
+        "kind": bin.kind.word(),
         "crate_types": ["bin"],
         "sources": bin.sources.all().collect::<Vec<_>>(),
         "headers": [],

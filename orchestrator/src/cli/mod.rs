@@ -23,6 +23,7 @@ mod scaffold;
 mod slots;
 mod target_dir;
 mod terminal;
+mod test;
 mod tree;
 mod worker;
 
@@ -79,7 +80,8 @@ fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<CliExit, CliEr
         CliCommand::Init(options) => scaffold::init(options, terminal),
         CliCommand::Exec(options) => exec::exec(options, &environment, terminal),
         CliCommand::Schema => print(&format!("{:#}\n", crate::manifest::json_schema())),
-        CliCommand::Test(_) => not_yet("test"),
+        CliCommand::Test(options) => test::test(options, &environment, terminal),
+        CliCommand::Bench(options) => test::bench(options, &environment, terminal),
         CliCommand::Tree(options) => tree::tree(options, &environment, terminal),
         CliCommand::Metadata(options) => metadata::metadata(options, &environment, terminal),
         CliCommand::Add(options) => dependencies::add(options, &environment, terminal),
@@ -134,8 +136,4 @@ fn print(text: &str) -> Result<CliExit, CliError> {
         .write_all(text.as_bytes())
         .map_err(|error| CliError::usage(format!("cannot write to standard output: {error}")))?;
     Ok(CliExit::Success)
-}
-
-fn not_yet(command: &str) -> Result<CliExit, CliError> {
-    Err(CliError::usage(format!("`tender {command}` is not implemented yet")))
 }

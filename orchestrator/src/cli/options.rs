@@ -2,13 +2,15 @@
 //! used.
 
 use super::jobs::JobCount;
-use crate::manifest::{MemorySetting, parse_memory};
+use crate::manifest::{MemorySetting, parse_duration, parse_memory};
 use crate::platform::Platform;
+use crate::test_runner::Partition;
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!("{} (LLVM {})", env!("CARGO_PKG_VERSION"), tender_protocol::LLVM_MAJOR)
@@ -60,6 +62,12 @@ pub enum CliCommand {
     /// Build a program and run it
     #[command(visible_alias = "r")]
     Run(RunOptions),
+    /// Build tests and run them
+    #[command(visible_alias = "t", after_help = TEST_EXAMPLES)]
+    Test(TestOptions),
+    /// Build benchmarks, optimised, and run them one at a time
+    #[command(after_help = BENCH_EXAMPLES)]
+    Bench(BenchOptions),
     /// Remove what was built
     Clean(CleanOptions),
     /// Make a crate in a new directory
@@ -70,9 +78,6 @@ pub enum CliCommand {
     Exec(ExecOptions),
     /// Print the JSON schema of `Tender.toml`, for editors
     Schema,
-    /// Run tests (not yet)
-    #[command(hide = true)]
-    Test(Later),
     /// Show what depends on what
     Tree(TreeOptions),
     /// Describe the workspace as JSON, for programs
@@ -118,6 +123,8 @@ impl CliCommand {
             Self::Build(_)
                 | Self::Check(_)
                 | Self::Run(_)
+                | Self::Test(_)
+                | Self::Bench(_)
                 | Self::Clean(_)
                 | Self::Exec(_)
                 | Self::Install(_)
@@ -247,6 +254,9 @@ pub struct RunOptions {
     /// The program to run, where there are several
     #[arg(long, value_name = "NAME", help_heading = "Which crates")]
     pub bin: Option<String>,
+    /// Run this example
+    #[arg(long, value_name = "NAME", help_heading = "Which crates", conflicts_with = "bin")]
+    pub example: Option<String>,
     /// Its arguments, after `--` where they look like options
     #[arg(trailing_var_arg = true, value_name = "ARGS")]
     pub args: Vec<OsString>,
@@ -413,6 +423,88 @@ pub struct PrefixOptions {
     pub dry_run: bool,
 }
 
+const TEST_EXAMPLES: &str = "\
+Examples:
+  tender test                                 all tests of the crate, or of the workspace
+  tender test parser                          those with `parser` in their name
+  tender test -E 'package(zip) and not test(slow)'
+  tender test --retries 2 --junit report.xml  for CI";
+
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  tender bench                                all benchmarks, one at a time
+  tender bench --bench sort";
+
+#[derive(Clone, Debug, Args)]
+pub struct TestOptions {
+    #[command(flatten)]
+    pub build: BuildOptions,
+    /// Only the tests of this program (may be repeated)
+    #[arg(long, value_name = "NAME", help_heading = TESTS)]
+    pub test: Vec<String>,
+    #[command(flatten)]
+    pub cases: CaseOptions,
+    #[command(flatten)]
+    pub runner: RunnerOptions,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct BenchOptions {
+    #[command(flatten)]
+    pub build: BuildOptions,
+    /// Only this benchmark (may be repeated)
+    #[arg(long, value_name = "NAME", help_heading = TESTS)]
+    pub bench: Vec<String>,
+    #[command(flatten)]
+    pub cases: CaseOptions,
+}
+
+const TESTS: &str = "Which tests";
+
+/// Which tests, and whether they run.
+#[derive(Clone, Debug, Default, Args)]
+pub struct CaseOptions {
+    /// Only those with one of these texts in their names
+    #[arg(value_name = "FILTER", help_heading = TESTS)]
+    pub filters: Vec<String>,
+    /// Only those for which this holds: package(..), binary(..), test(..), not, and, or (may be
+    /// repeated)
+    #[arg(short = 'E', long = "filterset", value_name = "EXPRESSION", help_heading = TESTS)]
+    pub expressions: Vec<String>,
+    /// Print the names of those that would run, and run none
+    #[arg(long, help_heading = TESTS)]
+    pub list: bool,
+    /// Build them, and run none
+    #[arg(long, conflicts_with = "list", help_heading = TESTS)]
+    pub no_run: bool,
+    /// Run all, also after a failure
+    #[arg(long, help_heading = TESTS)]
+    pub no_fail_fast: bool,
+}
+
+const RUNS: &str = "How to run tests";
+
+/// How tests run.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "How to run tests")]
+pub struct RunnerOptions {
+    /// Show the output of tests at once, and run one at a time
+    #[arg(long, visible_alias = "nocapture", help_heading = RUNS)]
+    pub no_capture: bool,
+    /// Run a test that fails again, up to N times
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, help_heading = RUNS)]
+    pub retries: u32,
+    /// Kill tests after this time, such as 90s or 5m, unless their manifest says otherwise
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = RUNS)]
+    pub timeout: Option<Duration>,
+    /// Only one part of all tests, such as hash:1/4
+    #[arg(long, value_name = "PART", value_parser = Partition::parse, help_heading = RUNS)]
+    pub partition: Option<Partition>,
+    /// Write the results to this file too, as JUnit does
+    #[arg(long, value_name = "FILE", help_heading = RUNS)]
+    pub junit: Option<Utf8PathBuf>,
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct ExecOptions {
     /// Jobs to run at once (else as many as cores); -1: one less than the cores
@@ -478,15 +570,15 @@ pub struct CrateOptions {
     pub cxx: bool,
 }
 
-/// A command of a later version: its arguments are not checked.
-#[derive(Clone, Debug, Args)]
-pub struct Later {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    pub words: Vec<OsString>,
-}
-
 fn platform(text: &str) -> Result<Platform, String> {
     Platform::parse(text).map_err(|error| format!("{error}; {}", error.help()))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| match error.help {
+        Some(help) => format!("{}: {help}", error.message),
+        None => error.message,
+    })
 }
 
 fn memory(text: &str) -> Result<MemorySetting, String> {

@@ -35,28 +35,30 @@ impl Project {
         Self::load(place, LoadOptions::default(), environment, terminal)
     }
 
-    /// As `open`, for a build. `probes`: their answers, if they have been made.
+    /// As `open`, for a build. `dev`: it builds tests, examples or benchmarks. `probes`: their
+    /// answers, if they have been made.
     ///
     /// # Errors
     /// As `open`; or there is no such feature.
     pub fn open_for(
         options: &BuildOptions,
+        dev: bool,
         probes: Option<ProbeAnswers>,
         environment: &CliEnvironment,
         terminal: Terminal,
     ) -> Result<Self, CliError> {
         let BuildOptions { selection, features, place, .. } = options;
-        Self::open_chosen(selection, features, place, probes, environment, terminal)
+        Self::open_chosen(selection, (features, dev), place, probes, environment, terminal)
     }
 
-    /// As `open`, with features of the chosen crates. `probes`: their answers, if they have been
-    /// made.
+    /// As `open`, with features of the chosen crates, and whether their tests, examples or
+    /// benchmarks are built. `probes`: their answers, if they have been made.
     ///
     /// # Errors
     /// As `open`; or there is no such feature.
     pub fn open_chosen(
         selection: &Selection,
-        features: &FeatureArgs,
+        (features, dev): (&FeatureArgs, bool),
         place: &PlaceOptions,
         probes: Option<ProbeAnswers>,
         environment: &CliEnvironment,
@@ -75,6 +77,7 @@ impl Project {
             features: features.map(str::to_owned).collect(),
             all_features: *all_features,
             no_default_features: *no_default_features,
+            dev,
         };
         let request = LoadOptions { features, crates, probes, ..LoadOptions::default() };
         Self::load(place, request, environment, terminal)

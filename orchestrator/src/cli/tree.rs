@@ -47,7 +47,7 @@ pub fn open(
         ..PlaceOptions::default()
     };
     let ReadOptions { selection, features, .. } = options;
-    Project::open_chosen(selection, features, &place, None, environment, terminal)
+    Project::open_chosen(selection, (features, false), &place, None, environment, terminal)
 }
 
 /// Those that are named, else all.

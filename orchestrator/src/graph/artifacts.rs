@@ -3,14 +3,14 @@
 use super::GraphError;
 use super::build::{Builder, Object, Planned, PlannedLib};
 use super::codegen;
-use super::instance::Instance;
+use super::instance::{BuiltFor, Instance};
 use super::link::{LibraryForm, LinkInput, LinkWords};
 use super::model::{ArtifactKind, DRIVER_C, DRIVER_CXX, Ingredients, Item, ItemKind, Program, Run};
 use super::order::{LibId, link_order};
 use super::paths::{member_names, runtime_path};
 use super::runtime;
 use crate::keys::ItemId;
-use crate::manifest::{Bin, Lib, Profile, Strip, TargetSettings};
+use crate::manifest::{Bin, Lib, Profile, ProgramKind, Strip, TargetSettings};
 use crate::platform::Platform;
 use camino::{Utf8Path, Utf8PathBuf};
 use tender_protocol::{LtoArchive, LtoLibrary, LtoLink, Member, Work};
@@ -182,9 +182,10 @@ impl Builder<'_> {
         objects: &[Object],
         of_crate: &Planned,
     ) -> Result<(), GraphError> {
-        let path = self.path_for_commands(&self.side(of.built_for).out_dir).join(&bin.name);
-        let key = of.key(&format!("bin {}", bin.name));
-        let directory = format!("bin-{}", bin.name);
+        let path = self.path_for_commands(&self.program_dir(of, bin.kind)).join(&bin.name);
+        let kind = bin.kind.word();
+        let key = of.key(&format!("{kind} {}", bin.name));
+        let directory = format!("{kind}-{}", bin.name);
         let item = self.plan_link(
             Linked {
                 of,
@@ -201,8 +202,18 @@ impl Builder<'_> {
             objects,
             &bin.settings,
         )?;
-        self.artifact(item, of.id, ArtifactKind::Program, &bin.name);
+        self.artifact(item, of.id, ArtifactKind::Program(bin.kind), &bin.name);
         Ok(())
+    }
+
+    /// Where programs of a kind go. Tests and the like have a directory for each kind in that of
+    /// their crate: two crates may have tests of one name.
+    fn program_dir(&self, of: &Instance<'_>, kind: ProgramKind) -> Utf8PathBuf {
+        let side = self.side(of.built_for);
+        match kind {
+            ProgramKind::Bin => side.out_dir.clone(),
+            kind => side.crates_dir.join(&of.krate.name).join(kind.word()),
+        }
     }
 
     /// The link driver, its program, and what chooses it. `target` is what it makes.
@@ -252,9 +263,11 @@ impl Builder<'_> {
 
     /// What is known of a library that a target is linked with.
     fn planned_lib<'p>(&'p self, what: &Linked<'p>, lib: LibId) -> &'p PlannedLib {
-        let planned = match lib.krate == what.of.id {
+        let of = what.of;
+        // The library of a crate is planned before the crate's tests, and with its programs.
+        let planned = match lib.krate == of.id && of.built_for != BuiltFor::Dev {
             true => what.own,
-            false => self.planned(lib.krate, what.of.built_for),
+            false => self.planned(lib.krate, of.built_for.of_dependencies()),
         };
         &planned.libs[lib.lib]
     }

@@ -16,7 +16,9 @@ use super::paths::seen_from;
 use super::runtime;
 use super::units::{CrateUnits, Target, UnitContext};
 use crate::keys::ItemId;
-use crate::manifest::{Crate, CrateId, Lib, OUT_DIR, Profile, Workspace, resolve};
+use crate::manifest::{
+    Bin, Crate, CrateId, Lib, OUT_DIR, Profile, ProgramKind, Workspace, resolve,
+};
 use crate::platform::Platform;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::borrow::Cow;
@@ -35,6 +37,8 @@ pub struct Targets {
     /// Libraries for their own sake.
     pub libraries: bool,
     pub programs: Programs,
+    /// Tests, examples and benchmarks.
+    pub dev: Vec<(ProgramKind, Programs)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,19 +47,35 @@ pub enum Programs {
     Named(Vec<String>),
 }
 
-impl Targets {
-    pub const ALL: Targets = Targets { libraries: true, programs: Programs::All };
-
-    pub fn have_program(&self, name: &str) -> bool {
-        match &self.programs {
+impl Programs {
+    fn have(&self, name: &str) -> bool {
+        match self {
             Programs::All => true,
             Programs::Named(names) => names.iter().any(|known| known == name),
+        }
+    }
+}
+
+impl Targets {
+    /// All that users get.
+    pub const ALL: Targets = Targets { libraries: true, programs: Programs::All, dev: Vec::new() };
+
+    /// All, with all tests, examples and benchmarks.
+    pub fn with_dev() -> Targets {
+        let dev = ProgramKind::ALL.into_iter().filter(|kind| *kind != ProgramKind::Bin);
+        Targets { dev: dev.map(|kind| (kind, Programs::All)).collect(), ..Targets::ALL }
+    }
+
+    pub fn have_program(&self, bin: &Bin) -> bool {
+        match bin.kind {
+            ProgramKind::Bin => self.programs.have(&bin.name),
+            kind => self.dev.iter().any(|(known, names)| *known == kind && names.have(&bin.name)),
         }
     }
 
     /// Whether one of the crate's programs is among them.
     pub fn have_program_of(&self, krate: &Crate) -> bool {
-        krate.bins.iter().any(|bin| self.have_program(&bin.name))
+        krate.bins.iter().any(|bin| self.have_program(bin))
     }
 }
 
@@ -169,15 +189,19 @@ pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph,
         users,
         host: side(&host_profile, BuiltFor::Build),
     };
-    let instances = instances(workspace, &request.roots);
+    let instances = instances(workspace, &request.roots, &request.targets);
     let tools = tools(workspace, &instances);
-    let programs =
-        |names: Vec<String>| Targets { libraries: false, programs: Programs::Named(names) };
+    let programs = |names: Vec<String>| Targets {
+        libraries: false,
+        programs: Programs::Named(names),
+        dev: Vec::new(),
+    };
     let targets = |(id, built_for): &(CrateId, BuiltFor)| match built_for {
         BuiltFor::Users if request.roots.contains(id) => request.targets.clone(),
         BuiltFor::Users if request.whole.contains(id) => {
             Targets { libraries: true, ..programs(Vec::new()) }
         }
+        BuiltFor::Dev => request.targets.clone(),
         BuiltFor::Users => programs(Vec::new()),
         BuiltFor::Build => programs(tools.get(id).cloned().unwrap_or_default()),
     };
@@ -332,7 +356,7 @@ pub(super) struct Object {
 impl<'a> Builder<'a> {
     pub(super) fn side(&self, built_for: BuiltFor) -> &Side<'a> {
         match built_for {
-            BuiltFor::Users => &self.users,
+            BuiltFor::Users | BuiltFor::Dev => &self.users,
             BuiltFor::Build => &self.host,
         }
     }
@@ -357,7 +381,10 @@ impl<'a> Builder<'a> {
         let (interfaces, of_dependencies) = self.interfaces(of);
         // Commands may read these headers.
         let configured = self.plan_config_headers(of, &interfaces, &of_dependencies)?;
-        let mut generated = self.plan_generate(of)?;
+        let mut generated = match of.built_for {
+            BuiltFor::Dev => self.generated_for_dev(of),
+            _ => self.plan_generate(of)?,
+        };
         generated.add(configured);
         let mut planned = self.public_interface(of, &generated)?;
         let profile = self.profile(of);
@@ -380,8 +407,8 @@ impl<'a> Builder<'a> {
         }
         for (bin, generated) in krate.bins.iter().zip(&generated.bin_sources) {
             all.push(Target {
-                name: of.target(&format!("bin {}", bin.name)),
-                directory: format!("bin-{}", bin.name),
+                name: of.target(&format!("{} {}", bin.kind.word(), bin.name)),
+                directory: format!("{}-{}", bin.kind.word(), bin.name),
                 sources: &bin.sources,
                 settings: &bin.settings,
                 position: in_program,
@@ -398,7 +425,7 @@ impl<'a> Builder<'a> {
         };
         let mut units = CrateUnits::new(surroundings, &all);
         let libs = used_first(krate, compiled);
-        let bins = krate.bins.iter().enumerate().filter(|(_, bin)| targets.have_program(&bin.name));
+        let bins = krate.bins.iter().enumerate().filter(|(_, bin)| targets.have_program(bin));
         let numbers = bins.clone().map(|(number, _)| krate.libs.len() + number);
         let planned_targets: Vec<usize> = libs.iter().copied().chain(numbers).collect();
         self.plan_modules(&mut units, &planned_targets)?;
@@ -457,7 +484,7 @@ impl<'a> Builder<'a> {
     fn interfaces(&self, of: &Instance<'_>) -> (Vec<(String, Vec<String>)>, Vec<ItemId>) {
         let (mut interfaces, mut header_items) = (Vec::new(), Vec::new());
         for seen in &self.visible[&(of.id, of.built_for)] {
-            let known = self.planned(seen.krate, of.built_for);
+            let known = self.planned(seen.krate, of.built_for.of_dependencies());
             header_items.extend(&known.header_items);
             let libs = || seen.libs.iter().map(|lib| &known.libs[*lib].compile_words);
             let mut words: Vec<String> = Vec::new();

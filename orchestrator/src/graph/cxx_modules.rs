@@ -96,10 +96,11 @@ impl NamedModules {
 
 impl<'a> Builder<'_> {
     fn scans_units(&self, of: &Instance<'_>) -> bool {
+        let built_for = of.built_for.of_dependencies();
         let sees = || {
             self.visible[&(of.id, of.built_for)]
                 .iter()
-                .any(|seen| of.built_for.krate(self.workspace, seen.krate).has_modules())
+                .any(|seen| built_for.krate(self.workspace, seen.krate).has_modules())
         };
         of.krate.scan_modules.unwrap_or_else(|| of.krate.has_modules() || sees())
     }
@@ -253,11 +254,12 @@ impl<'a> Builder<'_> {
             let modules = self.modules.of_targets.get(&(build, lib)).into_iter().flatten();
             seen.extend(modules.filter(|id| !self.is_partition(**id)));
         }
+        let built_for = of.built_for.of_dependencies();
         for other in &self.visible[&build] {
-            let krate = of.built_for.krate(self.workspace, other.krate);
+            let krate = built_for.krate(self.workspace, other.krate);
             for lib in &other.libs {
                 let public = krate.libs[*lib].modules.as_ref();
-                let key = ((other.krate, of.built_for), *lib);
+                let key = ((other.krate, built_for), *lib);
                 let modules = self.modules.of_targets.get(&key).into_iter().flatten();
                 seen.extend(modules.filter(|id| {
                     let name = &self.modules.names.of(**id).at.name;

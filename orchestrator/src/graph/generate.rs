@@ -6,7 +6,9 @@ use super::instance::{BuiltFor, Instance};
 use super::model::{Command, Ingredients, Item, ItemKind, Program, Run};
 use super::paths::name_in_crate;
 use crate::keys::ItemId;
-use crate::manifest::{CommandWord, Generate, Mention, OUT_DIR, Sources, mention, source_kind};
+use crate::manifest::{
+    CommandWord, Crate, Generate, Mention, OUT_DIR, Sources, mention, source_kind,
+};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeSet, HashMap};
 
@@ -48,6 +50,32 @@ impl Builder<'_> {
         Ok(generated)
     }
 
+    /// What the commands of a crate write for its tests, examples and benchmarks: the commands belong
+    /// to the crate itself, which is planned before.
+    pub(super) fn generated_for_dev(&self, of: &Instance<'_>) -> Generated {
+        let workspace = self.workspace;
+        let users = Instance { krate: &workspace[of.id], built_for: BuiltFor::Users, ..*of };
+        let mut generated =
+            self.generated.get(&(of.id, BuiltFor::Users)).cloned().unwrap_or_default();
+        generated.lib_sources = Vec::new();
+        generated.bin_sources = vec![Vec::new(); of.krate.bins.len()];
+        for generate in &users.krate.generate {
+            for written in &generate.outputs {
+                let path = self.expanded(&users, written.as_ref());
+                if source_kind(&path).is_none() {
+                    continue;
+                }
+                for (bin, sources) in of.krate.bins.iter().zip(&mut generated.bin_sources) {
+                    if mentioned(users.krate, generate, &bin.sources, written) == Mention::Included
+                    {
+                        sources.push(path.clone());
+                    }
+                }
+            }
+        }
+        generated
+    }
+
     fn plan_commands(&mut self, of: &Instance<'_>) -> Result<Generated, GraphError> {
         let krate = of.krate;
         let mut generated = Generated {
@@ -80,13 +108,7 @@ impl Builder<'_> {
                     generated.headers_in_out_dir |= in_out_dir;
                     continue;
                 }
-                let by = |sources: &Sources| match &generate.each {
-                    Some(each) if generate.is_rule => match sources.ruled.contains(each) {
-                        true => Mention::Included,
-                        false => Mention::Excluded,
-                    },
-                    _ => mention(&krate.dir, &sources.patterns, written),
-                };
+                let by = |sources: &Sources| mentioned(krate, generate, sources, written);
                 let in_libs: Vec<Mention> = krate.libs.iter().map(|lib| by(&lib.sources)).collect();
                 let in_bins: Vec<Mention> = krate.bins.iter().map(|bin| by(&bin.sources)).collect();
                 let unmentioned = in_libs.iter().chain(&in_bins).all(|m| *m == Mention::No);
@@ -295,6 +317,17 @@ pub(super) fn commands_of<'a>(of: &Instance<'a>) -> Instance<'a> {
     match of.krate.generate.iter().flat_map(|command| &command.outputs).any(in_crate) {
         true => Instance { built_for: BuiltFor::Users, ..*of },
         false => *of,
+    }
+}
+
+/// Whether a target has a source that a command writes.
+fn mentioned(krate: &Crate, generate: &Generate, sources: &Sources, written: &str) -> Mention {
+    match &generate.each {
+        Some(each) if generate.is_rule => match sources.ruled.contains(each) {
+            true => Mention::Included,
+            false => Mention::Excluded,
+        },
+        _ => mention(&krate.dir, &sources.patterns, written),
     }
 }
 

@@ -8,11 +8,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// Which of the two.
+/// Which of the two; and the tests, examples and benchmarks of the crate, which are a crate of their
+/// own beside the one for users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum BuiltFor {
     Users,
     Build,
+    Dev,
 }
 
 /// All crates in one of their builds.
@@ -23,8 +25,14 @@ pub(super) struct CratesOf<'a> {
 }
 
 impl<'a> CratesOf<'a> {
-    pub fn of(self, id: CrateId) -> &'a Crate {
+    /// The crate that is built.
+    pub fn root(self, id: CrateId) -> &'a Crate {
         self.built_for.krate(self.workspace, id)
+    }
+
+    /// A crate that it depends on.
+    pub fn of(self, id: CrateId) -> &'a Crate {
+        self.built_for.of_dependencies().krate(self.workspace, id)
     }
 }
 
@@ -34,10 +42,22 @@ impl BuiltFor {
     }
 
     /// The crate in this of its builds.
+    ///
+    /// # Panics
+    /// `Dev`, and it has neither tests nor the like.
     pub fn krate(self, workspace: &Workspace, id: CrateId) -> &Crate {
         match self {
             BuiltFor::Users => &workspace[id],
             BuiltFor::Build => workspace.host_crate(id),
+            BuiltFor::Dev => &workspace.dev_crates[&id],
+        }
+    }
+
+    /// In which of their builds it uses other crates.
+    pub fn of_dependencies(self) -> BuiltFor {
+        match self {
+            BuiltFor::Users | BuiltFor::Dev => BuiltFor::Users,
+            BuiltFor::Build => BuiltFor::Build,
         }
     }
 }
@@ -58,7 +78,7 @@ impl Instance<'_> {
     /// of a target begins so.
     pub fn target(&self, what: &str) -> String {
         match self.built_for {
-            BuiltFor::Users => what.to_owned(),
+            BuiltFor::Users | BuiltFor::Dev => what.to_owned(),
             BuiltFor::Build => format!("host {what}"),
         }
     }
@@ -94,7 +114,7 @@ impl<'a> Side<'a> {
         let out_dir = target_dir.join(profile_dir(profile));
         let state_dir = out_dir.join(".tender");
         match built_for {
-            BuiltFor::Users => Side { out_dir, crates_dir: state_dir, profiles },
+            BuiltFor::Users | BuiltFor::Dev => Side { out_dir, crates_dir: state_dir, profiles },
             // A crate named `host` has other directories there: `obj`, `out` and `lto`.
             BuiltFor::Build => {
                 let host = host_dir(&state_dir);

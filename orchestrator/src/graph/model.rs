@@ -1,7 +1,7 @@
 //! The graph of one build: items in topological order.
 
 use crate::keys::ItemId;
-use crate::manifest::{CrateId, Profile};
+use crate::manifest::{CrateId, Profile, ProgramKind};
 use crate::sys::shell::quoted_words;
 use camino::Utf8PathBuf;
 use std::collections::HashMap;
@@ -143,7 +143,7 @@ pub struct Artifact {
 pub enum ArtifactKind {
     Staticlib,
     Cdylib,
-    Program,
+    Program(ProgramKind),
 }
 
 impl ItemKind {

@@ -18,7 +18,7 @@ pub(super) struct LibId {
 
 /// All crates that have a part in the build, in each of their builds that has one: those of
 /// dependencies first, and those of crates whose programs a crate's commands run.
-pub(super) fn instances(workspace: &Workspace, roots: &[CrateId]) -> Vec<Build> {
+pub(super) fn instances(workspace: &Workspace, roots: &[CrateId], targets: &Targets) -> Vec<Build> {
     fn visit(
         workspace: &Workspace,
         next: Build,
@@ -31,7 +31,7 @@ pub(super) fn instances(workspace: &Workspace, roots: &[CrateId]) -> Vec<Build> 
         let (id, built_for) = next;
         let krate = built_for.krate(workspace, id);
         for dependency in &krate.dependencies {
-            visit(workspace, (dependency.krate, built_for), seen, order);
+            visit(workspace, (dependency.krate, built_for.of_dependencies()), seen, order);
         }
         for tool in krate.generate.iter().filter_map(|command| command.tool) {
             visit(workspace, (tool, BuiltFor::Build), seen, order);
@@ -41,6 +41,13 @@ pub(super) fn instances(workspace: &Workspace, roots: &[CrateId]) -> Vec<Build> 
     let (mut seen, mut order) = (HashSet::new(), Vec::new());
     for root in roots {
         visit(workspace, (*root, BuiltFor::Users), &mut seen, &mut order);
+    }
+    // Behind all others, because nothing depends on them.
+    for root in roots {
+        let has_dev = |krate: &Crate| targets.have_program_of(krate);
+        if workspace.dev_crates.get(root).is_some_and(has_dev) {
+            visit(workspace, (*root, BuiltFor::Dev), &mut seen, &mut order);
+        }
     }
     order
 }
@@ -70,7 +77,7 @@ pub(super) fn compiled_libs(
     for (build, targets) in instances.iter().rev() {
         let (id, built_for) = *build;
         let crates = built_for.crates(workspace);
-        let krate = crates.of(id);
+        let krate = crates.root(id);
         let libs = compiled.entry(*build).or_default();
         if targets.libraries {
             libs.extend(0..krate.libs.len());
@@ -85,7 +92,8 @@ pub(super) fn compiled_libs(
         }
         for dependency in krate.dependencies.iter().filter(|dependency| !dependency.headers_only) {
             let chosen = chosen_libs(crates, dependency);
-            compiled.entry((dependency.krate, built_for)).or_default().extend(chosen);
+            let build = (dependency.krate, built_for.of_dependencies());
+            compiled.entry(build).or_default().extend(chosen);
         }
     }
     compiled
@@ -102,7 +110,7 @@ pub(super) fn linked_libs(
         if *built_for == BuiltFor::Build {
             continue;
         }
-        let krate = &workspace[*id];
+        let krate = built_for.krate(workspace, *id);
         let mut add = |target| {
             linked.extend(
                 link_order(built_for.crates(workspace), *id, target)
@@ -201,7 +209,7 @@ pub(super) fn visible_crates(crates: CratesOf<'_>, id: CrateId) -> Vec<VisibleCr
         }
     }
     let mut visible = Vec::new();
-    let own: Vec<&Dependency> = crates.of(id).dependencies.iter().collect();
+    let own: Vec<&Dependency> = crates.root(id).dependencies.iter().collect();
     visit(crates, &own, &mut HashMap::new(), &mut visible);
     // What the crate itself says of a dependency counts, wherever that was met first.
     for dependency in own {
@@ -234,7 +242,7 @@ pub(super) fn link_order(
     target: Option<usize>,
 ) -> Vec<LinkedLib> {
     let (mut order, mut seen) = (Vec::new(), HashSet::new());
-    let first = linked_by(crates, id, target);
+    let first = linked_by(crates, crates.root(id), id, target);
     for (next, _) in first.iter().rev() {
         last_first(crates, *next, &mut seen, &mut order);
     }
@@ -273,8 +281,12 @@ pub(super) fn link_order(
 type LinkEdge<'w> = (LibId, Option<&'w Dependency>);
 
 /// What a target is linked with directly: libraries of its own crate, then those of dependencies.
-fn linked_by(crates: CratesOf<'_>, id: CrateId, target: Option<usize>) -> Vec<LinkEdge<'_>> {
-    let krate = crates.of(id);
+fn linked_by<'w>(
+    crates: CratesOf<'w>,
+    krate: &'w Crate,
+    id: CrateId,
+    target: Option<usize>,
+) -> Vec<LinkEdge<'w>> {
     let own = match target {
         Some(lib) => krate.libs[lib].uses.clone(),
         None => krate.default_libs(),
@@ -296,7 +308,7 @@ fn last_first<'w>(
     order: &mut Vec<(LibId, Vec<LinkEdge<'w>>)>,
 ) {
     if seen.insert(lib) {
-        let edges = linked_by(crates, lib.krate, Some(lib.lib));
+        let edges = linked_by(crates, crates.of(lib.krate), lib.krate, Some(lib.lib));
         for (next, _) in edges.iter().rev() {
             last_first(crates, *next, seen, order);
         }

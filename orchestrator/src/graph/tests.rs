@@ -7,8 +7,8 @@ mod tools;
 
 use super::*;
 use crate::manifest::{
-    Bin, BuildSettings, ConfigHeader, Crate, CrateId, DebugInfo, Dependency, Generate, Lib, Lto,
-    OptLevel, Profile, Sources, TargetSettings, Workspace,
+    Bin, BuildSettings, ConfigHeader, Crate, CrateId, DebugInfo, Dependency, Generate, Launch, Lib,
+    Lto, OptLevel, Profile, ProgramKind, Sources, TargetSettings, Workspace,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
@@ -73,7 +73,13 @@ fn lib(mut krate: Crate, files: &[&str]) -> Crate {
 
 fn bin(mut krate: Crate, name: &str, files: &[&str]) -> Crate {
     let sources = sources(&krate, files);
-    krate.bins.push(Bin { name: name.into(), sources, settings: TargetSettings::default() });
+    krate.bins.push(Bin {
+        name: name.into(),
+        kind: ProgramKind::Bin,
+        sources,
+        settings: TargetSettings::default(),
+        launch: Launch::default(),
+    });
     krate
 }
 
@@ -100,6 +106,7 @@ fn workspace(crates: Vec<(Crate, &[&str])>) -> Workspace {
         build: BuildSettings::default(),
         profiles: BTreeMap::new(),
         host_crates: BTreeMap::new(),
+        dev_crates: BTreeMap::new(),
         target: None,
         awaits_probes: false,
     }
@@ -345,6 +352,7 @@ fn link_has_a_library_after_all_that_use_it() {
     let graph = graph(&workspace, &["app"]);
     assert!(
         args(&graph, "app bin app")
+            .trim_end_matches('/')
             .ends_with("target/debug/libleft.a target/debug/libright.a target/debug/libbase.a")
     );
     assert!(
@@ -380,6 +388,7 @@ fn dependents_get_interfaces_and_link_requirements() {
     );
     assert!(
         args(&graph, "app bin app")
+            .trim_end_matches('/')
             .ends_with("target/debug/libmid.a target/debug/libbase.a -Wl,--wrap=f -lm -lssl")
     );
     // One C++ file anywhere below asks for the C++ driver.
@@ -488,8 +497,12 @@ fn targets_can_be_chosen() {
     let workspace = workspace(vec![(app, &[])]);
     let check = |lto, libraries, programs, expect: &[&str]| {
         let profile = Profile { lto, ..profile("dev") };
-        let graph =
-            graph_of_targets(&workspace, &profile, &["app"], Targets { libraries, programs });
+        let graph = graph_of_targets(
+            &workspace,
+            &profile,
+            &["app"],
+            Targets { libraries, programs, dev: Vec::new() },
+        );
         let links: Vec<&str> =
             keys(&graph).into_iter().filter(|key| !key.ends_with(".c")).collect();
         assert_eq!(links, expect);
@@ -800,7 +813,7 @@ fn equal_units_are_one_item() {
     );
     // The same unit where only the second is built.
     let programs = Programs::Named(vec!["two".into()]);
-    let targets = Targets { libraries: false, programs };
+    let targets = Targets { libraries: false, programs, dev: Vec::new() };
     let second = graph_of_targets(&workspace, &profile("dev"), &["x"], targets);
     assert_eq!(keys(&second), ["x bin two two.c", helper, "x bin two"]);
 }
@@ -829,7 +842,7 @@ fn package_of_a_program_that_is_not_built_may_be_missing() {
     programs.bins[0].settings.pkg_config = vec!["missing".into()];
     let workspace = workspace(vec![(programs, &[])]);
     let programs = Programs::Named(vec!["two".into()]);
-    let targets = Targets { libraries: false, programs };
+    let targets = Targets { libraries: false, programs, dev: Vec::new() };
     let graph = graph_of_targets(&workspace, &profile("dev"), &["x"], targets);
     assert_eq!(keys(&graph), ["x bin two two.c", "x bin two helper.c", "x bin two"]);
 }

@@ -8,7 +8,7 @@ use super::needs::needed_crates;
 use super::pkg_config::pkg_config_file;
 use super::survey::CrateFiles;
 use crate::graph::{Artifact, ArtifactKind};
-use crate::manifest::{Crate, CrateId, Lib, Workspace, manual_section};
+use crate::manifest::{Crate, CrateId, Lib, ProgramKind, Workspace, manual_section};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 
@@ -103,7 +103,7 @@ fn crate_plan(
     let mut has_library = false;
     for (place, lib) in krate.libs.iter().enumerate().filter(|(_, lib)| is_installed(krate, lib)) {
         let artifacts = request.artifacts.iter().filter(|one| {
-            one.krate == id && one.name == lib.name && one.kind != ArtifactKind::Program
+            one.krate == id && one.name == lib.name && !matches!(one.kind, ArtifactKind::Program(_))
         });
         if lib.is_plugin() {
             for artifact in artifacts {
@@ -150,7 +150,7 @@ fn crate_plan(
         let named = krate.install.programs.as_ref();
         let programs = request.artifacts.iter().filter(|one| {
             one.krate == id
-                && one.kind == ArtifactKind::Program
+                && one.kind == ArtifactKind::Program(ProgramKind::Bin)
                 && named.is_none_or(|names| names.contains(&one.name))
         });
         for program in programs {

@@ -5,7 +5,7 @@ use super::plan::{InstallEntry, InstallRequest, RuntimePath, plan};
 use super::{InstallLayout, survey};
 use crate::graph::{Artifact, ArtifactKind};
 use crate::keys::ItemId;
-use crate::manifest::{self, CrateId, Workspace};
+use crate::manifest::{self, CrateId, ProgramKind, Workspace};
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// Crates `a`, `b`, ... by their manifests below `[package]`, each with a source and a header of its
@@ -143,7 +143,8 @@ fn planned(
 
 #[test]
 fn plan_has_programs_libraries_links_and_headers() {
-    use ArtifactKind::{Cdylib, Program, Staticlib};
+    use ArtifactKind::{Cdylib, Staticlib};
+    let program = ArtifactKind::Program(ProgramKind::Bin);
     let manifest = format!(
         "{BOTH}version = \"1.3\"\n[[bin]]\nname = \"tool\"\nsources = [\"src/bin/tool.c\"]\n\
          [install]\ninclude-dir = \"include/a-1\"\n{}",
@@ -159,9 +160,9 @@ fn plan_has_programs_libraries_links_and_headers() {
     let artifacts = [
         ("a", Staticlib, "a"),
         ("a", Cdylib, "a"),
-        ("a", Program, "tool"),
+        ("a", program, "tool"),
         ("b", Staticlib, "b"),
-        ("b", Program, "other"),
+        ("b", program, "other"),
     ];
     let expect = |way: &str, own: &str| {
         vec![

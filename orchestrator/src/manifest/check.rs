@@ -4,8 +4,7 @@
 use super::commands::ResolvedCommand;
 use super::enabled::{Enabled, USERS};
 use super::libs::linked_places;
-use super::model::Crate;
-use super::model::DependencyKind;
+use super::model::{Bin, Crate, DependencyKind};
 use super::problem::{Location, Problem};
 use super::raw::{DependencyTable, Manifest};
 use super::reader::Text;
@@ -26,6 +25,8 @@ pub(super) struct Node {
     pub enabled: [Enabled; 2],
     /// None after an error.
     pub krate: Option<Crate>,
+    /// Its tests, examples and benchmarks.
+    pub dev: Vec<Bin>,
     /// As it is built for the build, where that differs.
     pub host: Option<Crate>,
 }

@@ -21,6 +21,9 @@ pub struct FeatureOptions {
     pub features: Vec<String>,
     pub no_default_features: bool,
     pub all_features: bool,
+    /// Tests, examples or benchmarks of the chosen crates are built, so that their dependencies are
+    /// part of the build.
+    pub dev: bool,
 }
 
 /// The crates that features are for, as the command line names them.
@@ -80,18 +83,22 @@ pub(super) fn enabled(
     let holds = |table: &TargetTable, side: usize, facts: &CfgFacts| {
         table.condition.holds(facts, sides[side].triple())
     };
-    // A crate is two crates of the resolver: the one of users and the one of the build.
-    let both = |node| [USERS, BUILD].map(|side| (node, side));
+    // A crate is three crates of the resolver: the one of users, the one of the build, and its tests.
+    let all = |node| [USERS, BUILD, DEV].map(|side| (node, side));
+    let platform_of = |side: usize| if side == BUILD { BUILD } else { USERS };
     let (crates, numbers): (Vec<FeatureCrate>, Vec<Vec<usize>>) = nodes
         .iter()
-        .flat_map(both)
-        .map(|(node, side)| feature_crate(node, side, &|table| holds(table, side, &facts[side])))
+        .flat_map(all)
+        .map(|(node, side)| {
+            let platform = platform_of(side);
+            feature_crate(node, side, &|table| holds(table, platform, &facts[platform]))
+        })
         .unzip();
     let mut resolve = |requests: &[FeatureRequest]| {
         resolve_features(&crates, requests).unwrap_or_else(|missing| {
             problems.push(Problem::error(format!(
                 "the package `{}` has no feature `{}`",
-                nodes[missing.krate / 2].name(),
+                nodes[missing.krate / SIDES].name(),
                 missing.feature
             )));
             vec![EnabledFeatures::default(); crates.len()]
@@ -101,14 +108,16 @@ pub(super) fn enabled(
     let first = resolve(&requests);
     // What this build does not reach is looked at as well: commands for editors are written for all
     // crates.
-    let rest = (0..nodes.len()).map(|node| node * 2 + USERS).filter(|at| !first[*at].reached);
+    let rest = (0..nodes.len()).flat_map(|node| [USERS, DEV].map(|side| node * SIDES + side));
+    let rest = rest.filter(|at| !first[*at].reached);
     let rest = rest.map(FeatureRequest::plain);
     let second = resolve(&requests.iter().cloned().chain(rest).collect::<Vec<_>>());
     problems.append(&mut missing);
-    let mut found = first.into_iter().zip(second).zip(numbers);
-    let mut next = |node: &Node, side: usize| -> Enabled {
-        let ((first, second), numbers) = found.next().expect("two crates for each node");
-        let found = if first.reached { first } else { second };
+    let found = first.into_iter().zip(second).zip(numbers);
+    let mut found = found
+        .map(|((first, second), numbers)| (if first.reached { first } else { second }, numbers));
+    let mut next = || found.next().expect("three crates for each node");
+    let of_side = |node: &Node, side: usize, (found, numbers): (EnabledFeatures, Vec<usize>)| {
         let facts = CfgFacts { features: found.features, ..facts[side].clone() };
         // A probe that has not been made decides later.
         let counts = |table: &TargetTable| {
@@ -121,7 +130,14 @@ pub(super) fn enabled(
             features: facts.features,
         }
     };
-    nodes.iter().map(|node| [USERS, BUILD].map(|side| next(node, side))).collect()
+    let mut both = |node: &Node| {
+        let mut both = [USERS, BUILD].map(|side| of_side(node, side, next()));
+        // Those of the tests, which are built for users.
+        let (dev, numbers) = next();
+        both[USERS].dependencies.extend(dev.dependencies.iter().map(|place| numbers[*place]));
+        both
+    };
+    nodes.iter().map(&mut both).collect()
 }
 
 /// Whether nothing about a crate depends on features or conditions.
@@ -134,11 +150,15 @@ fn is_plain(node: &Node) -> bool {
         && manifest.dependencies.iter().all(plain)
         && manifest.libs.iter().all(|lib| lib.required_features.is_empty())
         && manifest.bins.iter().all(|bin| bin.required_features.is_empty())
+        && manifest.dev.iter().all(|dev| dev.bin.required_features.is_empty())
 }
 
 /// The place of a crate's build for users, and of its build for the build.
 pub(super) const USERS: usize = 0;
 pub(super) const BUILD: usize = 1;
+/// The place of its tests, examples and benchmarks in the resolver, and how many places there are.
+const DEV: usize = 2;
+const SIDES: usize = 3;
 
 /// A crate as the resolver sees it on one side, and for each of its dependencies there the number
 /// in the manifest.
@@ -152,19 +172,23 @@ fn feature_crate(
     for (number, dependency) in manifest.dependencies.iter().enumerate() {
         let counts = dependency.target.is_none_or(|at| holds(&manifest.targets[at]));
         let Some(target) = node.dependencies[number].filter(|_| counts) else { continue };
-        let of = match dependency.kind {
-            DependencyKind::Normal => side,
-            DependencyKind::Build => BUILD,
-            DependencyKind::Dev => continue,
+        let of = match (dependency.kind, side) {
+            (DependencyKind::Dev, DEV) => USERS,
+            (DependencyKind::Dev, _) | (_, DEV) => continue,
+            (DependencyKind::Normal, _) => side,
+            (DependencyKind::Build, _) => BUILD,
         };
         numbers.push(number);
         dependencies.push(FeatureDependency {
             name: dependency.name.value.clone(),
-            krate: target * 2 + of,
+            krate: target * SIDES + of,
             optional: dependency.optional,
             default_features: dependency.default_features,
             features: dependency.features.iter().map(|name| name.value.clone()).collect(),
         });
+    }
+    if side == DEV {
+        return (FeatureCrate { features: BTreeMap::new(), dependencies }, numbers);
     }
     let features = manifest.features.iter().map(|table| {
         let values = table.values.iter().map(|(value, _)| value.clone());
@@ -222,9 +246,11 @@ fn requests(
         features: asked.get(root).cloned().unwrap_or_default(),
         default_features: !options.no_default_features,
         all_features: options.all_features,
-        ..FeatureRequest::plain(root * 2 + USERS)
+        ..FeatureRequest::plain(root * SIDES + USERS)
     };
-    (roots.iter().map(request).collect(), problems)
+    let dev = roots.iter().filter(|_| options.dev);
+    let dev = dev.map(|root| FeatureRequest::plain(root * SIDES + DEV));
+    (roots.iter().map(request).chain(dev).collect(), problems)
 }
 
 fn no_such_feature(nodes: &[Node], roots: &[usize], text: &str) -> Problem {
@@ -268,7 +294,7 @@ fn check_features(nodes: &[Node], problems: &mut Vec<Problem>) {
         }
         let own = feature_names(manifest);
         let of_libs = manifest.libs.iter().flat_map(|lib| &lib.required_features);
-        let of_programs = manifest.bins.iter().chain(&manifest.tests);
+        let of_programs = manifest.bins.iter().chain(manifest.dev.iter().map(|dev| &dev.bin));
         let of_programs = of_programs.flat_map(|program| &program.required_features);
         for feature in of_libs.chain(of_programs) {
             if !own.contains(feature.value.as_str()) {

@@ -3,12 +3,12 @@
 //! Knows nothing of TOML and of what a value is used for.
 
 use super::value::{
-    ValueError, check_c_std, check_cxx_std, check_define, check_endian, check_extension,
-    check_feature, check_feature_value, check_header, check_header_path, check_identifier,
-    check_install_dir, check_library_name, check_library_version, check_link, check_macro,
-    check_member, check_module_name, check_name, check_one_line, check_output, check_profile_name,
-    check_requirement, check_soname, check_target, check_template, check_variable, check_version,
-    check_warning, check_word,
+    ValueError, check_c_std, check_cxx_std, check_define, check_duration, check_endian,
+    check_extension, check_feature, check_feature_value, check_header, check_header_path,
+    check_identifier, check_install_dir, check_library_name, check_library_version, check_link,
+    check_macro, check_member, check_module_name, check_name, check_one_line, check_output,
+    check_profile_name, check_requirement, check_soname, check_target, check_template,
+    check_test_variable, check_variable, check_version, check_warning, check_word,
 };
 
 /// The keys that a table may have.
@@ -147,6 +147,12 @@ pub(super) static MANIFEST: Table = Table {
             key("lib", ValueKind::OneOrMore(&LIB), "The library of the crate, or its libraries."),
             key("bin", ValueKind::Tables(&BIN), "A program of the crate."),
             key("test", ValueKind::Tables(&TEST), "A test of the crate, a program."),
+            key(
+                "example",
+                ValueKind::Tables(&EXAMPLE),
+                "A program that shows how to use the crate.",
+            ),
+            key("bench", ValueKind::Tables(&BENCH), "A benchmark of the crate, a program."),
             key(
                 "generate",
                 ValueKind::Tables(&GENERATE),
@@ -378,6 +384,21 @@ static PACKAGE: Table = Table {
             key("name", ValueKind::Text(check_package_name), "The name of the crate."),
             key("autolib", ValueKind::Switch, "Sources in `src` make a library without `[lib]`."),
             key("autobins", ValueKind::Switch, "Sources in `src` make programs without `[[bin]]`."),
+            key(
+                "autotests",
+                ValueKind::Switch,
+                "Sources in `tests` make tests without `[[test]]`.",
+            ),
+            key(
+                "autoexamples",
+                ValueKind::Switch,
+                "Sources in `examples` make programs without `[[example]]`.",
+            ),
+            key(
+                "autobenches",
+                ValueKind::Switch,
+                "Sources in `benches` make benchmarks without `[[bench]]`.",
+            ),
             key("default-run", ValueKind::Text(any), "The program that `tender run` runs."),
             key("description", ValueKind::Text(check_one_line), "What the crate is, in a line."),
             key("homepage", ValueKind::Text(check_word), "The address of its page."),
@@ -578,7 +599,7 @@ static DEPENDENCIES: [Key; 3] = [
     key(
         "dev-dependencies",
         ValueKind::Named { each: &DEPENDENCY, check: any, help: DEPENDENCY_HELP },
-        "Crates that its tests use.",
+        "Crates that its tests, examples and benchmarks use.",
     ),
 ];
 
@@ -590,15 +611,71 @@ static TEST: Table = Table {
             key("name", ValueKind::Text(check_test_name), "The name of the test."),
             key("sources", ValueKind::Texts(any), "Files and globs; `!` excludes."),
             REQUIRED_FEATURES,
+            key(
+                "harness",
+                one_of(&[
+                    Text("exit-code"),
+                    Text("gtest"),
+                    Text("catch2"),
+                    Text("doctest"),
+                    Text("tap"),
+                ]),
+                "How the program tells its cases, and which have failed.",
+            ),
+            key("timeout", ValueKind::Text(check_duration), "It is killed after this time."),
+            key(
+                "slow-after",
+                ValueKind::Text(check_duration),
+                "It counts as slow after this time.",
+            ),
+        ]),
+        own(&LAUNCH),
+        own(&SETTINGS),
+    ],
+    required: DEV_PROGRAM_REQUIRES,
+    elsewhere: DEV_PROGRAM_ELSEWHERE,
+};
+
+static EXAMPLE: Table = Table {
+    groups: &[
+        own(&[
+            key("name", ValueKind::Text(check_example_name), "The name of the example."),
+            key("sources", ValueKind::Texts(any), "Files and globs; `!` excludes."),
+            REQUIRED_FEATURES,
         ]),
         own(&SETTINGS),
     ],
-    required: &[
-        ("name", "write `name = \"...\"`"),
-        ("sources", "name them: `sources = [\"tests/a.c\"]`"),
-    ],
-    elsewhere: &[("headers", "`[lib]`"), ("public-defines", "`[lib]`")],
+    required: DEV_PROGRAM_REQUIRES,
+    elsewhere: DEV_PROGRAM_ELSEWHERE,
 };
+
+static BENCH: Table = Table {
+    groups: &[
+        own(&[
+            key("name", ValueKind::Text(check_bench_name), "The name of the benchmark."),
+            key("sources", ValueKind::Texts(any), "Files and globs; `!` excludes."),
+            REQUIRED_FEATURES,
+        ]),
+        own(&LAUNCH),
+        own(&SETTINGS),
+    ],
+    required: DEV_PROGRAM_REQUIRES,
+    elsewhere: DEV_PROGRAM_ELSEWHERE,
+};
+
+const DEV_PROGRAM_REQUIRES: &[(&str, &str)] = &[("name", "write `name = \"...\"`")];
+
+const DEV_PROGRAM_ELSEWHERE: &[(&str, &str)] = &[
+    ("headers", "`[lib]`; a program's own directories are `include`"),
+    ("public-defines", "`[lib]`"),
+];
+
+/// How a test or a benchmark is run.
+static LAUNCH: [Key; 3] = [
+    key("args", ValueKind::Texts(any), "Its arguments."),
+    key("env", ValueKind::TextsByName(check_test_variable), "Variables of its environment."),
+    key("cwd", ValueKind::Text(any), "The directory in which it runs."),
+];
 
 static DEPENDENCY: Table = Table {
     groups: &[own(&DEPENDENCY_KEYS), own(&LINKED_DEPENDENCY_KEYS)],
@@ -804,6 +881,14 @@ fn check_package_name(text: &str) -> Result<(), ValueError> {
 
 fn check_test_name(text: &str) -> Result<(), ValueError> {
     check_name("test name", text)
+}
+
+fn check_example_name(text: &str) -> Result<(), ValueError> {
+    check_name("example name", text)
+}
+
+fn check_bench_name(text: &str) -> Result<(), ValueError> {
+    check_name("benchmark name", text)
 }
 
 fn check_command_name(text: &str) -> Result<(), ValueError> {

@@ -7,7 +7,7 @@ use super::commands::{commands, rule_commands, visible_outputs};
 use super::enabled::{BUILD, Enabled, FeatureCrates, FeatureOptions, Platforms, USERS, enabled};
 use super::locate::{Above, absolute, excludes, read, root_above};
 use super::model::{
-    Crate, CrateId, DeclaredDependency, Dependency, DependencyKind, TargetPlatform, Workspace,
+    Bin, Crate, CrateId, DeclaredDependency, Dependency, DependencyKind, TargetPlatform, Workspace,
 };
 use super::pattern::{Pattern, PatternKind, in_out_dir, resolve};
 use super::problem::{ManifestErrors, ManifestText, Problem, quoted, sort, suggestion};
@@ -268,6 +268,7 @@ impl Loader {
             commands: Vec::new(),
             enabled: Default::default(),
             krate: None,
+            dev: Vec::new(),
             host: None,
         });
         index
@@ -474,7 +475,7 @@ impl Loader {
         for node in &mut self.nodes {
             let (manifest, commands) = (&node.manifest, &node.commands);
             check_probes(node, probes, &mut self.problems);
-            let mut krate = |side: usize, platform: &Platform| {
+            let mut resolve = |side: usize, platform: &Platform| {
                 let choice = ConditionChoice::new(
                     manifest,
                     node.name(),
@@ -486,14 +487,16 @@ impl Loader {
                 let (dirs, problems) = (&mut self.dirs, &mut self.problems);
                 resolve_crate(manifest, commands, &choice, dirs, &outputs, problems)
             };
-            let users = krate(USERS, platforms.users);
+            let users = resolve(USERS, platforms.users);
             let [for_users, for_build] = &node.enabled;
             let differs = for_build.reached && !manifest.targets.is_empty()
                 || for_build.features != for_users.features
-                || for_build.dependencies != for_users.dependencies;
+                || !same_dependencies(&node.manifest, for_build, for_users);
             let host =
-                if for_build.reached && differs { krate(BUILD, platforms.build) } else { None };
-            (node.krate, node.host) = (users, host);
+                if for_build.reached && differs { resolve(BUILD, platforms.build) } else { None };
+            (node.krate, node.dev) =
+                users.map_or((None, Vec::new()), |(krate, dev)| (Some(krate), dev));
+            node.host = host.map(|(krate, _)| krate);
         }
     }
 
@@ -553,17 +556,16 @@ impl Loader {
             wanted.iter().filter_map(place).collect()
         };
         let mut crates = Vec::with_capacity(order.len());
-        let mut host_crates = BTreeMap::new();
+        let (mut host_crates, mut dev_crates) = (BTreeMap::new(), BTreeMap::new());
         let mut members = Vec::new();
         for index in order {
             let node = &mut self.nodes[index];
-            let complete = |krate: &mut Crate, enabled: &Enabled| {
+            let dependencies = |kind: DependencyKind, enabled: &Enabled| -> Vec<Dependency> {
                 let declared = node.manifest.dependencies.iter().zip(&node.dependencies);
-                krate.dependencies = declared
+                declared
                     .enumerate()
                     .filter(|(number, (dependency, _))| {
-                        dependency.kind == DependencyKind::Normal
-                            && enabled.dependencies.contains(number)
+                        dependency.kind == kind && enabled.dependencies.contains(number)
                     })
                     .filter_map(|(_, (dependency, target))| {
                         target.map(|target| Dependency {
@@ -575,7 +577,10 @@ impl Loader {
                             ..Dependency::on(ids[target], &dependency.name.value)
                         })
                     })
-                    .collect();
+                    .collect()
+            };
+            let complete = |krate: &mut Crate, enabled: &Enabled| {
+                krate.dependencies = dependencies(DependencyKind::Normal, enabled);
                 let declared = node.manifest.dependencies.iter().zip(&node.dependencies);
                 let declared = declared.enumerate().filter_map(|(number, (table, target))| {
                     Some(DeclaredDependency {
@@ -601,6 +606,11 @@ impl Loader {
             };
             let Some(mut krate) = node.krate.take() else { continue };
             complete(&mut krate, &node.enabled[USERS]);
+            if !node.dev.is_empty() {
+                let dev = dependencies(DependencyKind::Dev, &node.enabled[USERS]);
+                let bins = std::mem::take(&mut node.dev);
+                dev_crates.insert(ids[index], dev_crate(&krate, ids[index], bins, dev));
+            }
             if let Some(mut host) = node.host.take() {
                 complete(&mut host, &node.enabled[BUILD]);
                 host_crates.insert(ids[index], host);
@@ -618,6 +628,7 @@ impl Loader {
             manifest,
             crates,
             host_crates,
+            dev_crates,
             default_members,
             members,
             build,
@@ -625,6 +636,37 @@ impl Loader {
             target: None,
             awaits_probes: false,
         }
+    }
+}
+
+/// Whether a crate has the same dependencies in both of its builds, those of its tests apart.
+fn same_dependencies(manifest: &Manifest, a: &Enabled, b: &Enabled) -> bool {
+    let is_dev = |number: &usize| manifest.dependencies[*number].kind == DependencyKind::Dev;
+    let own = |enabled: &Enabled| -> BTreeSet<usize> {
+        enabled.dependencies.iter().filter(|number| !is_dev(number)).copied().collect()
+    };
+    own(a) == own(b)
+}
+
+/// The tests, examples and benchmarks of a crate, as a crate that depends on it, on all that it
+/// depends on, and on `dev`.
+fn dev_crate(krate: &Crate, id: CrateId, bins: Vec<Bin>, dev: Vec<Dependency>) -> Crate {
+    let mut dependencies = vec![Dependency::on(id, &krate.name)];
+    dependencies.extend(krate.dependencies.iter().cloned());
+    for dependency in dev {
+        // What a crate of both kinds shows to tests is what `[dev-dependencies]` says of it.
+        dependencies.retain(|known| known.krate != dependency.krate || known.krate == id);
+        dependencies.push(dependency);
+    }
+    Crate {
+        bins,
+        libs: Vec::new(),
+        default_run: None,
+        dependencies,
+        generate: Vec::new(),
+        config_headers: Vec::new(),
+        left_out: Vec::new(),
+        ..krate.clone()
     }
 }
 

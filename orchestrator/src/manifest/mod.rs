@@ -59,7 +59,8 @@ pub use scaffold::{
 };
 pub use schema::json_schema;
 pub use value::{
-    ValueError, check_define, check_link, check_name, flags_without_operands, parse_memory,
+    ValueError, check_define, check_link, check_name, flags_without_operands, parse_duration,
+    parse_memory,
 };
 pub use walk::files_below;
 

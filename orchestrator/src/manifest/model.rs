@@ -6,6 +6,7 @@ use super::profile::Profile;
 use crate::platform::Platform;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tender_protocol::{ConfigValue, Probe};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +23,9 @@ pub struct Workspace {
     /// Crates that differ where they are built for the build: in platform, features or
     /// dependencies.
     pub host_crates: BTreeMap<CrateId, Crate>,
+    /// The tests, examples and benchmarks of crates, as crates of their own, which depend on the
+    /// crate that they belong to. Of crates that have any.
+    pub dev_crates: BTreeMap<CrateId, Crate>,
     /// What a command without `-p` builds: the root package if there is one, else every member.
     pub default_members: Vec<CrateId>,
     pub members: Vec<CrateId>,
@@ -169,7 +173,7 @@ pub enum DependencyKind {
     Normal,
     /// Its programs run in the build.
     Build,
-    /// For tests.
+    /// For tests, examples and benchmarks.
     Dev,
 }
 
@@ -314,8 +318,74 @@ pub struct Lib {
 #[derive(Clone, Debug)]
 pub struct Bin {
     pub name: String,
+    pub kind: ProgramKind,
     pub sources: Sources,
     pub settings: TargetSettings,
+    pub launch: Launch,
+}
+
+/// What a program is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProgramKind {
+    /// For users.
+    Bin,
+    Test,
+    Example,
+    Bench,
+}
+
+impl ProgramKind {
+    pub const ALL: [ProgramKind; 4] =
+        [ProgramKind::Bin, ProgramKind::Test, ProgramKind::Example, ProgramKind::Bench];
+
+    /// In keys of items, in messages, and cargo's `kind` of a target.
+    pub fn word(self) -> &'static str {
+        match self {
+            ProgramKind::Bin => "bin",
+            ProgramKind::Test => "test",
+            ProgramKind::Example => "example",
+            ProgramKind::Bench => "bench",
+        }
+    }
+
+    /// In messages, before a name.
+    pub fn noun(self) -> &'static str {
+        match self {
+            ProgramKind::Bin => "program",
+            ProgramKind::Test => "test",
+            ProgramKind::Example => "example",
+            ProgramKind::Bench => "benchmark",
+        }
+    }
+}
+
+/// How `tender test` and `tender bench` run a program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Launch {
+    pub args: Vec<String>,
+    /// Variables of its environment.
+    pub env: Vec<(String, String)>,
+    /// Absolute; None: the crate's directory.
+    pub cwd: Option<Utf8PathBuf>,
+    /// It is killed when it has run for so long.
+    pub timeout: Option<Duration>,
+    /// A note says that it is slow when it has run for so long.
+    pub slow_after: Option<Duration>,
+    /// None: found by what the program links.
+    pub harness: Option<Harness>,
+}
+
+/// How a test program tells its cases, and which have failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Harness {
+    /// The program is one test, and its exit code is the result.
+    ExitCode,
+    /// GoogleTest.
+    Gtest,
+    Catch2,
+    Doctest,
+    /// The program is one test, and its output is in the Test Anything Protocol.
+    Tap,
 }
 
 /// A target's sources: the files found, and the patterns, because `[[generate]]` outputs may match
@@ -540,6 +610,12 @@ impl Workspace {
     /// The crate as it is built for the build.
     pub fn host_crate(&self, id: CrateId) -> &Crate {
         self.host_crates.get(&id).unwrap_or(&self[id])
+    }
+
+    /// The tests, examples and benchmarks of a crate, of this kind.
+    pub fn dev_programs(&self, id: CrateId, kind: ProgramKind) -> impl Iterator<Item = &Bin> {
+        let bins = self.dev_crates.get(&id).into_iter().flat_map(|krate| &krate.bins);
+        bins.filter(move |bin| bin.kind == kind)
     }
 
     pub fn crate_named(&self, name: &str) -> Option<CrateId> {

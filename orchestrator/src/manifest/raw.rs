@@ -6,15 +6,15 @@ use super::features::FeatureValue;
 use super::format;
 use super::install::{InstallTable, install_table};
 use super::model::{
-    BuildSettings, DebugInfo, DependencyKind, Lto, PackageAbout, Sanitizer, SplitDebugInfo, Strip,
-    Translate,
+    BuildSettings, DebugInfo, DependencyKind, Harness, Launch, Lto, PackageAbout, ProgramKind,
+    Sanitizer, SplitDebugInfo, Strip, Translate,
 };
 use super::pattern::resolve;
 use super::problem::{Location, ManifestText, Problem};
 use super::profile::ProfileValues;
 use super::reader::{Context, PlainValue, Section, Text};
 use super::targets::nothing_links;
-use super::value::{check_name, parse_memory, parse_opt_level};
+use super::value::{check_name, parse_duration, parse_memory, parse_opt_level};
 use tender_protocol::{ConfigValue, Language, Probe, ProbeTest};
 use toml::de::DeTable;
 
@@ -28,7 +28,8 @@ pub(super) struct Manifest {
     pub package: Option<Package>,
     pub libs: Vec<LibTable>,
     pub bins: Vec<BinTable>,
-    pub tests: Vec<BinTable>,
+    /// Tests, then examples, then benchmarks.
+    pub dev: Vec<DevTable>,
     /// Of all kinds: in order of kind, then of declaration; those of `[target]` last.
     pub dependencies: Vec<DependencyTable>,
     pub features: Vec<FeatureTable>,
@@ -140,6 +141,8 @@ pub(super) struct Package {
     /// Targets are found without a table of their own.
     pub autolib: bool,
     pub autobins: bool,
+    /// In the order of `DEV_KINDS`.
+    pub autodev: [bool; 3],
     pub default_run: Option<Text>,
     pub about: PackageAbout,
     pub scan_modules: Option<bool>,
@@ -213,6 +216,20 @@ pub(super) struct BinTable {
     pub required_features: Vec<Text>,
     pub settings: Settings,
 }
+
+/// Of a test, an example or a benchmark.
+#[derive(Debug)]
+pub(super) struct DevTable {
+    pub kind: ProgramKind,
+    pub bin: BinTable,
+    /// Without `cwd`.
+    pub launch: Launch,
+    pub cwd: Option<Text>,
+}
+
+/// The kinds of programs that are not for users, in the order of `Manifest::dev`.
+pub(super) const DEV_KINDS: [ProgramKind; 3] =
+    [ProgramKind::Test, ProgramKind::Example, ProgramKind::Bench];
 
 #[derive(Debug)]
 pub(super) struct DependencyTable {
@@ -293,8 +310,9 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
     let libs = libs.iter().map(|section| lib_table(&mut cx, section, in_list)).collect();
     if package.is_none() {
         let dependencies = DependencyKind::ALL.map(|(key, _)| key);
-        let orphan = ["lib", "bin", "test", "generate", "rule", "config", "features", "install"]
+        let orphan = ["lib", "bin", "generate", "rule", "config", "features", "install"]
             .into_iter()
+            .chain(DEV_KINDS.map(ProgramKind::word))
             .chain(dependencies)
             .find_map(|key| Some((key, file.key_span(key)?)));
         if let Some((key, span)) = orphan {
@@ -330,7 +348,7 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
         package,
         libs,
         bins: file.tables(&cx, "bin").iter().map(|section| bin_table(&cx, section)).collect(),
-        tests: file.tables(&cx, "test").iter().map(|section| bin_table(&cx, section)).collect(),
+        dev: dev_tables(&cx, &file),
         dependencies,
         features: feature_tables(&cx, &file),
         targets,
@@ -511,6 +529,8 @@ fn package_table(cx: &Context<'_>, section: &Section<'_, '_>) -> Package {
         name: section.string(cx, "name"),
         autolib: section.switch(cx, "autolib").unwrap_or(true),
         autobins: section.switch(cx, "autobins").unwrap_or(true),
+        autodev: ["autotests", "autoexamples", "autobenches"]
+            .map(|key| section.switch(cx, key).unwrap_or(true)),
         default_run: section.string(cx, "default-run"),
         about: PackageAbout {
             description: text("description"),
@@ -622,6 +642,50 @@ fn bin_table(cx: &Context<'_>, section: &Section<'_, '_>) -> BinTable {
         sources: section.strings(cx, "sources"),
         required_features: section.strings(cx, "required-features").unwrap_or_default(),
         settings: settings(cx, section),
+    }
+}
+
+fn dev_tables(cx: &Context<'_>, file: &Section<'_, '_>) -> Vec<DevTable> {
+    let mut tables = Vec::new();
+    for kind in DEV_KINDS {
+        for section in file.tables(cx, kind.word()) {
+            tables.push(DevTable {
+                kind,
+                bin: bin_table(cx, &section),
+                launch: if kind == ProgramKind::Example {
+                    Launch::default()
+                } else {
+                    launch(cx, kind, &section)
+                },
+                cwd: if kind == ProgramKind::Example { None } else { section.string(cx, "cwd") },
+            });
+        }
+    }
+    tables
+}
+
+/// How a test or a benchmark is run.
+fn launch(cx: &Context<'_>, kind: ProgramKind, section: &Section<'_, '_>) -> Launch {
+    let is_test = kind == ProgramKind::Test;
+    let duration = |key| {
+        let text = is_test.then(|| section.string(cx, key)).flatten();
+        text.and_then(|text| parse_duration(&text.value).ok())
+    };
+    let harness = is_test.then(|| section.literal(cx, "harness")).flatten();
+    let env = section.texts_by_name(cx, "env").into_iter();
+    Launch {
+        args: section.words(cx, "args").unwrap_or_default(),
+        env: env.map(|(name, text)| (name, text.value)).collect(),
+        cwd: None,
+        timeout: duration("timeout"),
+        slow_after: duration("slow-after"),
+        harness: harness.map(|text| match text.as_str() {
+            "gtest" => Harness::Gtest,
+            "catch2" => Harness::Catch2,
+            "doctest" => Harness::Doctest,
+            "tap" => Harness::Tap,
+            _ => Harness::ExitCode,
+        }),
     }
 }
 

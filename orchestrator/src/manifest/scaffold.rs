@@ -181,15 +181,37 @@ fn sources(name: &str, kind: CrateKind, language: CrateLanguage) -> Vec<(String,
     let stem = if name == "main" { "lib" } else { name };
     // Headers lie in a directory of the library's name, as a library `math` must not hide <math.h>.
     match (kind, language) {
-        (CrateKind::Bin, CrateLanguage::C) => vec![(
-            "src/main.c".to_owned(),
-            "#include <stdio.h>\n\nint main(void) {\n    puts(\"Hello, world!\");\n    return 0;\n}\n"
-                .to_owned(),
-        )],
-        (CrateKind::Bin, CrateLanguage::Cxx) => vec![(
-            "src/main.cpp".to_owned(),
-            "#include <iostream>\n\nint main() {\n    std::cout << \"Hello, world!\\n\";\n}\n".to_owned(),
-        )],
+        (CrateKind::Bin, CrateLanguage::C) => vec![
+            (
+                "src/main.c".to_owned(),
+                "#include <stdio.h>\n\nint main(void) {\n    puts(\"Hello, world!\");\n    return 0;\n}\n"
+                    .to_owned(),
+            ),
+            (
+                "tests/runs.c".to_owned(),
+                format!(
+                    "#include <stdio.h>\n#include <stdlib.h>\n\nint main(void) {{\n    \
+                     const char *dir = getenv(\"TENDER_BIN_DIR\");\n    char command[4096];\n    \
+                     snprintf(command, sizeof command, \"'%s/{name}'\", dir ? dir : \".\");\n    \
+                     return system(command) == 0 ? 0 : 1;\n}}\n"
+                ),
+            ),
+        ],
+        (CrateKind::Bin, CrateLanguage::Cxx) => vec![
+            (
+                "src/main.cpp".to_owned(),
+                "#include <iostream>\n\nint main() {\n    std::cout << \"Hello, world!\\n\";\n}\n".to_owned(),
+            ),
+            (
+                "tests/runs.cpp".to_owned(),
+                format!(
+                    "#include <cstdlib>\n#include <string>\n\nint main() {{\n    \
+                     const char *dir = std::getenv(\"TENDER_BIN_DIR\");\n    \
+                     const std::string program = std::string(dir ? dir : \".\") + \"/{name}\";\n    \
+                     return std::system((\"'\" + program + \"'\").c_str()) == 0 ? 0 : 1;\n}}\n"
+                ),
+            ),
+        ],
         (CrateKind::Lib, CrateLanguage::C) => {
             let guard = word.to_uppercase();
             vec![
@@ -206,6 +228,12 @@ fn sources(name: &str, kind: CrateKind, language: CrateLanguage) -> Vec<(String,
                         "#include <{name}/{name}.h>\n\nint {word}_add(int left, int right) {{\n    return left + right;\n}}\n"
                     ),
                 ),
+                (
+                    "tests/add.c".to_owned(),
+                    format!(
+                        "#include <{name}/{name}.h>\n\nint main(void) {{\n    return {word}_add(2, 2) == 4 ? 0 : 1;\n}}\n"
+                    ),
+                ),
             ]
         }
         (CrateKind::Lib, CrateLanguage::Cxx) => vec![
@@ -217,6 +245,12 @@ fn sources(name: &str, kind: CrateKind, language: CrateLanguage) -> Vec<(String,
                 format!("src/{stem}.cpp"),
                 format!(
                     "#include <{name}/{name}.hpp>\n\nint {space}::add(int left, int right) {{\n    return left + right;\n}}\n"
+                ),
+            ),
+            (
+                "tests/add.cpp".to_owned(),
+                format!(
+                    "#include <{name}/{name}.hpp>\n\nint main() {{\n    return {space}::add(2, 2) == 4 ? 0 : 1;\n}}\n"
                 ),
             ),
         ],

@@ -1,6 +1,7 @@
 //! One manifest and the files around it -> one crate: its library, its programs, its commands, with
 //! all defaults.
 
+use super::MANIFEST_NAME;
 use super::cfg::CfgFacts;
 use super::commands::{ResolvedCommand, outputs};
 use super::enabled::{BUILD, Enabled};
@@ -8,13 +9,14 @@ use super::features::FeatureValue;
 use super::libs::{check_conditional, check_generated, connect};
 use super::load::ProbeAnswers;
 use super::model::{
-    Bin, ConfigHeader, Crate, Generate, InstallSettings, LeftOut, Lib, Sources, TargetSettings,
+    Bin, ConfigHeader, Crate, Generate, InstallSettings, Launch, LeftOut, Lib, ProgramKind,
+    Sources, TargetSettings,
 };
 use super::pattern::{Glob, Pattern, in_out_dir, resolve, source_kind};
 use super::problem::{Location, Problem, suggestion};
 use super::raw::{
-    BinTable, ConfigHeaderTable, GenerateTable, LibTable, Manifest, Settings, TargetLibTable,
-    TargetTable,
+    BinTable, ConfigHeaderTable, DEV_KINDS, DevTable, GenerateTable, LibTable, Manifest, Settings,
+    TargetLibTable, TargetTable,
 };
 use super::reader::Text;
 use super::sources::{Lists, Rules};
@@ -104,8 +106,9 @@ impl ConditionChoice<'_> {
     }
 }
 
-/// The crate of a manifest with `[package]`. None if it has no name; dependencies are filled in
-/// later. `commands` are those of the manifest, `all_outputs` what commands of any crate write.
+/// The crate of a manifest with `[package]`, and its tests, examples and benchmarks. None if it has no
+/// name; dependencies are filled in later. `commands` are those of the manifest, `all_outputs` what
+/// commands of any crate write.
 pub(super) fn resolve_crate(
     manifest: &Manifest,
     commands: &[ResolvedCommand],
@@ -113,14 +116,14 @@ pub(super) fn resolve_crate(
     dirs: &mut Dirs,
     all_outputs: &BTreeSet<Utf8PathBuf>,
     problems: &mut Vec<Problem>,
-) -> Option<Crate> {
+) -> Option<(Crate, Vec<Bin>)> {
     let package = manifest.package.as_ref()?;
     let name = package.name.as_ref()?;
     let dir = manifest.source.path.parent()?;
     let outputs = outputs(manifest, commands, problems);
     let rules = Rules::of(manifest);
     let lists = Lists { dirs, problems, outputs: &outputs, all_outputs, rules: &rules };
-    let auto = [package.autolib, package.autobins];
+    let auto = AutoTargets { lib: package.autolib, bins: package.autobins, dev: package.autodev };
     let asks = |table: &&&TargetTable| !table.condition.probes().is_empty();
     let of_tables = choice.tables.iter().map(|table| &table.settings);
     let without_probes = choice.tables.iter().filter(|table| !asks(table));
@@ -137,22 +140,23 @@ pub(super) fn resolve_crate(
     };
     let before = resolver.lists.problems.len();
     let mut bins = resolver.bins(&manifest.bins);
-    let tests = resolver.tests(&manifest.tests);
-    let libs = resolver.libs(&manifest.libs, choice, &bins, &tests);
+    let mut dev = resolver.dev(&manifest.dev);
+    let libs = resolver.libs(&manifest.libs, choice, &bins, &dev);
     let generate = resolver.generate(&manifest.generate, commands);
     let config_headers =
         manifest.config_headers.iter().map(|table| resolver.config_header(table)).collect();
     let said = resolver.lists.problems.len() > before;
     if libs.is_empty()
         && bins.is_empty()
+        && dev.is_empty()
         && manifest.libs.is_empty()
         && manifest.bins.is_empty()
         && !said
     {
         let problem = Problem::error(format!("the package `{}` has nothing to build", name.value))
             .at(name.at.clone());
-        let help = match auto {
-            [true, true] => {
+        let help = match (auto.lib, auto.bins) {
+            (true, true) => {
                 "put sources under `src` (`src/main.c` makes a program) or headers in `include`, or name them in `[lib]` or `[[bin]]`"
             }
             _ => "name its sources in `[lib]` or `[[bin]]`",
@@ -165,7 +169,7 @@ pub(super) fn resolve_crate(
     };
     let unruled = commands.iter().filter(|command| !manifest.generate[command.table].is_rule());
     check_generated(dir, &libs, &bins, unruled, resolver.lists.problems);
-    let links = !bins.is_empty() || !tests.is_empty() || libs.iter().any(|lib| lib.cdylib);
+    let links = !bins.is_empty() || !dev.is_empty() || libs.iter().any(|lib| lib.cdylib);
     let link_args = choice.tables.iter().filter_map(|table| table.link_args_at.as_ref());
     if let (Some(at), false) =
         (package.link_args_at.as_ref().into_iter().chain(link_args).next(), links)
@@ -195,7 +199,14 @@ pub(super) fn resolve_crate(
     let is_left_out = |name: &String| left_out.iter().any(|one| one.program == *name);
     let default_run = package.default_run.as_ref().map(|run| run.value.clone());
     bins.retain(|bin| !is_left_out(&bin.name));
-    Some(Crate {
+    dev.retain(|bin| {
+        let mut tables = manifest.dev.iter().filter(|table| table.kind == bin.kind);
+        let is_it =
+            |table: &&DevTable| table.bin.name.as_ref().is_some_and(|name| name.value == bin.name);
+        let table = tables.find(is_it);
+        table.is_none_or(|table| choice.lacking(&table.bin.required_features).is_empty())
+    });
+    let krate = Crate {
         name: name.value.clone(),
         version: package.shared.version.clone().unwrap_or_else(|| "0.0.0".to_owned()),
         dir: dir.to_owned(),
@@ -212,7 +223,8 @@ pub(super) fn resolve_crate(
         install,
         declared: Vec::new(),
         features: BTreeMap::new(),
-    })
+    };
+    Some((krate, dev))
 }
 
 /// `link-args` where neither a program nor a shared library is linked.
@@ -231,7 +243,7 @@ pub(super) fn program_names(manifest: &Manifest, dirs: &mut Dirs) -> Vec<String>
     let (mut problems, none) = (Vec::new(), BTreeSet::new());
     let (problems, outputs, rules) = (&mut problems, &none, Rules::of(manifest));
     let lists = Lists { dirs, problems, outputs, all_outputs: outputs, rules: &rules };
-    let auto = [false, autobins];
+    let auto = AutoTargets { lib: false, bins: autobins, dev: [false; 3] };
     let mut resolver =
         Resolver { dir, package: Vec::new(), for_probes: Vec::new(), name, auto, lists };
     resolver.bins(&manifest.bins).into_iter().map(|bin| bin.name).collect()
@@ -249,9 +261,28 @@ pub(super) fn rule_inputs(
     // What is wrong is said when the crate is resolved.
     let mut problems = Vec::new();
     let krate = resolve_crate(manifest, commands, choice, dirs, all_outputs, &mut problems);
-    let Some(Crate { libs, bins, .. }) = krate else { return Vec::new() };
+    let Some((Crate { libs, bins, .. }, dev)) = krate else { return Vec::new() };
     let of_libs = libs.into_iter().flat_map(|lib| lib.sources.ruled);
-    of_libs.chain(bins.into_iter().flat_map(|bin| bin.sources.ruled)).collect()
+    of_libs.chain(bins.into_iter().chain(dev).flat_map(|bin| bin.sources.ruled)).collect()
+}
+
+/// Which targets are found without a table of their own.
+#[derive(Clone, Copy)]
+struct AutoTargets {
+    lib: bool,
+    bins: bool,
+    /// In the order of `DEV_KINDS`.
+    dev: [bool; 3],
+}
+
+/// Where programs of a kind are found, in the crate.
+fn directory_of(kind: ProgramKind) -> &'static str {
+    match kind {
+        ProgramKind::Bin => "src/bin",
+        ProgramKind::Test => "tests",
+        ProgramKind::Example => "examples",
+        ProgramKind::Bench => "benches",
+    }
 }
 
 struct Resolver<'a> {
@@ -261,8 +292,7 @@ struct Resolver<'a> {
     package: Vec<&'a Settings>,
     /// The same, without tables that probes decide about.
     for_probes: Vec<&'a Settings>,
-    /// `autolib` and `autobins`.
-    auto: [bool; 2],
+    auto: AutoTargets,
     lists: Lists<'a>,
 }
 
@@ -300,7 +330,7 @@ impl<'a> Resolver<'a> {
         bins: &[Bin],
         tests: &[Bin],
     ) -> Option<Lib> {
-        let [autolib, _] = self.auto;
+        let autolib = self.auto.lib;
         let name = table.and_then(|table| table.name.as_ref()).unwrap_or(self.name).value.clone();
         let in_list = table.is_some_and(|table| table.in_list);
         let is_meant = |more: &&TargetLibTable| {
@@ -422,8 +452,8 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// `src/**` less what belongs to programs: by its place, or because a `[[bin]]` or a `[[test]]`
-    /// names it.
+    /// `src/**` less what belongs to programs: by its place, or because a `[[bin]]`, a `[[test]]` or
+    /// the like names it.
     fn default_lib_sources<'b>(&mut self, programs: impl Iterator<Item = &'b Bin>) -> Sources {
         let src = self.dir.join("src");
         let taken: BTreeSet<&Utf8PathBuf> =
@@ -484,12 +514,48 @@ impl<'a> Resolver<'a> {
 
     fn bins(&mut self, tables: &[BinTable]) -> Vec<Bin> {
         let found = self.default_bins();
+        let tables: Vec<&BinTable> = tables.iter().collect();
+        self.programs(ProgramKind::Bin, &tables, found, self.auto.bins)
+    }
+
+    /// Tests, then examples, then benchmarks.
+    fn dev(&mut self, tables: &[DevTable]) -> Vec<Bin> {
+        let mut all = Vec::new();
+        for (kind, auto) in DEV_KINDS.into_iter().zip(self.auto.dev) {
+            let tables: Vec<&DevTable> = tables.iter().filter(|table| table.kind == kind).collect();
+            let named = |table: &&DevTable, name: &str| {
+                table.bin.name.as_ref().is_some_and(|text| text.value == name)
+            };
+            // A table without `sources` has those that are found for its name.
+            let bins: Vec<&BinTable> = tables.iter().map(|table| &table.bin).collect();
+            let needs_found = auto || bins.iter().any(|table| table.sources.is_none());
+            let found = if needs_found { self.found_in(kind) } else { Vec::new() };
+            for mut bin in self.programs(kind, &bins, found, auto) {
+                if let Some(table) = tables.iter().find(|table| named(table, &bin.name)) {
+                    let cwd = table.cwd.as_ref().map(|text| resolve(self.dir, &text.value));
+                    bin.launch = Launch { cwd, ..table.launch.clone() };
+                }
+                all.push(bin);
+            }
+        }
+        all
+    }
+
+    /// Programs of one kind: those of tables, and, with `auto`, those that are `found`.
+    fn programs(
+        &mut self,
+        kind: ProgramKind,
+        tables: &[&BinTable],
+        found: Vec<Bin>,
+        auto: bool,
+    ) -> Vec<Bin> {
+        let noun = kind.noun();
         let mut bins: Vec<Bin> = Vec::new();
         let mut places: Vec<&Location> = Vec::new();
         for table in tables {
             let Some(name) = &table.name else { continue };
             if let Some(first) = bins.iter().position(|bin| bin.name == name.value) {
-                let problem = Problem::error(format!("two programs are named `{}`", name.value))
+                let problem = Problem::error(format!("two {noun}s are named `{}`", name.value))
                     .at(name.at.clone());
                 self.lists.problems.push(
                     problem.related(places[first].clone(), "first here").help("rename one of them"),
@@ -502,15 +568,19 @@ impl<'a> Resolver<'a> {
                 (None, Some(default)) => default.sources.clone(),
                 (None, None) => {
                     let problem =
-                        Problem::error(format!("the program `{}` has no sources", name.value));
-                    let help =
-                        format!("name them in `sources`, or write `src/bin/{}.c`", name.value);
+                        Problem::error(format!("the {noun} `{}` has no sources", name.value));
+                    let help = format!(
+                        "name them in `sources`, or write `{}/{}.c`",
+                        directory_of(kind),
+                        name.value
+                    );
                     self.lists.problems.push(problem.at(table.at.clone()).help(help));
                     Sources::default()
                 }
             };
             let settings = self.settings(&[&table.settings]);
-            bins.push(Bin { name: name.value.clone(), sources, settings });
+            let (name_of, launch) = (name.value.clone(), Launch::default());
+            bins.push(Bin { name: name_of, kind, sources, settings, launch });
             places.push(&name.at);
         }
         let named: BTreeSet<Utf8PathBuf> =
@@ -518,23 +588,24 @@ impl<'a> Resolver<'a> {
         let is_named = |name: &str| {
             tables.iter().any(|table| table.name.as_ref().is_some_and(|text| text.value == name))
         };
-        let [_, autobins] = self.auto;
-        for bin in found.into_iter().filter(|_| autobins) {
+        let table = kind.word();
+        for bin in found.into_iter().filter(|_| auto) {
             if is_named(&bin.name) || bin.sources.all().any(|file| named.contains(file)) {
                 continue;
             }
             if let Some(other) = bins.iter().find(|other| other.name == bin.name) {
                 let (a, b) = (self.shown(&other.sources), self.shown(&bin.sources));
                 let problem =
-                    Problem::error(format!("`{a}` and `{b}` both make the program `{}`", bin.name));
-                let help = "rename one of them, or name the program's sources in `[[bin]]`";
+                    Problem::error(format!("`{a}` and `{b}` both make the {noun} `{}`", bin.name));
+                let help =
+                    format!("rename one of them, or name the {noun}'s sources in `[[{table}]]`");
                 self.lists
                     .problems
                     .push(problem.at(self.name.at.clone()).label("in this package").help(help));
-            } else if let Err(error) = check_name("program name", &bin.name) {
+            } else if let Err(error) = check_name(&format!("{noun} name"), &bin.name) {
                 let problem =
                     Problem::error(format!("{}: `{}`", error.message, self.shown(&bin.sources)));
-                let help = "rename the file, or name the program in `[[bin]]`";
+                let help = format!("rename the file, or name the {noun} in `[[{table}]]`");
                 self.lists
                     .problems
                     .push(problem.at(self.name.at.clone()).label("in this package").help(help));
@@ -545,21 +616,43 @@ impl<'a> Resolver<'a> {
         bins
     }
 
-    /// Tests have no effect yet, but for their sources, which are not the library's.
-    fn tests(&mut self, tables: &[BinTable]) -> Vec<Bin> {
-        let mut tests: Vec<Bin> = Vec::new();
-        for table in tables {
-            let (Some(name), Some(texts)) = (&table.name, &table.sources) else { continue };
-            if tests.iter().any(|test| test.name == name.value) {
-                let problem = Problem::error(format!("two tests are named `{}`", name.value));
-                self.lists.problems.push(problem.at(name.at.clone()).help("rename one of them"));
-                continue;
+    /// The programs in the directory for a kind: each source there, and each directory with a source
+    /// in it, with all of its sources. A directory with a manifest is another crate.
+    fn found_in(&mut self, kind: ProgramKind) -> Vec<Bin> {
+        let settings = self.settings(&[]);
+        let rules = self.lists.rules;
+        let at = directory_of(kind);
+        let dir = self.dir.join(at);
+        let bin = |name: &str, files: Vec<Utf8PathBuf>, pattern: String| Bin {
+            name: name.to_owned(),
+            kind,
+            sources: rules.sources(files, vec![pattern]),
+            settings: settings.clone(),
+            launch: Launch::default(),
+        };
+        let mut bins = Vec::new();
+        for entry in &self.lists.dirs.list(dir.as_std_path()).entries {
+            let Some(name) = entry.name().filter(|name| !name.starts_with('.')) else { continue };
+            let path = dir.join(name);
+            match entry.kind {
+                FileKind::File if rules.is_unit(&path) => {
+                    let pattern = globset::escape(&format!("{at}/{name}"));
+                    bins.push(bin(path.file_stem().unwrap_or(name), vec![path.clone()], pattern));
+                }
+                FileKind::Directory => {
+                    let listing = self.lists.dirs.list(path.as_std_path());
+                    let names = || listing.entries.iter().filter_map(|entry| entry.name());
+                    let is_unit = |name: &str| rules.is_unit(Utf8Path::new(name));
+                    if names().any(is_unit) && !names().any(|name| name == MANIFEST_NAME) {
+                        let files = self.below(&path);
+                        let pattern = format!("{}/**", globset::escape(&format!("{at}/{name}")));
+                        bins.push(bin(name, files, pattern));
+                    }
+                }
+                _ => {}
             }
-            let sources = self.bin_sources(table, texts);
-            let settings = self.settings(&[&table.settings]);
-            tests.push(Bin { name: name.value.clone(), sources, settings });
         }
-        tests
+        bins
     }
 
     fn bin_sources(&mut self, table: &BinTable, texts: &[Text]) -> Sources {
@@ -590,6 +683,8 @@ impl<'a> Resolver<'a> {
         let rules = self.lists.rules;
         let bin = |name: &str, files: Vec<Utf8PathBuf>, pattern: String| Bin {
             name: name.to_owned(),
+            kind: ProgramKind::Bin,
+            launch: Launch::default(),
             sources: rules.sources(files, vec![pattern]),
             settings: settings.clone(),
         };

@@ -8,6 +8,7 @@ use super::pattern::source_kind;
 use super::problem::suggestion;
 use crate::platform::Platform;
 use camino::Utf8Path;
+use std::time::Duration;
 use tender_units::Bytes;
 
 /// Why a value is refused, and what to write.
@@ -233,6 +234,48 @@ pub(super) fn check_variable(name: &str) -> Result<(), ValueError> {
         _ => return Ok(()),
     };
     Err(ValueError::new(format!("the build sets `{name}` itself"), help))
+}
+
+/// The name of a variable of a test's environment.
+///
+/// # Errors
+/// It is no name, or the test runner sets the variable itself.
+pub(super) fn check_test_variable(name: &str) -> Result<(), ValueError> {
+    match name {
+        "OUT_DIR" | "PROFILE" | "OPT_LEVEL" | "DEBUG" | "PATH" => Ok(()),
+        "MAKEFLAGS" | "MFLAGS" | "CARGO_MAKEFLAGS" => Err(ValueError::new(
+            format!("tests have no `{name}`: each runs on one job slot"),
+            "remove it",
+        )),
+        _ => check_variable(name),
+    }
+}
+
+/// `500ms`, `90s`, `5m`, `1h`: a whole number and a unit.
+///
+/// # Errors
+/// `text` is no time, or it is 0.
+pub fn parse_duration(text: &str) -> Result<Duration, ValueError> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => 0,
+    };
+    let number = number.parse::<u32>().ok().filter(|number| *number > 0 && millis > 0);
+    number.map(|number| Duration::from_millis(u64::from(number) * millis)).ok_or_else(|| {
+        ValueError::new(
+            format!("`{}` is no time", text.escape_debug()),
+            "write a whole number and a unit, such as `500ms`, `90s`, `5m` or `1h`",
+        )
+    })
+}
+
+pub(super) fn check_duration(text: &str) -> Result<(), ValueError> {
+    parse_duration(text).map(drop)
 }
 
 /// The name of a macro.

@@ -4,7 +4,7 @@
 //! Events name items, and the graph has ids of crates; this file has all text about a crate.
 
 use crate::graph::{Item, ItemKind};
-use crate::manifest::{Crate, CrateId, Lib, Workspace};
+use crate::manifest::{Bin, Crate, CrateId, Lib, ProgramKind, Workspace};
 use crate::report::words;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -42,6 +42,7 @@ struct LibInfo {
 #[derive(Clone, Debug)]
 struct BinInfo {
     name: String,
+    kind: ProgramKind,
     source: Option<Utf8PathBuf>,
 }
 
@@ -50,13 +51,17 @@ struct BinInfo {
 pub enum CrateTarget<'a> {
     /// The place of the library in its crate.
     Lib(usize),
-    Bin(&'a str),
+    Program(ProgramKind, &'a str),
     Generate,
 }
 
 impl Crates {
     pub fn new(workspace: &Workspace) -> Self {
-        Self { all: workspace.crates.iter().map(CrateInfo::new).collect() }
+        let mut all: Vec<CrateInfo> = workspace.crates.iter().map(CrateInfo::new).collect();
+        for (id, dev) in &workspace.dev_crates {
+            all[id.0 as usize].bins.extend(dev.bins.iter().map(BinInfo::new));
+        }
+        Self { all }
     }
 
     pub fn get(&self, id: CrateId) -> &CrateInfo {
@@ -90,9 +95,14 @@ impl Crates {
         let words = steps.iter().find_map(|step| words.strip_prefix(step)).unwrap_or(words);
         let words = words.strip_prefix(" host").filter(|_| item.host).unwrap_or(words);
         let krate = self.of(item);
-        if let Some(rest) = words.strip_prefix(" bin ") {
-            let names = krate.bins.iter().map(|bin| bin.name.as_str());
-            return first_name(rest, names).map_or(CrateTarget::Lib(0), CrateTarget::Bin);
+        let of_kind = |kind: ProgramKind| {
+            let rest = words.strip_prefix(' ')?.strip_prefix(kind.word())?.strip_prefix(' ')?;
+            Some((kind, rest))
+        };
+        if let Some((kind, rest)) = ProgramKind::ALL.into_iter().find_map(of_kind) {
+            let bins = krate.bins.iter().filter(|bin| bin.kind == kind);
+            let name = first_name(rest, bins.map(|bin| bin.name.as_str()));
+            return name.map_or(CrateTarget::Lib(0), |name| CrateTarget::Program(kind, name));
         }
         let rest = words.trim_start().split_once(' ').map_or("", |(_, rest)| rest);
         let in_list = krate.libs.iter().filter(|lib| lib.in_list).map(|lib| lib.name.as_str());
@@ -119,14 +129,7 @@ impl CrateInfo {
             dir: krate.dir.clone(),
             manifest: krate.manifest.clone(),
             libs: krate.libs.iter().map(LibInfo::new).collect(),
-            bins: krate
-                .bins
-                .iter()
-                .map(|bin| BinInfo {
-                    name: bin.name.clone(),
-                    source: bin.sources.files.first().cloned(),
-                })
-                .collect(),
+            bins: krate.bins.iter().map(BinInfo::new).collect(),
             headers: krate
                 .libs
                 .iter()
@@ -154,7 +157,7 @@ impl CrateInfo {
     /// Cargo's `kind` of a target; `crate_types` has the same value.
     pub fn target_kinds(&self, target: CrateTarget<'_>) -> Vec<&'static str> {
         match target {
-            CrateTarget::Bin(_) => vec!["bin"],
+            CrateTarget::Program(kind, _) => vec![kind.word()],
             CrateTarget::Generate => vec!["custom-build"],
             // Headers of `[config]` are there without a library.
             CrateTarget::Lib(place) => {
@@ -165,7 +168,7 @@ impl CrateInfo {
 
     pub fn target_name<'a>(&'a self, target: CrateTarget<'a>) -> &'a str {
         match target {
-            CrateTarget::Bin(name) => name,
+            CrateTarget::Program(_, name) => name,
             CrateTarget::Lib(place) => self.libs.get(place).map_or(&self.name, |lib| &lib.name),
             CrateTarget::Generate => &self.name,
         }
@@ -174,13 +177,21 @@ impl CrateInfo {
     /// The target's first source; the manifest if there is none, as for generated sources.
     pub fn target_source(&self, target: CrateTarget<'_>) -> &Utf8Path {
         let source = match target {
-            CrateTarget::Bin(name) => {
-                self.bins.iter().find(|bin| bin.name == name).and_then(|bin| bin.source.as_deref())
+            CrateTarget::Program(kind, name) => {
+                let is_it = |bin: &&BinInfo| bin.kind == kind && bin.name == name;
+                self.bins.iter().find(is_it).and_then(|bin| bin.source.as_deref())
             }
             CrateTarget::Lib(place) => self.libs.get(place).and_then(|lib| lib.source.as_deref()),
             CrateTarget::Generate => None,
         };
         source.unwrap_or(&self.manifest)
+    }
+}
+
+impl BinInfo {
+    fn new(bin: &Bin) -> Self {
+        let source = bin.sources.files.first().cloned();
+        Self { name: bin.name.clone(), kind: bin.kind, source }
     }
 }
 
@@ -203,7 +214,11 @@ mod tests {
 
     #[track_caller]
     fn check(key: &str, expect: CrateTarget<'_>) {
-        let workspace = fixture::workspace();
+        let mut workspace = fixture::workspace();
+        let mut unit = workspace.crates[0].bins[0].clone();
+        (unit.name, unit.kind) = ("unit".into(), ProgramKind::Test);
+        let dev = Crate { bins: vec![unit], ..workspace.crates[0].clone() };
+        workspace.dev_crates.insert(CrateId(0), dev);
         let crates = Crates::new(&workspace);
         let mut item = fixture::graph().items[4].clone();
         item.key = key.to_owned();
@@ -220,13 +235,18 @@ mod tests {
 
     #[test]
     fn item_key_names_its_target() {
-        check("app bin app", CrateTarget::Bin("app"));
-        check("app bin app src/main.c", CrateTarget::Bin("app"));
-        check("app bin app two src/main.c", CrateTarget::Bin("app two"));
+        let bin = |name| CrateTarget::Program(ProgramKind::Bin, name);
+        check("app bin app", bin("app"));
+        check("app bin app src/main.c", bin("app"));
+        check("app bin app two src/main.c", bin("app two"));
         check("app lib src/bin app.c", CrateTarget::Lib(0));
-        check("app check bin app src/main.c", CrateTarget::Bin("app"));
-        check("app scan bin app src/main.cc", CrateTarget::Bin("app"));
-        check("app interface bin app math:part", CrateTarget::Bin("app"));
+        check("app check bin app src/main.c", bin("app"));
+        check("app scan bin app src/main.cc", bin("app"));
+        check("app interface bin app math:part", bin("app"));
         check("app archive", CrateTarget::Lib(0));
+        check("app test app", CrateTarget::Lib(0));
+        check("app test unit tests/unit.c", CrateTarget::Program(ProgramKind::Test, "unit"));
+        check("app check test unit tests/unit.c", CrateTarget::Program(ProgramKind::Test, "unit"));
+        check("app bench unit", CrateTarget::Lib(0));
     }
 }

@@ -4,8 +4,8 @@
 use crate::graph::{Artifact, ArtifactKind, Graph, Ingredients, Item, ItemKind, Run};
 use crate::keys::ItemId;
 use crate::manifest::{
-    Bin, BuildSettings, Crate, CrateId, Dependency, Lib, Profile, Sources, TargetSettings,
-    Workspace,
+    Bin, BuildSettings, Crate, CrateId, Dependency, Launch, Lib, Profile, ProgramKind, Sources,
+    TargetSettings, Workspace,
 };
 use tender_protocol::{Diagnostic, Language, Level, Member, Work};
 
@@ -47,6 +47,8 @@ pub fn profile() -> Profile {
 pub fn workspace() -> Workspace {
     let bin = |name: &str, file: &str| Bin {
         name: name.into(),
+        kind: ProgramKind::Bin,
+        launch: Launch::default(),
         sources: sources(&[file]),
         settings: TargetSettings::default(),
     };
@@ -87,6 +89,7 @@ pub fn workspace() -> Workspace {
         build: BuildSettings::default(),
         profiles: [("release".to_owned(), profile())].into(),
         host_crates: Default::default(),
+        dev_crates: Default::default(),
         target: None,
         awaits_probes: false,
     }
@@ -172,7 +175,7 @@ pub fn graph() -> Graph {
             Artifact {
                 item: APP_LINK,
                 krate: CrateId(0),
-                kind: ArtifactKind::Program,
+                kind: ArtifactKind::Program(ProgramKind::Bin),
                 name: "app".into(),
                 path: "/ws/target/release/app".into(),
             },

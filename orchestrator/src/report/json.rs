@@ -148,7 +148,7 @@ impl Json {
         let host = graph[item].host;
         // As cargo does it for build scripts: what looks for the program to run must not find one
         // that runs in the build.
-        let is_program = |file: &&&Artifact| file.kind == ArtifactKind::Program && !host;
+        let is_program = |file: &&&Artifact| matches!(file.kind, ArtifactKind::Program(_)) && !host;
         let executable = files.iter().find(is_program).map(|file| &file.path);
         let names: Vec<_> = files.iter().map(|file| &file.path).collect();
         let more = json!({

@@ -1,7 +1,7 @@
 //! Shows a build to users and programs. Only this and `cli` print.
 //!
 //! Each sink gets the same stream of events: `human` (with its `bar`), `json`, `trace`, `timings`.
-//! `words` has the sentences.
+//! `words` has the sentences. `tests` shows a run of tests.
 
 mod bar;
 mod command;
@@ -19,6 +19,7 @@ mod link_errors;
 mod missing_header;
 mod screen;
 pub mod style;
+mod tests;
 mod timings;
 mod trace;
 pub mod words;
@@ -29,5 +30,6 @@ pub use crates::{CrateInfo, CrateTarget, Crates};
 pub use fanout::Fanout;
 pub use human::{Human, Verbosity};
 pub use json::Json;
+pub use tests::{Junit, TestFanout, TestLines, TestMessages};
 pub use timings::{About, Timings};
 pub use trace::Trace;

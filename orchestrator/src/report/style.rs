@@ -6,6 +6,7 @@ use tender_protocol::Level;
 
 const VERB: Style = AnsiColor::BrightGreen.on_default().bold();
 const CAUTION: Style = AnsiColor::BrightYellow.on_default().bold();
+const FAILURE: Style = AnsiColor::BrightRed.on_default().bold();
 const BAR: Style = AnsiColor::BrightCyan.on_default().bold();
 const BOLD: Style = Style::new().bold();
 
@@ -17,6 +18,11 @@ pub fn status(verb: &str, rest: impl Display) -> String {
 /// A status that the user did not ask for.
 pub fn caution(verb: &str, rest: impl Display) -> String {
     format!("{CAUTION}{verb:>12}{CAUTION:#} {rest}\n")
+}
+
+/// A status that makes the command fail.
+pub fn failure(verb: &str, rest: impl Display) -> String {
+    format!("{FAILURE}{verb:>12}{FAILURE:#} {rest}\n")
 }
 
 /// The verb of the progress bar.

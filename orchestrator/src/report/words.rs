@@ -57,8 +57,8 @@ pub fn could_not(item: &Item, target: CrateTarget<'_>, errors: usize, warnings: 
         (ItemKind::Archive, _) => ("archive", label),
         (ItemKind::Generate, _) => ("generate sources of", label),
         (ItemKind::Configure, _) => ("configure", label),
-        (ItemKind::Shared | ItemKind::Program, CrateTarget::Bin(name)) => {
-            ("link", format!("bin `{name}`").into())
+        (ItemKind::Shared | ItemKind::Program, CrateTarget::Program(kind, name)) => {
+            ("link", format!("{} `{name}`", kind.word()).into())
         }
         (ItemKind::Shared | ItemKind::Program, _) => ("link", label),
     };
@@ -123,7 +123,7 @@ pub fn duplicate_symbol(
 
 fn of_bin(target: CrateTarget<'_>) -> String {
     match target {
-        CrateTarget::Bin(name) => format!(" (bin `{name}`)"),
+        CrateTarget::Program(kind, name) => format!(" ({} `{name}`)", kind.word()),
         CrateTarget::Lib(_) | CrateTarget::Generate => String::new(),
     }
 }
@@ -238,6 +238,7 @@ const LEAST_STALL_US: Micros = Micros::from_millis(50);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::ProgramKind;
     use crate::report::fixture;
     use tender_units::Bytes;
 
@@ -291,7 +292,7 @@ mod tests {
         let link = &graph[fixture::APP_LINK];
         check(
             link,
-            CrateTarget::Bin("app"),
+            CrateTarget::Program(ProgramKind::Bin, "app"),
             (1, 0),
             "could not link `app` (bin `app`) due to 1 error",
         );

@@ -203,6 +203,14 @@ impl Process {
         }
     }
 
+    /// Whether it has ended. It is not reaped.
+    ///
+    /// # Errors
+    /// Those of waitid(2).
+    pub fn has_ended(&self) -> io::Result<bool> {
+        if self.reaped.is_some() { Ok(true) } else { has_ended(self.pid) }
+    }
+
     /// If the process has ended, reaps it. Before that, kills the rest of its group if `leftovers`
     /// says so; those processes end a little later: see [`Process::take_killed`].
     ///

@@ -9,7 +9,7 @@ use tender::fingerprint::Fingerprints;
 use tender::graph::{Artifact, ArtifactKind, Command, Graph, Ingredients, Item, ItemKind, Run};
 use tender::host::{EngineError, Slots};
 use tender::keys::ItemId;
-use tender::manifest::{CrateId, Profile};
+use tender::manifest::{CrateId, Profile, ProgramKind};
 use tender::memory::Budget;
 use tender_protocol::{Language, Member, Outcome, Work};
 
@@ -98,7 +98,7 @@ impl Space {
             Work::Link { driver: vec!["cc".into()], args, output: output.clone(), lto: None };
         let item = self.add(krate, name, ItemKind::Program, name, archives, work, &output);
         let path = self.graph.root.join(&output);
-        let kind = ArtifactKind::Program;
+        let kind = ArtifactKind::Program(ProgramKind::Bin);
         self.graph.artifacts.push(Artifact { item, krate, kind, name: name.into(), path });
         item
     }

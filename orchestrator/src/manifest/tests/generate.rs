@@ -304,7 +304,7 @@ fn tests_and_their_dependencies_are_checked() {
         &[
             "zip/Tender.toml:4 `\"../no\"`: the directory `../no` does not exist",
             "zip/Tender.toml:6 `\"a b\"`: the character ` ` cannot stand in a test name",
-            "zip/Tender.toml:8 `[[test]]`: `[[test]]` has no `sources`",
+            "zip/Tender.toml:8 `[[test]]`: the test `two` has no sources",
             "zip/Tender.toml:13 `1`: `flags` must be an array of strings, not an integer",
             "zip/Tender.toml:15 `\"t\"`: two tests are named `t`",
         ],

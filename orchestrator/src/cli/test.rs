@@ -1,0 +1,298 @@
+//! `tender test` and `tender bench`: builds the programs, and runs them as jobs of the pool.
+
+use super::build::{Built, What, check_runner, no_such_program, run_build};
+use super::env::{self, CliEnvironment};
+use super::error::CliError;
+use super::exit::CliExit;
+use super::options::{
+    BenchOptions, BuildOptions, CaseOptions, MessageFormat, RunnerOptions, TestOptions,
+};
+use super::project::{Project, budget};
+use super::slots::slots_again;
+use super::terminal::Terminal;
+use crate::graph::{Artifact, ArtifactKind, Item, Mode, Programs, Run, Targets};
+use crate::manifest::{CrateId, Harness, ProgramKind};
+use crate::report::{Junit, TestFanout, TestLines, TestMessages, style};
+use crate::test_runner::{
+    ListRequest, Runner, RunnerPlace, SuiteOptions, TestFilter, TestId, TestList, TestProgram,
+    harness_of_link, list_tests, run_suite,
+};
+use camino::Utf8Path;
+use std::io::Write;
+use std::time::Duration;
+use tender_protocol::{Level, Work};
+
+/// A test is slow when it has run for so long, unless its manifest says otherwise.
+const SLOW_AFTER: Duration = Duration::from_secs(60);
+
+/// `tender test`: builds tests and runs them.
+///
+/// # Errors
+/// As `build`; or a filter is wrong, no test matches, or a program does not list its cases.
+pub fn test(
+    options: &TestOptions,
+    environment: &CliEnvironment,
+    terminal: Terminal,
+) -> Result<CliExit, CliError> {
+    let run = TestCommand {
+        kind: ProgramKind::Test,
+        build: options.build.clone(),
+        names: options.test.clone(),
+        cases: options.cases.clone(),
+        runner: options.runner.clone(),
+        serial: options.runner.no_capture,
+        captures: !options.runner.no_capture,
+    };
+    run.execute(environment, terminal)
+}
+
+/// `tender bench`: builds benchmarks, optimised, and runs them one at a time.
+///
+/// # Errors
+/// As `test`.
+pub fn bench(
+    options: &BenchOptions,
+    environment: &CliEnvironment,
+    terminal: Terminal,
+) -> Result<CliExit, CliError> {
+    let mut build = options.build.clone();
+    if build.place.profile.is_none() && environment.profile.is_none() {
+        build.place.release = true;
+    }
+    let run = TestCommand {
+        kind: ProgramKind::Bench,
+        build,
+        names: options.bench.clone(),
+        cases: options.cases.clone(),
+        runner: RunnerOptions::default(),
+        serial: true,
+        captures: false,
+    };
+    run.execute(environment, terminal)
+}
+
+/// What both commands do.
+struct TestCommand {
+    kind: ProgramKind,
+    build: BuildOptions,
+    /// The programs; none named: all.
+    names: Vec<String>,
+    cases: CaseOptions,
+    runner: RunnerOptions,
+    serial: bool,
+    /// The output of tests is kept, and shown if they fail.
+    captures: bool,
+}
+
+impl TestCommand {
+    fn execute(
+        &self,
+        environment: &CliEnvironment,
+        terminal: Terminal,
+    ) -> Result<CliExit, CliError> {
+        let CaseOptions { filters, expressions, .. } = &self.cases;
+        let filter = TestFilter::new(filters.clone(), expressions)
+            .map_err(|error| CliError::usage(error.to_string()))?;
+        let junit = self.runner.junit.as_deref().map(junit).transpose()?;
+        let choose = |project: &Project| self.choose(project);
+        let built = run_build(&choose, &self.build, true, environment, terminal)?;
+        if built.exit != CliExit::Success {
+            return Ok(built.exit);
+        }
+        let programs = self.programs(&built)?;
+        if self.cases.no_run {
+            for program in &programs {
+                let path = program.command.last().map_or("", String::as_str);
+                let text = format!("{}::{} ({path})", program.krate, program.name);
+                terminal.say(&style::status("Executable", text));
+            }
+            return Ok(CliExit::Success);
+        }
+        let limits = &built.project.workspace.build;
+        let slots = slots_again(self.build.jobs, environment, limits.jobs)?;
+        let budget = budget(self.build.memory, environment, limits.memory)?;
+        let place = RunnerPlace {
+            history: built.graph.state_dir.join("test-memory"),
+            mark: env::TEST_MARK,
+        };
+        let mut runner = Runner::new(slots, budget, &place)?;
+        let partition = self.runner.partition;
+        let request = ListRequest { programs, filter: &filter, partition };
+        let list = match list_tests(&mut runner, request)? {
+            Ok(Some(list)) => list,
+            Ok(None) => return Ok(interrupted(runner, terminal)),
+            Err(error) => {
+                warn(runner.finish(), terminal);
+                let output = error.stderr.trim_end();
+                let text = match output.is_empty() {
+                    true => error.to_string(),
+                    false => format!("{error}\n{output}"),
+                };
+                let help =
+                    "run it by hand; `harness` of its `[[test]]` says what kind of program it is";
+                return Err(CliError::build(text).with_help(help));
+            }
+        };
+        if list.tests.is_empty() && !filter.is_all() && partition.is_none() {
+            warn(runner.finish(), terminal);
+            let error = CliError::usage(format!("no {} matches", self.kind.noun()));
+            return Err(match list.filtered_out {
+                0 => error,
+                all => error.with_help(format!("{all} are filtered out; `--list` shows all")),
+            });
+        }
+        if self.cases.list {
+            warn(runner.finish(), terminal);
+            return print_list(&list);
+        }
+        let exit = self.run(&mut runner, &list, junit, terminal);
+        warn(runner.finish(), terminal);
+        exit
+    }
+
+    fn run(
+        &self,
+        runner: &mut Runner,
+        list: &TestList,
+        mut junit: Option<Junit>,
+        terminal: Terminal,
+    ) -> Result<CliExit, CliError> {
+        let options = SuiteOptions {
+            retries: self.runner.retries,
+            fail_fast: !self.cases.no_fail_fast,
+            serial: self.serial,
+        };
+        let mut lines = TestLines::new(terminal.console(), terminal.verbosity, self.captures);
+        let json = self.build.message_format == MessageFormat::Json;
+        let mut messages = json.then(TestMessages::stdout);
+        let mut sinks = TestFanout::default();
+        sinks.push(&mut lines);
+        if let Some(messages) = &mut messages {
+            sinks.push(messages);
+        }
+        if let Some(junit) = &mut junit {
+            sinks.push(junit);
+        }
+        let summary = run_suite(runner, list, options, self.captures, &mut sinks)?;
+        if let (Some(junit), Some(path)) = (junit, &self.runner.junit) {
+            junit.write().map_err(|error| {
+                CliError::build(format!("cannot write the JUnit file `{path}`: {error}"))
+            })?;
+        }
+        Ok(match summary.interrupted {
+            Some(signal) => CliExit::Interrupted(signal),
+            None if summary.success() => CliExit::Success,
+            None => CliExit::TestsFailed,
+        })
+    }
+
+    /// The chosen crates, with the libraries and programs that tests use.
+    fn choose(&self, project: &Project) -> Result<What, CliError> {
+        project.workspace.target.as_ref().map_or(Ok(()), check_runner)?;
+        let roots = project.select(&self.build.selection)?;
+        let known: Vec<&str> = roots
+            .iter()
+            .flat_map(|id| project.workspace.dev_programs(*id, self.kind))
+            .map(|bin| bin.name.as_str())
+            .collect();
+        if let Some(wrong) = self.names.iter().find(|name| !known.contains(&name.as_str())) {
+            return Err(no_such_program(project, &roots, self.kind, wrong, &known));
+        }
+        let names = match self.names.is_empty() {
+            true => Programs::All,
+            false => Programs::Named(self.names.clone()),
+        };
+        let targets = Targets { dev: vec![(self.kind, names)], ..Targets::ALL };
+        let (named, whole) = (Vec::new(), Vec::new());
+        Ok(What { roots, named, whole, targets, mode: Mode::Build })
+    }
+
+    /// The programs that were built, and how they are run.
+    ///
+    /// # Errors
+    /// The directory in which one runs does not exist.
+    fn programs(&self, built: &Built) -> Result<Vec<TestProgram>, CliError> {
+        let Built { project, graph, .. } = built;
+        let target = project.workspace.target.as_ref();
+        let runner = target.map(|target| target.runner.clone()).unwrap_or_default();
+        let is_meant = |kind: ArtifactKind| kind == ArtifactKind::Program(self.kind);
+        let artifacts = graph.artifacts.iter().filter(|file| is_meant(file.kind));
+        let program = |file: &Artifact| {
+            let mut bins = project.workspace.dev_programs(file.krate, self.kind);
+            let bin = bins.find(|bin| bin.name == file.name);
+            let bin = bin.expect("a program of the graph is one of the manifest");
+            let krate = &project.workspace[file.krate];
+            let launch = &bin.launch;
+            let dir = launch.cwd.clone().unwrap_or_else(|| krate.dir.clone());
+            if !dir.is_dir() {
+                return Err(missing_directory(project, file.krate, &bin.name, &dir));
+            }
+            let words = link_words(&graph[file.item]);
+            let is_sanitized = words.iter().any(|word| word.starts_with("-fsanitize="));
+            let found = || harness_of_link(words.iter().map(String::as_str));
+            let harness = match self.kind {
+                ProgramKind::Test => launch.harness.or_else(found).unwrap_or(Harness::ExitCode),
+                // A benchmark runs as a whole, whatever it links.
+                _ => Harness::ExitCode,
+            };
+            let mut env = vec![(env::BIN_DIR.to_owned(), graph.out_dir.to_string())];
+            env.extend(launch.env.iter().cloned());
+            Ok(TestProgram {
+                krate: krate.name.clone(),
+                name: bin.name.clone(),
+                kind: self.kind,
+                command: runner.iter().cloned().chain([file.path.to_string()]).collect(),
+                args: launch.args.clone(),
+                env,
+                dir,
+                timeout: launch.timeout.or(self.runner.timeout),
+                slow_after: launch.slow_after.unwrap_or(SLOW_AFTER),
+                harness,
+                is_sanitized,
+            })
+        };
+        artifacts.map(program).collect()
+    }
+}
+
+fn missing_directory(project: &Project, krate: CrateId, name: &str, dir: &Utf8Path) -> CliError {
+    let manifest = &project.workspace[krate].manifest;
+    CliError::usage(format!(
+        "the directory `{dir}`, in which the test `{name}` runs, does not exist\n  manifest: {manifest}"
+    ))
+    .with_help("make it, or change `cwd`")
+}
+
+/// The words of the link that makes a program.
+fn link_words(item: &Item) -> &[String] {
+    match &item.run {
+        Run::Worker(Work::Link { args, .. }) => args,
+        _ => &[],
+    }
+}
+
+fn junit(path: &Utf8Path) -> Result<Junit, CliError> {
+    Junit::create(path)
+        .map_err(|error| CliError::usage(format!("cannot write the JUnit file `{path}`: {error}")))
+}
+
+fn print_list(list: &TestList) -> Result<CliExit, CliError> {
+    let names = (0..list.tests.len()).map(|number| list.name(TestId(number)) + "\n");
+    let names: String = names.collect();
+    std::io::stdout()
+        .write_all(names.as_bytes())
+        .map_err(|error| CliError::build(format!("cannot write the list: {error}")))?;
+    Ok(CliExit::Success)
+}
+
+fn interrupted(runner: Runner, terminal: Terminal) -> CliExit {
+    let signal = runner.interrupted();
+    warn(runner.finish(), terminal);
+    signal.map_or(CliExit::Success, CliExit::Interrupted)
+}
+
+fn warn(text: Option<String>, terminal: Terminal) {
+    if let Some(text) = text {
+        terminal.console().print(&style::message(Level::Warning, text));
+    }
+}

@@ -1,0 +1,459 @@
+//! The loop of a run: each test gets a job slot and a lease, its output is read, its end is seen, and
+//! what it has left is killed. Decides nothing that `TestRun` can decide.
+
+use super::attempt::{Attempt, AttemptCommand};
+use super::capture::Captured;
+use super::leftovers;
+use super::memory::TestMemory;
+use super::model::{AttemptResult, TestId, TestVerdict};
+use super::run::{Order, TestRun};
+use super::verdict::AttemptFacts;
+use crate::host::error::{jobserver_error, system};
+use crate::host::{self, EngineError, Guard, Slots, parent_is_gone};
+use crate::keys::{ChildId, ItemId};
+use crate::memory::Budget;
+use crate::sys::clock::now_us;
+use crate::sys::process::{Exit, KILLED_WITHIN, Leftovers, prepare_this_process, reap_orphans};
+use crate::sys::signals::{Signals, named, stop_this_process};
+use crate::sys::watch::Watch;
+use crate::sys::{family::Member, group};
+use crate::tokens::{Fifos, Parent, Pool};
+use camino::Utf8PathBuf;
+use mio::Interest;
+use rustix::process::Signal;
+use signal_hook::consts::{SIGCONT, SIGTSTP};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tender_units::Micros;
+
+/// How long to wait at most.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Processes of a test that run when it has ended get this time to end. A test may have told them
+/// to, and not waited.
+const LEAK_GRACE_US: Micros = Micros::from_millis(500);
+
+/// How often they are looked for meanwhile.
+const LEAK_LOOK_US: Micros = Micros::from_millis(20);
+
+/// Output that is read after the end of a test, in units of [`Attempt::read`]: the pipes may have
+/// another writer.
+const MOST_READS: usize = 64;
+
+/// Which of a test's processes, of which new ones may start meanwhile, are killed in how many rounds.
+const MOST_KILLS: usize = 20;
+
+/// What surrounds a run.
+#[derive(Clone, Debug)]
+pub struct RunnerPlace {
+    /// The file of what tests took in earlier runs.
+    pub history: Utf8PathBuf,
+    /// A variable that marks the processes of each test.
+    pub mark: &'static str,
+}
+
+/// Runs tests as jobs of a pool.
+pub struct Runner {
+    pool: Pool<Fifos, Parent>,
+    guard: Guard,
+    watch: Watch<Readable>,
+    signals: Signals,
+    memory: TestMemory,
+    mark: &'static str,
+    /// Attempts that have started.
+    started: u32,
+    /// The signal that ended the run.
+    interrupted: Option<i32>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Readable {
+    Signals,
+    Parent,
+    Attempt(ItemId),
+}
+
+/// A test to be run.
+#[derive(Clone, Debug)]
+pub(super) struct TestJob {
+    /// In the history of memory.
+    pub name: String,
+    pub command: AttemptCommand,
+}
+
+/// What the loop reports.
+pub(super) enum RunnerEvent<'a> {
+    Started { test: TestId, attempt: u32, at_us: Micros },
+    Slow { test: TestId, running: Duration },
+    Ended { test: TestId, result: &'a AttemptResult, is_last: bool, at_us: Micros },
+    Leftovers { names: &'a [String] },
+    Warning { text: String },
+}
+
+/// How an attempt ended, from what is known of it.
+pub(super) type Judge<'a> = &'a dyn Fn(TestId, &AttemptFacts<'_>) -> TestVerdict;
+
+pub(super) type OnEvent<'a> = &'a mut dyn FnMut(RunnerEvent<'_>);
+
+struct RunningAttempt {
+    test: TestId,
+    attempt: Attempt,
+    /// The variable in the environment of its processes: `NAME=VALUE`.
+    mark: String,
+    /// There may be more to read.
+    is_hot: bool,
+    /// When its end was seen, and processes of it ran.
+    lingers_since: Option<Micros>,
+}
+
+impl Runner {
+    /// Prepares this process, and opens the pool.
+    ///
+    /// # Errors
+    /// The system does not let us, or the parent's pool cannot be joined.
+    pub fn new(slots: Slots, budget: Budget, place: &RunnerPlace) -> Result<Runner, EngineError> {
+        prepare_this_process().map_err(system("prepare for a child process"))?;
+        let fifos = Fifos::new(Fifos::places_of_user()).map_err(jobserver_error)?;
+        let (pool, guard) = slots.into_pool(fifos)?;
+        let signals = Signals::take_over().map_err(system("take over signals"))?;
+        let mut watch = Watch::new().map_err(system("create an epoll instance"))?;
+        let failed = || system("watch a descriptor");
+        watch.add(signals.as_fd(), Interest::READABLE, Readable::Signals).map_err(failed())?;
+        if let Some(parent) = pool.lender() {
+            watch.add(parent.as_fd(), Interest::READABLE, Readable::Parent).map_err(failed())?;
+        }
+        let memory = TestMemory::new(budget, &place.history);
+        let (started, interrupted) = (0, None);
+        Ok(Runner { pool, guard, watch, signals, memory, mark: place.mark, started, interrupted })
+    }
+
+    /// The signal that has ended a run.
+    pub fn interrupted(&self) -> Option<i32> {
+        self.interrupted
+    }
+
+    /// Returns all slots. Returns a warning if some could not be returned.
+    pub fn finish(mut self) -> Option<String> {
+        self.memory.finish();
+        host::end(&mut self.pool, &self.guard)
+    }
+
+    /// Runs tests until `run` is over.
+    ///
+    /// # Errors
+    /// The system or the jobserver fails.
+    pub(super) fn run(
+        &mut self,
+        jobs: &[TestJob],
+        run: &mut TestRun,
+        judge: Judge<'_>,
+        report: OnEvent<'_>,
+    ) -> Result<(), EngineError> {
+        let mut running: BTreeMap<ItemId, RunningAttempt> = BTreeMap::new();
+        loop {
+            let now_us = now_us();
+            self.watch_memory(&running, now_us);
+            self.start_tests(jobs, run, &mut running, judge, report)?;
+            if running.is_empty() && run.is_over() {
+                break;
+            }
+            let timeout = self.end_round(run, &running)?;
+            let mut ready = self.watch.wait(timeout).map_err(system("wait for a test"))?;
+            if ready.contains(&Readable::Signals) {
+                self.handle_signals(run, &running);
+            }
+            let hot = running.iter().filter(|(_, one)| one.is_hot || one.lingers_since.is_some());
+            ready.extend(hot.map(|(item, _)| Readable::Attempt(*item)));
+            for item in attempts(&ready) {
+                let Some(one) = running.get_mut(&item) else { continue };
+                one.is_hot = one.attempt.read().map_err(system("read the output of a test"))?;
+            }
+            self.handle_ends(jobs, run, &mut running, judge, report)?;
+            for order in run.due(crate::sys::now_us()) {
+                self.execute(order, &running, report);
+            }
+            let leaders = leaders(&running, &self.guard);
+            reap_orphans(|pid| leaders.contains(&pid));
+        }
+        self.kill_leftovers(report);
+        Ok(())
+    }
+
+    fn watch_memory(&mut self, running: &BTreeMap<ItemId, RunningAttempt>, now_us: Micros) {
+        if now_us >= self.memory.next_us() {
+            let groups = running.iter().map(|(item, one)| (*item, one.attempt.process.pid()));
+            self.memory.watch(&groups.collect::<Vec<_>>(), now_us);
+        }
+    }
+
+    /// Starts what has a slot and a lease.
+    fn start_tests(
+        &mut self,
+        jobs: &[TestJob],
+        run: &mut TestRun,
+        running: &mut BTreeMap<ItemId, RunningAttempt>,
+        judge: Judge<'_>,
+        report: OnEvent<'_>,
+    ) -> Result<(), EngineError> {
+        let wanted = u32::try_from(run.startable()).unwrap_or(u32::MAX);
+        let lost = self.pool.begin_round(wanted, now_us()).map_err(jobserver_error)?;
+        if let Some(error) = lost {
+            report(RunnerEvent::Warning { text: parent_is_gone(&error) });
+        }
+        while let Some(test) = run.next() {
+            let (item, job) = (ItemId(self.started), &jobs[test.0]);
+            if self.pool.broker.free() == 0 || !self.memory.lease(item, &job.name) {
+                break;
+            }
+            if self.pool.broker.charge(ChildId::Command(item)).is_err() {
+                self.memory.give_up(item);
+                break;
+            }
+            self.started += 1;
+            let mark = format!("{}.{}", std::process::id(), item.0);
+            let mut command = job.command.clone();
+            command.env.push((self.mark.to_owned(), mark.clone()));
+            let entry = self.guard.entry()?;
+            let attempt = run.started(test, now_us());
+            report(RunnerEvent::Started { test, attempt, at_us: now_us() });
+            match Attempt::start(&command, entry) {
+                Ok(attempt) => {
+                    for fd in attempt.watched() {
+                        let source = Readable::Attempt(item);
+                        let added = self.watch.add(fd, Interest::READABLE, source);
+                        added.map_err(system("watch a test"))?;
+                    }
+                    let mark = format!("{}={mark}", self.mark);
+                    let (is_hot, lingers_since) = (false, None);
+                    running.insert(
+                        item,
+                        RunningAttempt { test, attempt, mark, is_hot, lingers_since },
+                    );
+                }
+                Err(error) => {
+                    self.pool.broker.remove(ChildId::Command(item));
+                    self.memory.give_up(item);
+                    let why = format!("`{}`: {error}", command.words[0]);
+                    let none = Captured::default();
+                    let facts = AttemptFacts {
+                        end: Err(&why),
+                        timed_out: None,
+                        report: None,
+                        stdout: &none,
+                    };
+                    let verdict = judge(test, &facts);
+                    conclude(
+                        run,
+                        test,
+                        verdict,
+                        (none, Captured::default(), None),
+                        Vec::new(),
+                        report,
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for slots that are missing. Returns how long to wait for events at most.
+    fn end_round(
+        &mut self,
+        run: &TestRun,
+        running: &BTreeMap<ItemId, RunningAttempt>,
+    ) -> Result<Duration, EngineError> {
+        let now_us = now_us();
+        // A slot for a test that waits for memory would be idle.
+        let lacks = if self.pool.broker.free() > 0 { 0 } else { run.startable() };
+        let lacks = u32::try_from(lacks).unwrap_or(u32::MAX).min(self.pool.max_additional());
+        let round_us = self.pool.end_round(lacks, now_us).map_err(jobserver_error)?;
+        let lingers = running.values().any(|one| one.lingers_since.is_some());
+        let look_us = lingers.then_some(now_us + LEAK_LOOK_US);
+        let due = [round_us, run.next_due_us(), look_us, Some(self.memory.next_us())];
+        let next_us = due.into_iter().flatten().min().unwrap_or(Micros::MAX);
+        if running.values().any(|one| one.is_hot) {
+            return Ok(Duration::ZERO);
+        }
+        Ok(TICK.min(next_us.saturating_sub(now_us).duration()))
+    }
+
+    fn handle_signals(&mut self, run: &mut TestRun, running: &BTreeMap<ItemId, RunningAttempt>) {
+        for signal in self.signals.pending() {
+            match signal {
+                SIGCONT => {}
+                SIGTSTP => {
+                    let before_us = now_us();
+                    let all = |signal| {
+                        running.values().for_each(|one| one.attempt.process.signal_group(signal));
+                    };
+                    all(Signal::STOP);
+                    stop_this_process();
+                    all(Signal::CONT);
+                    run.paused(now_us().saturating_sub(before_us));
+                }
+                other => {
+                    self.interrupted.get_or_insert(other);
+                    for order in run.interrupt(now_us()) {
+                        self.execute(order, running, &mut |_| ());
+                    }
+                }
+            }
+        }
+    }
+
+    fn execute(
+        &self,
+        order: Order,
+        running: &BTreeMap<ItemId, RunningAttempt>,
+        report: OnEvent<'_>,
+    ) {
+        let process = |test: TestId| {
+            let mut all = running.values();
+            all.find(|one| one.test == test).map(|one| &one.attempt.process)
+        };
+        match order {
+            Order::Slow(test, running) => report(RunnerEvent::Slow { test, running }),
+            Order::Ask(test) => {
+                let signal = self.interrupted.map_or(Signal::TERM, named);
+                if let Some(process) = process(test) {
+                    process.signal_group(signal);
+                    process.signal_group(Signal::CONT);
+                }
+            }
+            Order::Kill(test) => {
+                if let Some(process) = process(test) {
+                    leftovers::signal_below(process.pid(), Signal::KILL);
+                    process.signal_group(Signal::KILL);
+                }
+            }
+        }
+    }
+
+    /// Sees which tests have ended, kills what they have left, and tells `run`.
+    fn handle_ends(
+        &mut self,
+        jobs: &[TestJob],
+        run: &mut TestRun,
+        running: &mut BTreeMap<ItemId, RunningAttempt>,
+        judge: Judge<'_>,
+        report: OnEvent<'_>,
+    ) -> Result<(), EngineError> {
+        let failed = || system("wait for a test");
+        let mut ended = Vec::new();
+        for (item, one) in running.iter() {
+            if one.attempt.process.has_ended().map_err(failed())? {
+                ended.push(*item);
+            }
+        }
+        for item in ended {
+            let mut others = leaders(running, &self.guard);
+            let Some(one) = running.get_mut(&item) else { continue };
+            let leader = one.attempt.process.pid();
+            others.remove(&leader);
+            let is_stopped = run.is_stopped(one.test);
+            let left = leftovers::of_test(leader, &one.mark, &others);
+            let now_us = now_us();
+            let since_us = *one.lingers_since.get_or_insert(now_us);
+            if !left.is_empty() && !is_stopped && now_us < since_us + LEAK_GRACE_US {
+                continue;
+            }
+            let leaked = if is_stopped { Vec::new() } else { names(&left) };
+            kill_all(left, || leftovers::of_test(leader, &one.mark, &others));
+            let Some(mut one) = running.remove(&item) else { continue };
+            let exit = one.attempt.process.try_reap(Leftovers::Kill).map_err(failed())?;
+            let exit = exit.expect("it has ended");
+            group::wait_for_end(&one.attempt.process.take_killed(), KILLED_WITHIN);
+            for _ in 0..MOST_READS {
+                if !one.attempt.read().map_err(system("read the output of a test"))? {
+                    break;
+                }
+            }
+            self.watch.remove_source(Readable::Attempt(item));
+            self.pool.broker.remove(ChildId::Command(item));
+            let (stdout, stderr, found) = one.attempt.finish();
+            let facts = AttemptFacts {
+                end: Ok(exit),
+                timed_out: run.timed_out(one.test),
+                report: found,
+                stdout: &stdout,
+            };
+            let verdict = judge(one.test, &facts);
+            let took =
+                (verdict == TestVerdict::Passed && exit == Exit::Code(0)).then_some(since_us);
+            let started_us =
+                conclude(run, one.test, verdict, (stdout, stderr, found), leaked, report);
+            let took = took.map(|end_us| end_us.saturating_sub(started_us));
+            self.memory.ended(item, &jobs[one.test.0].name, took);
+        }
+        Ok(())
+    }
+
+    /// Kills what runs when all tests have ended, and reports it.
+    fn kill_leftovers(&self, report: OnEvent<'_>) {
+        let ours: BTreeSet<u32> = self.guard.pid().into_iter().collect();
+        let left = leftovers::all(&ours);
+        if left.is_empty() {
+            return;
+        }
+        let names = names(&left);
+        kill_all(left, || leftovers::all(&ours));
+        reap_orphans(|pid| ours.contains(&pid));
+        report(RunnerEvent::Leftovers { names: &names });
+    }
+}
+
+/// The attempts among what is ready, each once.
+fn attempts(ready: &[Readable]) -> BTreeSet<ItemId> {
+    let item = |source: &Readable| match source {
+        Readable::Attempt(item) => Some(*item),
+        Readable::Signals | Readable::Parent => None,
+    };
+    ready.iter().filter_map(item).collect()
+}
+
+/// Children of ours that are no orphans.
+fn leaders(running: &BTreeMap<ItemId, RunningAttempt>, guard: &Guard) -> BTreeSet<u32> {
+    running.values().map(|one| one.attempt.process.pid()).chain(guard.pid()).collect()
+}
+
+fn names(members: &[Member]) -> Vec<String> {
+    let mut names: Vec<String> = members.iter().map(|member| member.name.clone()).collect();
+    names.sort();
+    names
+}
+
+/// Kills processes, and those that they have started meanwhile.
+fn kill_all(mut left: Vec<Member>, again: impl Fn() -> Vec<Member>) {
+    for _ in 0..MOST_KILLS {
+        if left.is_empty() {
+            return;
+        }
+        leftovers::kill(&left);
+        left = again();
+    }
+}
+
+/// Tells `run` how an attempt ended, and reports it. Returns when it had started.
+fn conclude(
+    run: &mut TestRun,
+    test: TestId,
+    verdict: TestVerdict,
+    (stdout, stderr, found): (Captured, Captured, Option<&'static str>),
+    leaked: Vec<String>,
+    report: OnEvent<'_>,
+) -> Micros {
+    let at_us = now_us();
+    let ended = run.ended(test, &verdict, !leaked.is_empty());
+    let result = AttemptResult {
+        attempt: ended.attempt,
+        verdict,
+        started_us: ended.started_us,
+        wall_us: at_us.saturating_sub(ended.started_us),
+        stdout,
+        stderr,
+        report: found,
+        leaked,
+    };
+    report(RunnerEvent::Ended { test, result: &result, is_last: ended.is_last, at_us });
+    ended.started_us
+}
