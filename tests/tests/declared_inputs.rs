@@ -1,4 +1,5 @@
-//! `inputs` of a package or a target: files that no compiler reports.
+//! Files that the manifest declares and no compiler reports: `inputs` of a package or a target,
+//! outputs of commands.
 
 use std::time::Duration;
 use tender_tests::TestSpace;
@@ -85,4 +86,36 @@ fn inputs_in_the_manifest_count_for_checks() {
     space.write("all/a.txt", "two");
     assert_eq!(check().rebuilt().len(), 3);
     check().expect_nothing_done();
+}
+
+#[test]
+fn outputs_that_a_command_makes_no_more_are_removed() {
+    let space = TestSpace::new();
+    let manifest = |name: &str| {
+        format!(
+            "[package]\nname = \"one\"\n\
+             [[generate]]\nrun = [\"sh\", \"-c\", \"echo '#define N 1' > $OUT_DIR/{name}\"]\n\
+             outputs = [\"$OUT_DIR/{name}\"]\n"
+        )
+    };
+    let uses = |name: &str| format!("#include \"{name}\"\nint main(void) {{ return N - 1; }}\n");
+    space.write("Tender.toml", manifest("old.h"));
+    space.write("src/main.c", uses("old.h"));
+    space.build(&[]);
+    // Of another name: a clean build would not find the old one.
+    space.write("Tender.toml", manifest("new.h"));
+    space.tender(&["build"]).expect_code(101).expect_stderr(&["'old.h' file not found"]);
+    space.write("src/main.c", uses("new.h"));
+    space.build(&[]);
+    space.expect_fresh(&[]);
+    // Without its command.
+    space.write("Tender.toml", "[package]\nname = \"one\"\n");
+    space.tender(&["build"]).expect_code(101).expect_stderr(&["'new.h' file not found"]);
+    // A file that was changed since is the user's.
+    space.write("Tender.toml", manifest("new.h"));
+    space.build(&[]);
+    space.write("target/debug/.tender/one/out/new.h", "#define N 2\n");
+    space.write("Tender.toml", manifest("other.h"));
+    space.tender(&["build"]).expect_code(0);
+    assert_eq!(space.read("target/debug/.tender/one/out/new.h"), "#define N 2\n");
 }

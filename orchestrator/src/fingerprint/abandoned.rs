@@ -10,28 +10,41 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 
 impl Fingerprints {
-    /// Removes the outputs of commands that a table of `for-each` had for files that it no longer
-    /// has. A file that was changed since, or that another item writes, is kept; so is what a table
-    /// has made that is itself gone. To be called before anything is built. Returns what was
+    /// Removes what commands have made and make no more: outputs that a command does not declare any
+    /// more, those that a table of `for-each` had for files that it no longer has, and in OUT_DIR
+    /// those of commands that their crate no longer has. A file that was changed since, or that
+    /// another item writes, is kept. To be called before anything is built. Returns what was
     /// removed, relative to the root or absolute.
     ///
     /// # Errors
     /// A file cannot be removed, or the state cannot be written.
     pub fn remove_abandoned(&mut self, graph: &Graph) -> Result<HashSet<Utf8PathBuf>, StateError> {
         let commands = graph.items.iter().filter(|item| item.kind == ItemKind::Generate);
-        let keys: HashSet<&str> = commands.map(|item| item.key.as_str()).collect();
-        let tables: HashSet<&str> = keys.iter().filter_map(|key| table_of(key)).collect();
-        if tables.is_empty() {
-            return Ok(HashSet::new());
-        }
+        let commands: HashMap<&str, &[Utf8PathBuf]> =
+            commands.map(|item| (item.key.as_str(), &item.outputs[..])).collect();
+        let tables: HashSet<&str> = commands.keys().filter_map(|key| table_of(key)).collect();
+        let crates: HashSet<&str> =
+            graph.items.iter().filter_map(|item| item.key.split(' ').next()).collect();
+        let state = seen_from(&graph.root, &graph.state_dir);
+        let names = &self.store.tables;
+        let path = |version: &VersionId| Utf8Path::new(names.text(names.path(*version)));
         let mut abandoned = Vec::new();
         for entry in self.store.entries.iter().filter(|entry| !entry.started) {
-            let key = self.store.tables.text(entry.key);
-            if let Some(unit) = &entry.unit
-                && table_of(key).is_some_and(|table| tables.contains(table))
-                && !keys.contains(key)
-            {
-                abandoned.push((key.to_owned(), unit.outputs.clone()));
+            let key = names.text(entry.key);
+            let (Some(unit), Some(krate)) = (&entry.unit, crate_of(key)) else { continue };
+            let mut outputs = unit.outputs.clone();
+            match commands.get(key) {
+                Some(declared) => {
+                    outputs.retain(|version| !declared.iter().any(|name| name == path(version)));
+                }
+                None if table_of(key).is_some_and(|table| tables.contains(table)) => {}
+                None if crates.contains(krate) => {
+                    outputs.retain(|version| path(version).starts_with(&state));
+                }
+                None => continue,
+            }
+            if !outputs.is_empty() {
+                abandoned.push((key.to_owned(), outputs));
             }
         }
         self.remove_outputs(graph, abandoned)
@@ -143,13 +156,22 @@ impl Fingerprints {
     }
 }
 
+/// Where the crate in a command's key ends, and where its table begins; none for other keys.
+fn parts_of(key: &str) -> Option<(usize, usize)> {
+    let kinds = [" generate ", " rule "];
+    let found = kinds.into_iter().filter_map(|kind| Some((key.find(kind)?, kind.len())));
+    found.min().map(|(at, length)| (at, at + length))
+}
+
+/// The crate of a command's key; none for other keys.
+fn crate_of(key: &str) -> Option<&str> {
+    parts_of(key).and_then(|(end, _)| key[..end].split(' ').next())
+}
+
 /// The part of a command's key that is the same for all files of its table; none for a command
 /// without `for-each`.
 fn table_of(key: &str) -> Option<&str> {
-    let kinds = [" generate ", " rule "];
-    let found = kinds.into_iter().filter_map(|kind| Some((key.find(kind)?, kind.len())));
-    let (at, length) = found.min()?;
-    let start = at + length;
+    let (_, start) = parts_of(key)?;
     let (table, _) = key[start..].split_once(' ')?;
     Some(&key[..start + table.len()])
 }
@@ -169,5 +191,12 @@ mod tests {
         check("app generate 0", None);
         check("app generate [moc]", None);
         check("app lib src/a.c", None);
+    }
+
+    #[test]
+    fn key_of_a_command_names_its_crate() {
+        assert_eq!(crate_of("app generate 0"), Some("app"));
+        assert_eq!(crate_of("app host rule [re2c] src/a.re"), Some("app"));
+        assert_eq!(crate_of("app lib src/a.c"), None);
     }
 }
