@@ -11,10 +11,10 @@ use std::io;
 
 impl Fingerprints {
     /// Removes what commands have made and make no more: outputs that a command does not declare any
-    /// more, those that a table of `for-each` had for files that it no longer has, and in OUT_DIR
-    /// those of commands that their crate no longer has. A file that was changed since, or that
-    /// another item writes, is kept. To be called before anything is built. Returns what was
-    /// removed, relative to the root or absolute.
+    /// more, and those that a table of `for-each` had for files that it no longer has. A file that
+    /// was changed since, or that another item writes, is kept; so is what a table has made that is
+    /// itself gone. To be called before anything is built. Returns what was removed, relative to the
+    /// root or absolute.
     ///
     /// # Errors
     /// A file cannot be removed, or the state cannot be written.
@@ -23,24 +23,18 @@ impl Fingerprints {
         let commands: HashMap<&str, &[Utf8PathBuf]> =
             commands.map(|item| (item.key.as_str(), &item.outputs[..])).collect();
         let tables: HashSet<&str> = commands.keys().filter_map(|key| table_of(key)).collect();
-        let crates: HashSet<&str> =
-            graph.items.iter().filter_map(|item| item.key.split(' ').next()).collect();
-        let state = seen_from(&graph.root, &graph.state_dir);
         let names = &self.store.tables;
-        let path = |version: &VersionId| Utf8Path::new(names.text(names.path(*version)));
         let mut abandoned = Vec::new();
         for entry in self.store.entries.iter().filter(|entry| !entry.started) {
             let key = names.text(entry.key);
-            let (Some(unit), Some(krate)) = (&entry.unit, crate_of(key)) else { continue };
+            let Some(unit) = &entry.unit else { continue };
             let mut outputs = unit.outputs.clone();
             match commands.get(key) {
-                Some(declared) => {
-                    outputs.retain(|version| !declared.iter().any(|name| name == path(version)));
-                }
+                Some(declared) => outputs.retain(|version| {
+                    let path = names.text(names.path(*version));
+                    !declared.iter().any(|declared| declared == path)
+                }),
                 None if table_of(key).is_some_and(|table| tables.contains(table)) => {}
-                None if crates.contains(krate) => {
-                    outputs.retain(|version| path(version).starts_with(&state));
-                }
                 None => continue,
             }
             if !outputs.is_empty() {
@@ -156,22 +150,13 @@ impl Fingerprints {
     }
 }
 
-/// Where the crate in a command's key ends, and where its table begins; none for other keys.
-fn parts_of(key: &str) -> Option<(usize, usize)> {
-    let kinds = [" generate ", " rule "];
-    let found = kinds.into_iter().filter_map(|kind| Some((key.find(kind)?, kind.len())));
-    found.min().map(|(at, length)| (at, at + length))
-}
-
-/// The crate of a command's key; none for other keys.
-fn crate_of(key: &str) -> Option<&str> {
-    parts_of(key).and_then(|(end, _)| key[..end].split(' ').next())
-}
-
 /// The part of a command's key that is the same for all files of its table; none for a command
 /// without `for-each`.
 fn table_of(key: &str) -> Option<&str> {
-    let (_, start) = parts_of(key)?;
+    let kinds = [" generate ", " rule "];
+    let found = kinds.into_iter().filter_map(|kind| Some((key.find(kind)?, kind.len())));
+    let (at, length) = found.min()?;
+    let start = at + length;
     let (table, _) = key[start..].split_once(' ')?;
     Some(&key[..start + table.len()])
 }
@@ -191,12 +176,5 @@ mod tests {
         check("app generate 0", None);
         check("app generate [moc]", None);
         check("app lib src/a.c", None);
-    }
-
-    #[test]
-    fn key_of_a_command_names_its_crate() {
-        assert_eq!(crate_of("app generate 0"), Some("app"));
-        assert_eq!(crate_of("app host rule [re2c] src/a.re"), Some("app"));
-        assert_eq!(crate_of("app lib src/a.c"), None);
     }
 }
