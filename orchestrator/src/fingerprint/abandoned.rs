@@ -22,6 +22,9 @@ impl Fingerprints {
         let commands = graph.items.iter().filter(|item| item.kind == ItemKind::Generate);
         let commands: HashMap<&str, &[Utf8PathBuf]> =
             commands.map(|item| (item.key.as_str(), &item.outputs[..])).collect();
+        if commands.is_empty() {
+            return Ok(HashSet::new());
+        }
         let tables: HashSet<&str> = commands.keys().filter_map(|key| table_of(key)).collect();
         let names = &self.store.tables;
         let mut abandoned = Vec::new();
