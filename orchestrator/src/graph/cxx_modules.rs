@@ -68,10 +68,21 @@ struct ScannedUnit {
     declares: Option<ModuleId>,
 }
 
-struct Interface {
-    krate: CrateId,
-    krate_name: String,
+/// The crate of an item, as items name it.
+struct ItemCrate {
+    id: CrateId,
+    name: String,
     host: bool,
+}
+
+impl ItemCrate {
+    fn new(of: &Instance<'_>) -> ItemCrate {
+        ItemCrate { id: of.id, name: of.krate.name.clone(), host: of.is_host() }
+    }
+}
+
+struct Interface {
+    krate: ItemCrate,
     /// Begins the keys of its items.
     key: String,
     /// For its module files.
@@ -182,12 +193,27 @@ impl<'a> Builder<'_> {
             args: unit.args.clone(),
             output: output.to_string(),
         };
-        self.add(Item {
-            krate: of.id,
-            krate_name: krate.clone(),
-            host: of.is_host(),
-            kind: ItemKind::Scan,
-            key: format!("{krate} scan {} {}", unit.target, unit.name),
+        let key = format!("{krate} scan {} {}", unit.target, unit.name);
+        let item = self.item_of(&ItemCrate::new(of), ItemKind::Scan, key, unit, work, output);
+        self.add(item)
+    }
+
+    /// An item whose only source is that of a unit.
+    fn item_of(
+        &self,
+        krate: &ItemCrate,
+        kind: ItemKind,
+        key: String,
+        unit: &CxxUnit,
+        work: Work,
+        output: Utf8PathBuf,
+    ) -> Item {
+        Item {
+            krate: krate.id,
+            krate_name: krate.name.clone(),
+            host: krate.host,
+            kind,
+            key,
             label: unit.seen.to_string(),
             after: unit.after.clone(),
             run: Run::Worker(work),
@@ -196,7 +222,7 @@ impl<'a> Builder<'_> {
             outputs: vec![output],
             ingredients: unit.ingredients.clone(),
             size: self.request.surroundings.file_size(&unit.path),
-        })
+        }
     }
 
     /// Takes in what a unit declares and imports.
@@ -218,9 +244,7 @@ impl<'a> Builder<'_> {
                     let crates_dir = self.path_for_commands(&self.side(of.built_for).crates_dir);
                     let directory = crates_dir.join(&of.krate.name).join("modules");
                     self.modules.interfaces.push(Interface {
-                        krate: of.id,
-                        krate_name: of.krate.name.clone(),
-                        host: of.is_host(),
+                        krate: ItemCrate::new(of),
                         key: format!("{} interface {}", of.krate.name, unit.target),
                         directory: directory.join(&unit.directory),
                         unit: unit.clone(),
@@ -366,8 +390,7 @@ impl<'a> Builder<'_> {
         let module = self.modules.names.of(id).clone();
         let reached = self.modules.names.reached(module.scope, &module.requires)?;
         let ImportedModules { words, after } = self.module_files(&reached, mode)?;
-        let Interface { krate, krate_name, host, key: begin, directory, unit } =
-            &self.modules.interfaces[id.0];
+        let Interface { krate, key: begin, directory, unit } = &self.modules.interfaces[id.0];
         let own_mode = mode_of(&unit.args);
         let is_own = own_mode == mode;
         let mut ingredients = unit.ingredients.clone();
@@ -388,21 +411,8 @@ impl<'a> Builder<'_> {
         let output = directory.join(format!("{}.pcm", module.at.name.replace(':', "-")));
         let work =
             Work::Interface { source: unit.seen.to_string(), args, output: output.to_string() };
-        let mut item = Item {
-            krate: *krate,
-            krate_name: krate_name.clone(),
-            host: *host,
-            kind: ItemKind::Interface,
-            key: item_key,
-            label: unit.seen.to_string(),
-            after: unit.after.clone(),
-            run: Run::Worker(work),
-            program: None,
-            inputs: [unit.seen.clone()].into_iter().chain(unit.declared.iter().cloned()).collect(),
-            outputs: vec![output],
-            ingredients,
-            size: self.request.surroundings.file_size(&unit.path),
-        };
+        let mut item = self.item_of(krate, ItemKind::Interface, item_key, unit, work, output);
+        item.ingredients = ingredients;
         item.after.extend(after);
         let item = self.add(item)?;
         self.modules.files.insert(key, item);
