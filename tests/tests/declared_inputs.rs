@@ -114,3 +114,31 @@ fn outputs_that_a_command_makes_no_more_are_removed() {
     space.tender(&["build"]).expect_code(0);
     assert_eq!(space.read("target/debug/.tender/one/out/new.h"), "#define N 2\n");
 }
+
+#[test]
+fn headers_whose_command_or_config_is_gone_are_removed() {
+    let made = [
+        (
+            "\n[[generate]]\nrun = [\"sh\", \"-c\", \"echo '#define N 1' > $OUT_DIR/made.h\"]\n\
+             outputs = [\"$OUT_DIR/made.h\"]\n",
+            "made.h",
+        ),
+        ("\n[config]\nheader = \"config.h\"\n[config.values]\nN = 1\n", "config.h"),
+    ];
+    for (table, header) in made {
+        let space = TestSpace::new();
+        let package = "[package]\nname = \"one\"\n";
+        space.write("Tender.toml", format!("{package}{table}"));
+        space.write(
+            "src/main.c",
+            format!("#include \"{header}\"\nint main(void) {{ return N - 1; }}\n"),
+        );
+        space.build(&[]);
+        space.write("Tender.toml", package);
+        let not_found = format!("'{header}' file not found");
+        space.tender(&["build"]).expect_code(101).expect_stderr(&[&not_found]);
+        space.write("Tender.toml", format!("{package}{table}"));
+        space.build(&[]);
+        space.expect_fresh(&[]);
+    }
+}

@@ -4,44 +4,60 @@
 use super::files::Content;
 use super::fingerprints::{Fingerprints, StateError};
 use super::store::VersionId;
-use crate::graph::{Graph, ItemKind, host_bin_dir, seen_from};
+use crate::graph::{Graph, Item, ItemKind, host_bin_dir, seen_from};
 use camino::{Utf8Path, Utf8PathBuf};
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::io;
 
 impl Fingerprints {
     /// Removes what commands have made and make no more: outputs that a command does not declare any
-    /// more, and those that a table of `for-each` had for files that it no longer has. A file that
-    /// was changed since, or that another item writes, is kept; so is what a table has made that is
-    /// itself gone. To be called before anything is built. Returns what was removed, relative to the
-    /// root or absolute.
+    /// more, those that a table of `for-each` had for files that it no longer has, and those that a
+    /// command or a `[[config]]` has written to OUT_DIR which is itself gone, of a crate that is built.
+    /// A file that was changed since, or that another item writes, is kept; so is what a table has
+    /// written beside the sources that is itself gone, because a clean build would find it too. To be
+    /// called before anything is built. Returns what was removed, relative to the root or absolute.
     ///
     /// # Errors
     /// A file cannot be removed, or the state cannot be written.
     pub fn remove_abandoned(&mut self, graph: &Graph) -> Result<HashSet<Utf8PathBuf>, StateError> {
-        let commands = graph.items.iter().filter(|item| item.kind == ItemKind::Generate);
+        let commands = graph
+            .items
+            .iter()
+            .filter(|item| matches!(item.kind, ItemKind::Generate | ItemKind::Configure));
         let commands: HashMap<&str, &[Utf8PathBuf]> =
             commands.map(|item| (item.key.as_str(), &item.outputs[..])).collect();
-        if commands.is_empty() {
-            return Ok(HashSet::new());
-        }
-        let tables: HashSet<&str> = commands.keys().filter_map(|key| table_of(key)).collect();
+        let tables: HashSet<&str> =
+            commands.keys().filter_map(|key| Some(CommandKey::of(key)?.table)).collect();
+        let state = seen_from(&graph.root, &graph.state_dir);
+        let is_built = OnceCell::new();
+        let is_built = |owner: &str| {
+            let owner_of = |item: &Item| match item.host {
+                true => format!("{} host", item.krate_name),
+                false => item.krate_name.clone(),
+            };
+            let all = || graph.items.iter().map(owner_of).collect::<HashSet<String>>();
+            is_built.get_or_init(all).contains(owner)
+        };
         let names = &self.store.tables;
         let mut abandoned = Vec::new();
         for entry in self.store.entries.iter().filter(|entry| !entry.started) {
-            let key = names.text(entry.key);
+            let text = names.text(entry.key);
+            let Some(key) = CommandKey::of(text) else { continue };
             let Some(unit) = &entry.unit else { continue };
+            let path = |version: &VersionId| Utf8Path::new(names.text(names.path(*version)));
             let mut outputs = unit.outputs.clone();
-            match commands.get(key) {
-                Some(declared) => outputs.retain(|version| {
-                    let path = names.text(names.path(*version));
-                    !declared.iter().any(|declared| declared == path)
-                }),
-                None if table_of(key).is_some_and(|table| tables.contains(table)) => {}
+            match commands.get(text) {
+                Some(declared) => outputs
+                    .retain(|version| !declared.iter().any(|declared| declared == path(version))),
+                None if tables.contains(key.table) => {}
+                None if is_built(key.owner) => {
+                    outputs.retain(|version| path(version).starts_with(&state));
+                }
                 None => continue,
             }
             if !outputs.is_empty() {
-                abandoned.push((key.to_owned(), outputs));
+                abandoned.push((text.to_owned(), outputs));
             }
         }
         self.remove_outputs(graph, abandoned)
@@ -153,15 +169,29 @@ impl Fingerprints {
     }
 }
 
-/// The part of a command's key that is the same for all files of its table; none for a command
-/// without `for-each`.
-fn table_of(key: &str) -> Option<&str> {
-    let kinds = [" generate ", " rule "];
-    let found = kinds.into_iter().filter_map(|kind| Some((key.find(kind)?, kind.len())));
-    let (at, length) = found.min()?;
-    let start = at + length;
-    let (table, _) = key[start..].split_once(' ')?;
-    Some(&key[..start + table.len()])
+/// The parts of the key of a command or of a `[[config]]`.
+#[derive(Debug, PartialEq, Eq)]
+struct CommandKey<'a> {
+    /// The crate, with `host` if it is built for the build.
+    owner: &'a str,
+    /// The table: what is the same for all of its files, if it has `for-each`.
+    table: &'a str,
+}
+
+impl CommandKey<'_> {
+    /// None for other items.
+    fn of(key: &str) -> Option<CommandKey<'_>> {
+        // A name of a crate has no space, but that of a file may.
+        let (krate, rest) = key.split_once(' ')?;
+        let of_host = rest.strip_prefix("host ");
+        let what = of_host.unwrap_or(rest);
+        let kinds = ["generate ", "rule ", "config "];
+        let names = kinds.into_iter().find_map(|kind| what.strip_prefix(kind))?;
+        let number = names.split(' ').next().unwrap_or(names);
+        let owner_length = krate.len() + if of_host.is_some() { " host".len() } else { 0 };
+        let table_length = key.len() - names.len() + number.len();
+        Some(CommandKey { owner: &key[..owner_length], table: &key[..table_length] })
+    }
 }
 
 #[cfg(test)]
@@ -169,15 +199,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn key_of_a_command_names_its_table() {
-        let check = |key: &str, expect| assert_eq!(table_of(key), expect, "{key}");
-        check("app generate 0 in/a.in", Some("app generate 0"));
-        check("app generate [moc] src/a b.h", Some("app generate [moc]"));
-        check("app host generate 1 in/a.in", Some("app host generate 1"));
-        check("app rule [re2c] src/a.re", Some("app rule [re2c]"));
-        check("app rule 0 src/a generate b.re", Some("app rule 0"));
-        check("app generate 0", None);
-        check("app generate [moc]", None);
-        check("app lib src/a.c", None);
+    fn key_of_a_command_names_its_crate_and_its_table() {
+        let check = |key: &str, owner, table| {
+            assert_eq!(CommandKey::of(key), Some(CommandKey { owner, table }), "{key}");
+        };
+        check("app generate 0 in/a.in", "app", "app generate 0");
+        check("app generate [moc] src/a b.h", "app", "app generate [moc]");
+        check("app host generate 1 in/a.in", "app host", "app host generate 1");
+        check("app rule [re2c] src/a.re", "app", "app rule [re2c]");
+        check("app rule 0 src/a generate b.re", "app", "app rule 0");
+        check("app generate 0", "app", "app generate 0");
+        check("app host generate [moc]", "app host", "app host generate [moc]");
+        check("generate generate 0 a", "generate", "generate generate 0");
+        check("app config config.h", "app", "app config config.h");
+        for key in
+            ["app lib src/a.c", "app lib src/generate 0.c", "app archive", "app bin generate"]
+        {
+            assert_eq!(CommandKey::of(key), None, "{key}");
+        }
     }
 }
