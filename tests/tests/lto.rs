@@ -1,6 +1,7 @@
 //! Link-time optimisation as users see it: the same behaviour in every mode, inlining across
 //! crates, archives, rebuilds, and errors with crate and unit.
 
+use camino::Utf8Path;
 use std::collections::BTreeMap;
 use std::process::Command;
 use tender_tests::{Run, TestSpace};
@@ -235,6 +236,30 @@ fn modes_can_be_switched_back_and_forth() {
         space.expect_fresh(&["--release"]);
         before = mode;
     }
+}
+
+/// No build reads them again: one that was changed would never be noticed.
+#[test]
+fn objects_of_a_finished_link_are_removed() {
+    for mode in MODES {
+        let space = in_mode(mode);
+        space.tender(&["build", "--release", "-j2"]).expect_ok();
+        space.tender(&["build", "--release", "-p", "base"]).expect_ok();
+        for krate in ["base", "mid", "app"] {
+            let dir = space.path(&format!("target/release/.tender/{krate}/lto"));
+            let left = walk(&dir);
+            assert_eq!(left, [""; 0], "{mode}");
+        }
+    }
+}
+
+/// The files below a directory, which may be absent.
+fn walk(dir: &Utf8Path) -> Vec<String> {
+    let Ok(entries) = dir.read_dir_utf8() else { return Vec::new() };
+    let entries = entries.map(|entry| entry.unwrap().into_path());
+    entries
+        .flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path.into_string()] })
+        .collect()
 }
 
 #[test]

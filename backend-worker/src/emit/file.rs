@@ -58,6 +58,18 @@ pub fn publish(path: &str) -> Result<OutputFile, WriteError> {
     Ok(OutputFile { path: path.to_owned(), stamp, hash: hash.to_hex().to_string() })
 }
 
+/// Removes files of which a link or an archive has been made, and their directory if nothing else is
+/// in it. Nothing reads them again, so that one which cannot be removed does no harm.
+pub fn remove_intermediate<'a>(paths: impl Iterator<Item = &'a str>) {
+    let mut directory = None;
+    for path in paths.map(Path::new) {
+        let _ = std::fs::remove_file(path);
+        directory = path.parent();
+    }
+    // Refused while it has other files.
+    let _ = directory.map(std::fs::remove_dir);
+}
+
 /// Creates a file. Its directory rarely has to be created, so it is tried without first.
 fn create(path: &Path) -> std::io::Result<std::fs::File> {
     std::fs::File::create(path).or_else(|error| match (error.kind(), path.parent()) {

@@ -19,7 +19,7 @@ mod unfinished;
 pub use archive::{Archived, archive};
 pub use descendants::adopt_orphans;
 pub use driver::{DriverAnswer, Drivers, is_input};
-pub use file::{WriteError, make_parent, write};
+pub use file::{WriteError, make_parent, remove_intermediate, write};
 pub use join::join;
 pub use link::{ChangeTime, Link, LinkCaches, Linked, library_paths, link, uses_lld};
 pub use response::expanded;

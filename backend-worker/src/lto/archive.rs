@@ -130,6 +130,7 @@ impl ArchiveJob {
     /// If a backend has not run.
     pub fn finish(&self) -> Result<Archived, String> {
         let mut members = Vec::with_capacity(self.members.len());
+        let mut all_joined = Vec::new();
         for (member, from) in &self.members {
             let jobs = match from {
                 MemberContent::File => {
@@ -159,12 +160,21 @@ impl ArchiveJob {
                     let joined = format!("{}.joined.o", first.trim_end_matches(".0.o"));
                     emit::write(&joined, &emit::join(&slices, None)?)
                         .map_err(|why| why.to_string())?;
+                    all_joined.push(joined.clone());
                     joined
                 }
             };
             members.push(Member { name: member.name.clone(), path });
         }
-        emit::archive(&self.output, &members)
+        let archived = emit::archive(&self.output, &members)?;
+        let links = &self.links;
+        let merged = links.iter().filter_map(|link| link.merged.as_deref());
+        emit::remove_intermediate(
+            (links.iter().flat_map(|link| link.backends.objects()))
+                .chain(merged)
+                .chain(all_joined.iter().map(String::as_str)),
+        );
+        Ok(archived)
     }
 }
 

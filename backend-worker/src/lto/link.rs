@@ -46,6 +46,8 @@ pub struct LinkJob {
     output: String,
     words: Vec<LinkArg>,
     backends: Backends,
+    /// The object of all modules without a summary.
+    merged: Option<String>,
     response_files: Vec<String>,
     began: ChangeTime,
     answer: Arc<DriverAnswer>,
@@ -127,6 +129,7 @@ impl LinkJob {
             output: request.output.to_owned(),
             words,
             backends: thin_linked.backends,
+            merged: thin_linked.merged,
             response_files,
             began,
             answer,
@@ -158,17 +161,25 @@ impl LinkJob {
     pub fn finish(&self, threads: u32, caches: &LinkCaches) -> Linked {
         self.backends.close();
         let LinkJob { driver, output, response_files, began, answer, .. } = self;
-        match self.args(&self.words) {
-            Ok(args) => {
-                let (args, answer) = (&args, Some(answer));
-                let began = *began;
-                emit::link(
-                    &Link { driver, args, response_files, output, threads, began, answer },
-                    caches,
-                )
-            }
-            Err(error) => Linked { error: Some(error), ..Linked::default() },
+        let args = match self.args(&self.words) {
+            Ok(args) => args,
+            Err(error) => return Linked { error: Some(error), ..Linked::default() },
+        };
+        let (args, answer, began) = (&args, Some(answer), *began);
+        let linked = emit::link(
+            &Link { driver, args, response_files, output, threads, began, answer },
+            caches,
+        );
+        if linked.error.is_none() {
+            let archives = self.words.iter().filter_map(|word| match word {
+                LinkArg::Hidden { archive, .. } => Some(archive.as_str()),
+                _ => None,
+            });
+            emit::remove_intermediate(
+                self.backends.objects().chain(self.merged.as_deref()).chain(archives),
+            );
         }
+        linked
     }
 
     fn args(&self, words: &[LinkArg]) -> Result<Vec<String>, String> {
@@ -394,6 +405,13 @@ impl Backends {
     fn close(&self) {
         drop(self.lto.write().unwrap_or_else(PoisonError::into_inner).take());
         llvm::purge();
+    }
+
+    /// The objects that jobs have written.
+    pub fn objects(&self) -> impl Iterator<Item = &str> {
+        let made = |made: &OnceLock<bool>| made.get().copied().unwrap_or_default();
+        let jobs = self.jobs.iter().zip(&self.made);
+        jobs.filter(move |(_, has)| made(has)).map(|(job, _)| job.object.as_str())
     }
 
     /// The object of a job that has run, if it has written one.
