@@ -42,7 +42,7 @@ check_build() {
 
 check_test() {
     need ninja-build ninja program ninja
-    need cmake "cmake, whose builds `tender init` reads" program cmake
+    need cmake "cmake, whose builds tender init reads" program cmake
     need meson "meson, whose projects use installed libraries" program meson
     need gdb gdb program gdb
     need nasm "nasm, which assembles .asm" program nasm
@@ -52,7 +52,7 @@ check_test() {
     need g++-aarch64-linux-gnu "g++ for 64-bit ARM, with its libraries" program aarch64-linux-gnu-g++
     need qemu-user "qemu, which runs programs for 64-bit ARM" program qemu-aarch64
     need musl-dev "musl, a C library for static programs" program "$(uname -m)-linux-musl-gcc"
-    need libgtest-dev "GoogleTest, whose tests `tender test` runs" test -e /usr/include/gtest/gtest.h
+    need libgtest-dev "GoogleTest, whose tests tender test runs" test -e /usr/include/gtest/gtest.h
     need catch2 "Catch2, likewise" test -e /usr/include/catch2
     need doctest-dev "doctest, likewise" test -e /usr/include/doctest/doctest.h
     need csmith "csmith, which makes up C programs" program csmith
