@@ -184,6 +184,8 @@ impl TestSpace {
                 command.env_remove(&name);
             }
         }
+        // The config file of who runs the tests does not count.
+        command.env("XDG_CONFIG_HOME", self.root.join(".no-config"));
         command.current_dir(&self.root).stdin(Stdio::null());
         signals::reset_in(command);
     }

@@ -380,7 +380,9 @@ pub(super) fn run_build(
     let is_part = what.targets != Targets::ALL || !options.selection.package.is_empty();
     if what.mode == Mode::Build && !is_part {
         let keys = || graph::target_keys(&project.workspace);
-        let all_keys = || project.whole_workspace(&options.place).as_ref().map(graph::target_keys);
+        let all_keys = || {
+            project.whole_workspace(&options.place, environment).as_ref().map(graph::target_keys)
+        };
         fingerprints.remove_gone_targets(&graph, keys, all_keys)?;
     }
     if let Some(moved) = fingerprints.moved_source(&project.workspace, &graph)? {

@@ -3,11 +3,13 @@
 //! Others are read by `toolchain` and the `cc` crate (which choose programs of the machine) and by
 //! `sys::directories` (which name directories).
 //!
-//! The command line overrides the environment, which overrides the manifest. An empty value counts
+//! The command line overrides the environment, which overrides config files, and these the
+//! manifest. An empty value counts
 //! as absent.
 
 #![expect(clippy::disallowed_methods, reason = "this is the file that reads the environment")]
 
+use super::config::CliConfig;
 use super::error::CliError;
 use crate::environment::Variables;
 use crate::manifest::normalise;
@@ -48,8 +50,14 @@ pub const BIN_DIR: &str = "TENDER_BIN_DIR";
 /// Set for tests: marks the processes of each.
 pub const TEST_MARK: &str = "TENDER_TEST_MARK";
 
+/// The directory of the settings of a user's programs
+/// (<https://specifications.freedesktop.org/basedir-spec/latest/>).
+pub const CONFIG_HOME: &str = "XDG_CONFIG_HOME";
+/// The user's directory, which has `.config`.
+pub const HOME: &str = "HOME";
+
 /// All of them, for the test of the documentation.
-pub const ALL: [&str; 13] = [
+pub const ALL: [&str; 15] = [
     JOBS,
     MEMORY,
     PROFILE,
@@ -61,6 +69,8 @@ pub const ALL: [&str; 13] = [
     TERM,
     PWD,
     DESTDIR,
+    CONFIG_HOME,
+    HOME,
     BIN_DIR,
     TEST_MARK,
 ];
@@ -83,6 +93,10 @@ pub struct CliEnvironment {
     /// The logical path of the current directory, with symbolic links; `None` if only the physical
     /// path is known.
     pub logical_dir: Option<Utf8PathBuf>,
+    /// The directory of the user's settings.
+    pub config_dir: Option<Utf8PathBuf>,
+    /// What `--config` and config files say, which come before and after variables.
+    pub config: CliConfig,
 }
 
 impl CliEnvironment {
@@ -101,6 +115,8 @@ impl CliEnvironment {
             dumb_terminal: std::env::var_os(TERM).is_some_and(|value| value == "dumb"),
             destdir: value(DESTDIR)?,
             logical_dir: logical_dir(),
+            config_dir: config_dir(),
+            config: CliConfig::default(),
         })
     }
 
@@ -115,6 +131,13 @@ impl CliEnvironment {
         })
     }
 
+    /// The profile that is chosen otherwise than by an option of its own.
+    pub fn chosen_profile(&self) -> Option<&str> {
+        let CliConfig { line, files, .. } = &self.config;
+        let all = [&line.profile, &self.profile, &files.profile];
+        all.into_iter().flatten().next().map(String::as_str)
+    }
+
     /// Makes `dir` the current directory, as `cd` does.
     ///
     /// # Errors
@@ -126,6 +149,15 @@ impl CliEnvironment {
             before.map(|before| normalise(&before.join(dir))).filter(|path| is_current_dir(path));
         Ok(())
     }
+}
+
+/// A relative path counts as absent, as the specification wants.
+fn config_dir() -> Option<Utf8PathBuf> {
+    let path = |name| {
+        let path = Utf8PathBuf::from(std::env::var_os(name)?.into_string().ok()?);
+        path.is_absolute().then_some(path)
+    };
+    path(CONFIG_HOME).or_else(|| Some(path(HOME)?.join(".config")))
 }
 
 /// `PWD` is wrong if it was set by hand, or inherited by a process that changed its directory.

@@ -68,7 +68,8 @@ pub fn install(
 /// What is installed is optimised, unless another profile is asked for.
 fn with_release(options: &BuildOptions, environment: &CliEnvironment) -> BuildOptions {
     let mut options = options.clone();
-    options.place.release |= options.place.profile.is_none() && environment.profile.is_none();
+    options.place.release |=
+        options.place.profile.is_none() && environment.chosen_profile().is_none();
     options
 }
 

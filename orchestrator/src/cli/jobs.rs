@@ -1,60 +1,20 @@
-//! How many jobs run at once: `-j`, `TENDER_JOBS`, the manifest, else the cores that this process
-//! may use.
+//! How many jobs run at once: `-j`, `--config`, `TENDER_JOBS`, config files, the manifest, else the
+//! cores that this process may use.
 
-use super::env;
+use super::env::{self, CliEnvironment};
 use super::error::CliError;
-use std::num::NonZeroU32;
-use std::str::FromStr;
+use crate::manifest::JobCount;
 
-/// What `-j` accepts, as cargo does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JobCount {
-    /// All available cores.
-    Default,
-    Count(NonZeroU32),
-    /// All but this many, at least one.
-    AllBut(u32),
-}
-
-impl FromStr for JobCount {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "default" {
-            return Ok(Self::Default);
-        }
-        let number: i32 = text.parse().map_err(|_| {
-            "write a number, a negative number (that many fewer than the cores), or `default`"
-                .to_owned()
-        })?;
-        match u32::try_from(number).map(NonZeroU32::new) {
-            Ok(Some(count)) => Ok(Self::Count(count)),
-            Ok(None) => Err("jobs may not be 0".to_owned()),
-            Err(_) => Ok(Self::AllBut(number.unsigned_abs())),
-        }
-    }
-}
-
-impl JobCount {
-    fn resolve(self, cores: u32) -> u32 {
-        match self {
-            Self::Default => cores,
-            Self::Count(count) => count.get(),
-            Self::AllBut(fewer) => cores.saturating_sub(fewer).max(1),
-        }
-    }
-}
-
-/// The first that is set: option, environment, manifest, else the cores.
+/// The first that is set: option, `--config`, environment, config file, manifest, else the cores.
 ///
 /// # Errors
 /// The environment's value is not a number of jobs.
 pub fn choose(
     option: Option<JobCount>,
-    environment: Option<&str>,
-    manifest: Option<u32>,
+    environment: &CliEnvironment,
+    manifest: Option<JobCount>,
 ) -> Result<u32, CliError> {
-    let environment = match environment {
+    let of_environment = match &environment.jobs {
         None => None,
         Some(text) => {
             let wrong = |why| {
@@ -64,11 +24,9 @@ pub fn choose(
             Some(text.parse::<JobCount>().map_err(wrong)?)
         }
     };
-    Ok(match (option.or(environment), manifest) {
-        (Some(jobs), _) => jobs.resolve(cores()),
-        (None, Some(count)) => count.max(1),
-        (None, None) => cores(),
-    })
+    let config = &environment.config;
+    let first = option.or(config.line.jobs).or(of_environment).or(config.files.jobs).or(manifest);
+    Ok(first.unwrap_or(JobCount::Default).of_cores(cores()))
 }
 
 /// Cores that this process may use. The standard library looks at the affinity mask and at the CPU
@@ -82,29 +40,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn jobs_are_parsed_as_by_cargo() {
-        #[track_caller]
-        fn check(text: &str, expect: Option<u32>) {
-            assert_eq!(text.parse::<JobCount>().ok().map(|jobs| jobs.resolve(8)), expect);
-        }
-        check("3", Some(3));
-        check("default", Some(8));
-        check("-1", Some(7));
-        check("-8", Some(1));
-        check("-100", Some(1));
-        check("0", None);
-        check("", None);
-        check("two", None);
-        check("99999999999", None);
-    }
-
-    #[test]
-    fn jobs_of_the_command_line_beat_environment_and_manifest() {
-        let three = "3".parse().ok();
-        assert_eq!(choose(three, Some("4"), Some(5)).unwrap(), 3);
-        assert_eq!(choose(None, Some("4"), Some(5)).unwrap(), 4);
-        assert_eq!(choose(None, None, Some(5)).unwrap(), 5);
-        assert!(choose(None, None, None).unwrap() >= 1);
-        assert!(choose(None, Some("0"), None).is_err());
+    fn jobs_are_chosen_by_the_documented_order() {
+        let jobs = |text: &str| text.parse().ok();
+        let mut environment = CliEnvironment { jobs: Some("4".into()), ..Default::default() };
+        environment.config.line.jobs = jobs("5");
+        environment.config.files.jobs = jobs("6");
+        assert_eq!(choose(jobs("3"), &environment, jobs("7")).unwrap(), 3);
+        assert_eq!(choose(None, &environment, jobs("7")).unwrap(), 5);
+        environment.config.line.jobs = None;
+        assert_eq!(choose(None, &environment, jobs("7")).unwrap(), 4);
+        environment.jobs = None;
+        assert_eq!(choose(None, &environment, jobs("7")).unwrap(), 6);
+        environment.config.files.jobs = None;
+        assert_eq!(choose(None, &environment, jobs("7")).unwrap(), 7);
+        assert!(choose(None, &environment, None).unwrap() >= 1);
+        environment.jobs = Some("0".into());
+        assert!(choose(None, &environment, None).is_err());
     }
 }

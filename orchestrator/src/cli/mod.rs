@@ -1,13 +1,14 @@
 //! Commands, options, environment, exit codes. With `report` the only code that prints, and the
 //! only one that reads `tender`'s own environment variables.
 //!
-//! `options` is the command line; `env` the environment; `terminal` colours and verbosity;
+//! `options` is the command line; `env` the environment; `config` config files; `terminal` colours and verbosity;
 //! `project` the workspace and the selection; then a file for each group of commands. `error` has
 //! the texts of all errors.
 
 mod build;
 mod clean;
 mod commands;
+mod config;
 mod dependencies;
 pub mod env;
 mod error;
@@ -33,6 +34,7 @@ use crate::graph::Mode;
 use crate::report::style;
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
+use config::CliConfig;
 use env::CliEnvironment;
 use error::CliError;
 use options::{CliCommand, Options};
@@ -62,6 +64,10 @@ fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<CliExit, CliEr
         environment.enter(dir).map_err(|error| {
             CliError::usage(format!("cannot change to the directory `{dir}`: {error}"))
         })?;
+    }
+    if options.command.reads_config() {
+        environment.config = CliConfig::read(&options.common.config, &environment)?;
+        *terminal = Terminal::new(&options.common, &environment, Stderr::now())?;
     }
     let terminal = *terminal;
     if options.command.does_work() && tender_jobclient::is_dry_run(&env::variable) {

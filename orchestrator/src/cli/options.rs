@@ -1,8 +1,7 @@
 //! The command line, as clap sees it. Only its shape: what options mean is decided where they are
 //! used.
 
-use super::jobs::JobCount;
-use crate::manifest::{MemorySetting, parse_duration, parse_memory};
+use crate::manifest::{JobCount, MemorySetting, parse_duration, parse_memory};
 use crate::platform::Platform;
 use crate::test_runner::Partition;
 use camino::Utf8PathBuf;
@@ -42,6 +41,10 @@ pub struct Common {
     /// Change to this directory first
     #[arg(short = 'C', global = true, value_name = "DIR")]
     pub directory: Option<Utf8PathBuf>,
+    /// Change a setting, or a profile: `build.jobs=2`, `profile.dev.opt-level=1`, or a file (may be
+    /// repeated)
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    pub config: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -116,6 +119,19 @@ pub enum CliCommand {
 }
 
 impl CliCommand {
+    /// Whether settings of users count. Others only print what does not depend on them, or are
+    /// programs that read settings themselves.
+    pub fn reads_config(&self) -> bool {
+        !matches!(
+            self,
+            Self::Schema
+                | Self::Completions { .. }
+                | Self::ManPages { .. }
+                | Self::List
+                | Self::External(_)
+        )
+    }
+
     /// Whether it does nothing below `make -n`.
     pub fn does_work(&self) -> bool {
         matches!(
@@ -162,9 +178,6 @@ pub struct PlaceOptions {
     /// Build for this platform, such as `aarch64-linux-gnu` (else for this one)
     #[arg(long, value_name = "TRIPLE", value_parser = platform)]
     pub target: Option<Platform>,
-    /// Change the manifest for this build: `profile.dev.opt-level=1`, or a file (may be repeated)
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub config: Vec<String>,
     /// Directory of all outputs (else `target` beside the root manifest)
     #[arg(long, value_name = "DIR")]
     pub target_dir: Option<Utf8PathBuf>,

@@ -1,12 +1,13 @@
 //! The workspace of a command, and the settings from options, environment and manifest.
 
+use super::config::CliConfig;
 use super::env::{self, CliEnvironment};
 use super::error::{CliError, problems_text, suggestion};
 use super::options::{BuildOptions, FeatureArgs, PlaceOptions, Selection};
 use super::terminal::Terminal;
 use crate::manifest::{
-    self, CrateId, FeatureCrates, FeatureOptions, LoadOptions, ManifestText, MemorySetting,
-    ProbeAnswers, Profile, Workspace,
+    self, CrateId, FeatureCrates, FeatureOptions, LoadOptions, MemorySetting, ProbeAnswers,
+    Profile, Workspace,
 };
 use crate::memory::Budget;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -97,8 +98,7 @@ impl Project {
                 (found.root, found.nearest)
             }
         };
-        let config = place.config.iter().map(|text| config_text(text, &here));
-        request.config = config.collect::<Result<Vec<_>, CliError>>()?;
+        request.config.clone_from(&environment.config.texts);
         request.target.clone_from(&place.target);
         if matches!(request.crates, FeatureCrates::Default) {
             request.crates = FeatureCrates::At(nearest.clone());
@@ -112,17 +112,16 @@ impl Project {
             workspace.crates.iter().position(|krate| same_file(&krate.manifest, &nearest));
         let here_crate =
             here_crate.map(|at| CrateId(u32::try_from(at).expect("crates are counted in 32 bits")));
-        let target_dir = match (&place.target_dir, &environment.target_dir) {
-            (Some(dir), _) => here.join(dir),
-            (None, Some(dir)) => here.join(dir),
-            (None, None) => workspace.root.join("target"),
+        let CliConfig { line, files, .. } = &environment.config;
+        let option = place.target_dir.as_ref().map(|dir| dir.as_str());
+        let variable = environment.target_dir.as_deref();
+        let target_dir = match option.or(line.target_dir.as_deref()).or(variable) {
+            Some(dir) => here.join(dir),
+            None => workspace.root.join(files.target_dir.as_deref().unwrap_or("target")),
         };
-        let profile = match (&place.profile, place.release, &environment.profile) {
-            (Some(name), _, _) => name.clone(),
-            (None, true, _) => "release".to_owned(),
-            (None, false, Some(name)) => name.clone(),
-            (None, false, None) => "dev".to_owned(),
-        };
+        let option = if place.release { Some("release") } else { place.profile.as_deref() };
+        let set = option.or_else(|| environment.chosen_profile());
+        let profile = set.unwrap_or("dev").to_owned();
         let target_dir = tidy(&target_dir);
         let output_dir = match &place.target {
             Some(platform) => target_dir.join(platform.triple()),
@@ -132,11 +131,13 @@ impl Project {
     }
 
     /// The workspace with all features, and with all that depends on probes. None if it is wrong.
-    pub fn whole_workspace(&self, place: &PlaceOptions) -> Option<Workspace> {
-        let here = current_dir().ok()?;
-        let config = place.config.iter().map(|text| config_text(text, &here).ok());
+    pub fn whole_workspace(
+        &self,
+        place: &PlaceOptions,
+        environment: &CliEnvironment,
+    ) -> Option<Workspace> {
         let request = LoadOptions {
-            config: config.collect::<Option<_>>()?,
+            config: environment.config.texts.clone(),
             target: place.target.clone(),
             features: FeatureOptions { all_features: true, ..FeatureOptions::default() },
             crates: FeatureCrates::Members,
@@ -203,21 +204,8 @@ impl Project {
     }
 }
 
-/// A value of `--config`: TOML if it has a `=`, else a file of it.
-fn config_text(text: &str, here: &Utf8Path) -> Result<ManifestText, CliError> {
-    if text.contains('=') {
-        return Ok(ManifestText::new(here.join("--config"), text));
-    }
-    let path = here.join(text);
-    if !path.exists() {
-        return Err(CliError::usage(format!("the file `{text}` of `--config` does not exist"))
-            .with_help("`--config` takes KEY=VALUE, or the path of a file"));
-    }
-    Ok(manifest::read(&path)?)
-}
-
-/// The memory budget: of the option, else of `TENDER_MEMORY`, else of the manifest, else the
-/// available memory.
+/// The memory budget: of the option, else of `--config`, of `TENDER_MEMORY`, of a config file, of
+/// the manifest, else the available memory.
 ///
 /// # Errors
 /// One of them is not an amount of memory, or no build can run in it.
@@ -230,7 +218,9 @@ pub fn budget(
         manifest::parse_memory(text).map_err(|error| CliError::value(env::MEMORY, error))
     };
     let of_environment = environment.memory.as_ref().map(parse).transpose()?;
-    Budget::new(option, of_environment, manifest).map_err(|error| {
+    let CliConfig { line, files, .. } = &environment.config;
+    let in_file = files.memory.or(manifest);
+    Budget::new(option.or(line.memory), of_environment, in_file).map_err(|error| {
         CliError::usage(format!("the memory budget cannot be used: {error}"))
             .with_help("write an amount, such as `4GiB` or `75%`")
     })

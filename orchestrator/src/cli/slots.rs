@@ -2,9 +2,10 @@
 
 use super::env::{self, CliEnvironment};
 use super::error::CliError;
-use super::jobs::{self, JobCount};
+use super::jobs;
 use super::terminal::Terminal;
 use crate::host::Slots;
+use crate::manifest::JobCount;
 use crate::report::style;
 use tender_jobclient::{FromEnv, Pool};
 use tender_protocol::Level;
@@ -20,7 +21,7 @@ const UNSAID: u32 = 64;
 pub fn slots(
     option: Option<JobCount>,
     environment: &CliEnvironment,
-    manifest: Option<u32>,
+    manifest: Option<JobCount>,
     terminal: Terminal,
 ) -> Result<Slots, CliError> {
     let warn = |text: String| terminal.console().print(&style::message(Level::Warning, text));
@@ -34,7 +35,7 @@ pub fn slots(
 pub fn slots_again(
     option: Option<JobCount>,
     environment: &CliEnvironment,
-    manifest: Option<u32>,
+    manifest: Option<JobCount>,
 ) -> Result<Slots, CliError> {
     choose_slots(option, environment, manifest, &|_| ())
 }
@@ -42,10 +43,10 @@ pub fn slots_again(
 fn choose_slots(
     option: Option<JobCount>,
     environment: &CliEnvironment,
-    manifest: Option<u32>,
+    manifest: Option<JobCount>,
     warn: &dyn Fn(String),
 ) -> Result<Slots, CliError> {
-    let chosen = jobs::choose(option, environment.jobs.as_deref(), manifest)?;
+    let chosen = jobs::choose(option, environment, manifest)?;
     match Pool::from_env(&env::variable) {
         FromEnv::None => Ok(Slots::Own(chosen)),
         FromEnv::Inherited(pool) => {

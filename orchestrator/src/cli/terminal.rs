@@ -1,5 +1,6 @@
 //! What the terminal supports and what the user wants: colours, the bar, the verbosity.
 
+use super::config::CliConfig;
 use super::env::{self, CliEnvironment};
 use super::error::CliError;
 use super::options::{Color, Common};
@@ -45,13 +46,24 @@ impl Terminal {
             (_, 1) => Verbosity::Verbose,
             _ => Verbosity::VeryVerbose,
         };
-        let wanted = match (&common.color, &environment.color) {
-            (Some(color), _) => Some(*color),
-            (None, Some(text)) => Some(Color::from_str(text, false).map_err(|_| {
+        let set = |color: &Option<String>| {
+            let text = color.as_ref()?;
+            Some(Color::from_str(text, false).expect("its format has the choices of the option"))
+        };
+        let of_environment = match &environment.color {
+            Some(text) => Some(Color::from_str(text, false).map_err(|_| {
                 CliError::usage(format!("{}: `{text}` is not a choice of colours", env::COLOR))
                     .with_help("write `auto`, `always` or `never`")
             })?),
-            (None, None) => None,
+            None => None,
+        };
+        let CliConfig { line, files, .. } = &environment.config;
+        let asked = common.color.or_else(|| set(&line.color)).or(of_environment);
+        let wanted = match asked {
+            // A user who sets `NO_COLOR` for one command has a config file for all others.
+            None if environment.no_color => None,
+            None => set(&files.color),
+            asked => asked,
         };
         let clever = stderr.is_terminal && !environment.dumb_terminal;
         let colour = match wanted {
@@ -85,7 +97,7 @@ mod tests {
     use super::*;
 
     fn common(color: Option<Color>) -> Common {
-        Common { verbose: 0, quiet: false, color, directory: None }
+        Common { verbose: 0, quiet: false, color, directory: None, config: Vec::new() }
     }
 
     #[track_caller]
@@ -114,6 +126,25 @@ mod tests {
         check(None, Some("always"), true, false, true);
         check(Some(Color::Never), Some("always"), false, true, false);
         check(Some(Color::Auto), None, true, true, true);
+    }
+
+    #[test]
+    fn colours_of_config_files_come_after_variables() {
+        let colour = |variable: Option<&str>, line: Option<&str>, no_color| {
+            let mut environment = CliEnvironment {
+                color: variable.map(str::to_owned),
+                no_color,
+                ..CliEnvironment::default()
+            };
+            environment.config.line.color = line.map(str::to_owned);
+            environment.config.files.color = Some("always".to_owned());
+            let stderr = Stderr { is_terminal: false };
+            Terminal::new(&common(None), &environment, stderr).unwrap().colour
+        };
+        assert!(colour(None, None, false));
+        assert!(!colour(None, None, true));
+        assert!(!colour(Some("never"), None, false));
+        assert!(colour(Some("never"), Some("always"), true));
     }
 
     #[test]

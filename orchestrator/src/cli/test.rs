@@ -56,7 +56,7 @@ pub fn bench(
     terminal: Terminal,
 ) -> Result<CliExit, CliError> {
     let mut build = options.build.clone();
-    if build.place.profile.is_none() && environment.profile.is_none() {
+    if build.place.profile.is_none() && environment.chosen_profile().is_none() {
         build.place.release = true;
     }
     let run = TestCommand {

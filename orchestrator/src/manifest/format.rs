@@ -6,9 +6,9 @@ use super::value::{
     ValueError, check_c_std, check_cxx_std, check_define, check_duration, check_endian,
     check_extension, check_feature, check_feature_value, check_header, check_header_path,
     check_identifier, check_install_dir, check_library_name, check_library_version, check_link,
-    check_macro, check_member, check_module_name, check_name, check_one_line, check_output,
-    check_profile_name, check_requirement, check_soname, check_target, check_template,
-    check_test_variable, check_variable, check_version, check_warning, check_word,
+    check_macro, check_member, check_module_name, check_name, check_not_empty, check_one_line,
+    check_output, check_profile_name, check_requirement, check_soname, check_target,
+    check_template, check_test_variable, check_variable, check_version, check_warning, check_word,
 };
 
 /// The keys that a table may have.
@@ -59,6 +59,8 @@ pub(super) enum ValueKind {
     ManyOf(Choice),
     /// A share of memory, or an amount: text, or a number of bytes.
     Memory,
+    /// How many jobs run at once: a whole number but 0, or text.
+    Jobs,
     Table(&'static Table),
     Tables(&'static Table),
     /// One table, or an array of them.
@@ -193,9 +195,59 @@ pub(super) static MANIFEST: Table = Table {
     ],
 };
 
-/// What one build may change on its command line.
+/// What one command may change on its command line.
 pub(super) static CONFIG: Table =
-    Table { groups: &[own(&[BUILD_KEY, PROFILE_KEY])], required: &[], elsewhere: &[] };
+    Table { groups: &[own(&USER), own(&[PROFILE_KEY])], required: &[], elsewhere: &NOT_ALONE };
+
+/// A config file of a user.
+pub(super) static CONFIG_FILE: Table = Table {
+    groups: &[own(&USER)],
+    required: &[],
+    elsewhere: &[
+        (
+            "profile",
+            "the root manifest, so that everybody builds the same; for one build, to `--config`",
+        ),
+        NOT_ALONE[0],
+        NOT_ALONE[1],
+        NOT_ALONE[2],
+        NOT_ALONE[3],
+    ],
+};
+
+static NOT_ALONE: [(&str, &str); 4] = [
+    ("jobs", "`[build]`"),
+    ("memory", "`[build]`"),
+    ("target-dir", "`[build]`"),
+    ("color", "`[term]`"),
+];
+
+static USER: [Key; 2] = [
+    key("build", ValueKind::Table(&USER_BUILD), "How to build."),
+    key("term", ValueKind::Table(&TERM), "The terminal."),
+];
+
+static USER_BUILD: Table = Table {
+    groups: &[
+        own(&LIMITS),
+        own(&[
+            key("target-dir", ValueKind::Text(check_not_empty), "Where all outputs go."),
+            key("profile", ValueKind::Text(check_profile_name), "The profile to build by."),
+        ]),
+    ],
+    required: &[],
+    elsewhere: &[("color", "`[term]`")],
+};
+
+static TERM: Table = Table {
+    groups: &[own(&[key(
+        "color",
+        one_of(&[Text("auto"), Text("always"), Text("never")]),
+        "When to use colours.",
+    )])],
+    required: &[],
+    elsewhere: &[],
+};
 
 const BUILD_KEY: Key =
     key("build", ValueKind::Table(&BUILD), "Limits of a build; in the root manifest only.");
@@ -224,13 +276,18 @@ static SHARED: Table = Table {
 };
 
 static BUILD: Table = Table {
-    groups: &[own(&[
-        key("jobs", ValueKind::Count(u32::MAX), "How many jobs run at once."),
-        key("memory", ValueKind::Memory, "`\"75%\"`, `\"8G\"`, `\"8Gi\"`, or `\"off\"`."),
-    ])],
+    groups: &[own(&LIMITS)],
     required: &[],
-    elsewhere: &[],
+    elsewhere: &[
+        ("target-dir", "a config file, `.tender/config.toml`"),
+        ("profile", "a config file, `.tender/config.toml`"),
+    ],
 };
+
+static LIMITS: [Key; 2] = [
+    key("jobs", ValueKind::Jobs, "How many jobs run at once."),
+    key("memory", ValueKind::Memory, "`\"75%\"`, `\"8G\"`, `\"8Gi\"`, or `\"off\"`."),
+];
 
 /// More pieces than this are each too small to be worth a module's overhead.
 const MAX_CODEGEN_UNITS: u32 = 256;
@@ -933,6 +990,18 @@ mod tests {
             !shown.iter().any(|shown| document.contains(shown))
         });
         assert_eq!(names, [""; 0], "docs/manifest.md does not say what these are");
+    }
+
+    #[test]
+    fn format_keys_of_config_files_are_documented() {
+        let document = include_str!("../../../docs/cli.md");
+        for (table, _) in CONFIG_FILE.keys() {
+            let ValueKind::Table(inner) = &table.kind else { panic!("{} is no table", table.name) };
+            for (key, _) in inner.keys() {
+                let shown = format!("| `{}.{}` |", table.name, key.name);
+                assert!(document.contains(&shown), "docs/cli.md does not say what {shown} is");
+            }
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::MANIFEST_NAME;
 use super::check::{Node, check_all};
 use super::commands::{commands, rule_commands, visible_outputs};
 use super::enabled::{BUILD, Enabled, FeatureCrates, FeatureOptions, Platforms, USERS, enabled};
+use super::format::CONFIG;
 use super::locate::{Above, absolute, excludes, read, root_above};
 use super::model::{
     Bin, Crate, CrateId, DeclaredDependency, Dependency, DependencyKind, TargetPlatform, Workspace,
@@ -13,7 +14,7 @@ use super::pattern::{Pattern, PatternKind, in_out_dir, resolve};
 use super::problem::{ManifestErrors, ManifestText, Problem, quoted, sort, suggestion};
 use super::profile::resolve_profiles;
 use super::raw::{
-    self, Config, GenerateTable, Inheritable, Manifest, Package, TargetCondition, TargetTable,
+    self, GenerateTable, Inheritable, Manifest, Package, TargetCondition, TargetTable,
     WorkspaceTable,
 };
 use super::reader::Text;
@@ -35,7 +36,7 @@ pub struct Loaded {
 /// What one build changes about a workspace.
 #[derive(Debug, Default)]
 pub struct LoadOptions {
-    /// TOML as in the root manifest, of which the last counts.
+    /// TOML of `--config`, whose profiles change those of the root manifest. The last counts.
     pub config: Vec<ManifestText>,
     /// The platform to build for, if it is named.
     pub target: Option<Platform>,
@@ -156,14 +157,10 @@ impl Loader {
     fn workspace(&mut self, root: &ManifestText, options: &LoadOptions) -> Option<Workspace> {
         let mut manifest = raw::parse(root, &mut self.problems)?;
         let dir = root.path.parent()?.to_owned();
-        let mut build = manifest.build.take().map(|(settings, _)| settings).unwrap_or_default();
+        let build = manifest.build.take().map(|(settings, _)| settings).unwrap_or_default();
         let mut profiles = manifest.profiles.clone();
         for source in &options.config {
-            let Config { build: limits, profiles: changes } =
-                raw::parse_config(source, &mut self.problems)?;
-            build.jobs = limits.jobs.or(build.jobs);
-            build.memory = limits.memory.or(build.memory);
-            profiles.extend(changes);
+            profiles.extend(raw::parse_config(source, &CONFIG, &mut self.problems)?.profiles);
         }
         let profiles = resolve_profiles(&profiles, &mut self.problems);
         let target = self.target(&manifest, options.target.as_ref());

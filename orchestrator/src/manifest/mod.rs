@@ -6,7 +6,8 @@
 //! the commands of `[[generate]]`, with their placeholders (`template`) filled; `targets` applies
 //! defaults and expands lists through `sources`, `pattern` and `walk`; `profile` resolves profiles;
 //! `install` reads `[install]`; `check` compares crates; `scaffold` writes new ones, of which `draft` makes the text, and
-//! `join` adds them to a workspace, `edit` changes their dependencies; `schema` tells editors the keys. All problems are collected as values (`problem`) and shown by
+//! `join` adds them to a workspace, `edit` changes their dependencies; `schema` tells editors the keys; `user`
+//! reads config files. All problems are collected as values (`problem`) and shown by
 //! `render`.
 
 mod cfg;
@@ -18,6 +19,7 @@ mod enabled;
 mod features;
 mod format;
 mod install;
+mod job_count;
 mod join;
 mod libs;
 mod load;
@@ -36,6 +38,7 @@ mod targets;
 mod template;
 #[cfg(test)]
 mod tests;
+mod user;
 mod value;
 mod walk;
 
@@ -43,6 +46,7 @@ pub use draft::{BinDraft, LibDraft, ManifestDraft, PackageDraft, SettingsDraft};
 pub use edit::{NewDependency, package_name, with_dependency, with_members, without_dependency};
 pub use enabled::{FeatureCrates, FeatureOptions};
 pub use install::manual_section;
+pub use job_count::JobCount;
 pub use join::replace as replace_manifest;
 pub use load::{LoadOptions, Loaded, ProbeAnswers, load, load_with};
 pub use locate::{FoundManifest, find, read};
@@ -58,6 +62,7 @@ pub use scaffold::{
     write_manifests,
 };
 pub use schema::json_schema;
+pub use user::{UserSettings, user_settings};
 pub use value::{
     ValueError, check_define, check_link, check_name, flags_without_operands, parse_duration,
     parse_memory,

@@ -1,6 +1,7 @@
 //! The workspace as the manifests describe it: inheritance applied, globs expanded, paths absolute
 //! and normalised.
 
+use super::job_count::JobCount;
 use super::pattern::{OUT_DIR, in_out_dir, is_interface};
 use super::profile::Profile;
 use crate::platform::Platform;
@@ -53,7 +54,7 @@ pub struct TargetPlatform {
 
 #[derive(Clone, Debug, Default)]
 pub struct BuildSettings {
-    pub jobs: Option<u32>,
+    pub jobs: Option<JobCount>,
     pub memory: Option<MemorySetting>,
 }
 

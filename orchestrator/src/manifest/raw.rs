@@ -3,7 +3,7 @@
 
 use super::cfg::{Cfg, CfgFacts};
 use super::features::FeatureValue;
-use super::format;
+use super::format::{self, Table};
 use super::install::{InstallTable, install_table};
 use super::model::{
     BuildSettings, DebugInfo, DependencyKind, Harness, Launch, Lto, PackageAbout, ProgramKind,
@@ -110,12 +110,6 @@ pub(super) struct TargetLibTable {
     pub public_link_args: Vec<String>,
     pub settings: Settings,
     pub link_args_at: Option<Location>,
-}
-
-/// What one build changes.
-pub(super) struct Config {
-    pub build: BuildSettings,
-    pub profiles: Vec<ProfileTable>,
 }
 
 #[derive(Debug)]
@@ -389,17 +383,43 @@ fn syntax_errors(cx: &mut Context<'_>, errors: Vec<toml::de::Error>) {
     }
 }
 
-/// What `--config` says: profiles, and limits of the build. None if it is no TOML.
-pub(super) fn parse_config(source: &ManifestText, problems: &mut Vec<Problem>) -> Option<Config> {
+/// What config files and `--config` say.
+#[derive(Debug)]
+pub(super) struct Config {
+    pub limits: BuildSettings,
+    pub target_dir: Option<Text>,
+    pub profile: Option<String>,
+    pub color: Option<String>,
+    /// Of `--config` alone.
+    pub profiles: Vec<ProfileTable>,
+}
+
+/// Reads a config file by `CONFIG_FILE`, or what `--config` says by `CONFIG`. None if it is no TOML.
+pub(super) fn parse_config(
+    source: &ManifestText,
+    format: &'static Table,
+    problems: &mut Vec<Problem>,
+) -> Option<Config> {
     let (document, errors) = DeTable::parse_recoverable(&source.text);
     let mut cx = Context::new(source, problems);
     if !errors.is_empty() {
         syntax_errors(&mut cx, errors);
         return None;
     }
-    let file = Section::document(&mut cx, document.get_ref(), &format::CONFIG);
-    let build = file.table(&cx, "build").map(|section| build_table(&cx, &section).0);
-    Some(Config { build: build.unwrap_or_default(), profiles: profile_tables(&cx, &file) })
+    let file = Section::document(&mut cx, document.get_ref(), format);
+    let build = file.table(&cx, "build");
+    let build = build.as_ref();
+    let term = file.table(&cx, "term");
+    Some(Config {
+        limits: build.map(|section| build_table(&cx, section).0).unwrap_or_default(),
+        target_dir: build.and_then(|section| section.string(&cx, "target-dir")),
+        profile: build.and_then(|section| section.string(&cx, "profile")).map(|text| text.value),
+        color: term.and_then(|section| section.literal(&cx, "color")),
+        profiles: match std::ptr::eq(format, &format::CONFIG) {
+            true => profile_tables(&cx, &file),
+            false => Vec::new(),
+        },
+    })
 }
 
 const PACKAGE_HELP: &str = "begin with `[package]` and `name = \"...\"`";
@@ -436,7 +456,8 @@ fn inheritable(cx: &Context<'_>, section: &Section<'_, '_>) -> Inheritable {
 
 fn build_table(cx: &Context<'_>, section: &Section<'_, '_>) -> (BuildSettings, Location) {
     let memory = section.literal(cx, "memory").and_then(|text| parse_memory(&text).ok());
-    let settings = BuildSettings { jobs: section.count(cx, "jobs"), memory };
+    let jobs = section.literal(cx, "jobs").and_then(|text| text.parse().ok());
+    let settings = BuildSettings { jobs, memory };
     (settings, cx.at(section.span.clone()))
 }
 

@@ -5,6 +5,7 @@
 //! of unknown keys. Knows no key of the format by name (see `raw`).
 
 use super::format::{Check, Choice, Key, Literal, Table, ValueKind};
+use super::job_count::JobCount;
 use super::problem::{Location, ManifestText, Problem, suggestion};
 use super::value::{self, ValueError, check_word};
 use camino::Utf8Path;
@@ -404,6 +405,14 @@ impl<'t, 'i> Section<'t, 'i> {
             (ValueKind::Memory, _) => {
                 cx.wrong_type(name, "a string or a number of bytes", value);
             }
+            (ValueKind::Jobs, DeValue::Integer(_) | DeValue::String(_)) => {
+                let text = plain(value.get_ref()).unwrap_or_default();
+                if let Err(why) = text.parse::<JobCount>() {
+                    let message = format!("`{}` is not a number of jobs", text.escape_debug());
+                    cx.refuse(value, message).help = Some(why);
+                }
+            }
+            (ValueKind::Jobs, _) => drop(cx.wrong_type(name, "an integer or a string", value)),
             (ValueKind::Table(_) | ValueKind::OneOrMore(_), DeValue::Table(_))
             | (ValueKind::Tables(_) | ValueKind::OneOrMore(_), DeValue::Array(_)) => {
                 if let Some(array) = value.get_ref().as_array() {

@@ -67,7 +67,7 @@ fn kind(kind: &ValueKind) -> Value {
         ValueKind::Count(max) => json!({ "type": "integer", "minimum": 1, "maximum": max }),
         ValueKind::OneOf(choice) => one_of(choice),
         ValueKind::ManyOf(choice) => json!({ "type": "array", "items": one_of(choice) }),
-        ValueKind::Memory => json!({ "type": ["string", "integer"] }),
+        ValueKind::Memory | ValueKind::Jobs => json!({ "type": ["string", "integer"] }),
         ValueKind::Table(format) => table(format),
         ValueKind::Tables(format) => json!({ "type": "array", "items": table(format) }),
         ValueKind::OneOrMore(format) => {

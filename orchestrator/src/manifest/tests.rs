@@ -168,7 +168,7 @@ fn workspace_is_loaded_whole() {
     let dependencies = &workspace.crates[0].dependencies;
     let seen: Vec<_> = dependencies.iter().map(|one| (one.krate, one.name.as_str())).collect();
     assert_eq!(seen, [(CrateId(2), "z"), (CrateId(1), "out")]);
-    assert_eq!(workspace.build.jobs, Some(3));
+    assert_eq!(workspace.build.jobs, "3".parse().ok());
     assert_eq!(workspace.build.memory, Some(MemorySetting::Percent(75.0)));
     assert_eq!(workspace.profiles["release"].opt_level, OptLevel::O3);
     let z = &workspace[workspace.crate_named("z").unwrap()];
@@ -189,10 +189,7 @@ fn workspace_is_loaded_whole() {
 #[test]
 fn config_of_one_build_counts_before_the_manifest() {
     let tree = Tree::new(&[
-        (
-            "Tender.toml",
-            "[package]\nname = \"zip\"\n[build]\njobs = 3\n[profile.dev]\nopt-level = 1\ndebug = false\n",
-        ),
+        ("Tender.toml", "[package]\nname = \"zip\"\n[profile.dev]\nopt-level = 1\ndebug = false\n"),
         ("src/zip.c", ""),
     ]);
     let load = |config: &[&str]| {
@@ -204,7 +201,6 @@ fn config_of_one_build_counts_before_the_manifest() {
     };
     let workspace = load(&[
         "profile.dev.opt-level = 3",
-        "build.memory = \"off\"",
         "profile.dev.sanitize = [\"leak\"]",
         "profile.dev.opt-level = \"s\"",
     ])
@@ -213,8 +209,6 @@ fn config_of_one_build_counts_before_the_manifest() {
     let dev = &workspace.profiles["dev"];
     assert_eq!((dev.opt_level, dev.debug), (OptLevel::Os, DebugInfo::None));
     assert_eq!(dev.sanitize, [Sanitizer::Leak]);
-    assert_eq!(workspace.build.jobs, Some(3));
-    assert_eq!(workspace.build.memory, Some(MemorySetting::Off));
     let error = |text: &str| load(&[text]).unwrap_err().to_string();
     assert!(error("profile.dev.opt = 1").contains("--config:1: unknown key `opt`"));
     assert!(error("package.name = \"x\"").contains("unknown key `package`"));
@@ -301,10 +295,7 @@ fn manifest_keys_and_types_are_checked() {
             "Tender.toml:4 `true`: `link` must be a string, not a boolean",
         ],
     );
-    check(
-        "[build]\njobs = 0",
-        &["Tender.toml:4 `0`: `jobs` must be at least 1 and at most 4294967295"],
-    );
+    check("[build]\njobs = 0", &["Tender.toml:4 `0`: `0` is not a number of jobs"]);
     check(
         "[build]\nmemory = \"much\"",
         &["Tender.toml:4 `\"much\"`: `much` is no amount of memory"],

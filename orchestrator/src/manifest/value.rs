@@ -55,6 +55,19 @@ pub fn parse_memory(text: &str) -> Result<MemorySetting, ValueError> {
     }
 }
 
+/// A path that may lead anywhere.
+///
+/// # Errors
+/// It is empty.
+pub fn check_not_empty(path: &str) -> Result<(), ValueError> {
+    match path.is_empty() {
+        true => {
+            Err(ValueError::new("the path is empty".to_owned(), "write a path, such as `build`"))
+        }
+        false => Ok(()),
+    }
+}
+
 /// Names of packages, programs and profiles: they become file names, so they are plain.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ use super::super::pattern::{Pattern, PatternKind, in_out_dir};
 use super::super::problem::ManifestText;
 use super::super::raw::{self, Manifest, Settings};
 use super::super::reader::Text;
+use super::super::user::user_settings;
 use super::*;
 
 fn tree() -> Tree {
@@ -65,6 +66,7 @@ fn fuzz_manifest() {
     tender_fuzz::check_text("manifest", 300, |text| {
         let source = ManifestText::new(path.clone(), text);
         raw::workspace_of(&source);
+        let _ = (user_settings(&source, false), user_settings(&source, true));
         let mut problems = Vec::new();
         let manifest = raw::parse(&source, &mut problems);
         if manifest.is_some_and(|manifest| stays_below(&dir, &manifest)) {

@@ -15,7 +15,7 @@ pub enum Origin {
     Option,
     /// The environment's variable.
     Environment,
-    /// `[build] memory`.
+    /// `[build] memory`, in the manifest or in a config file.
     Manifest,
     /// Nowhere: it is the available memory except a reserve.
     Found,
