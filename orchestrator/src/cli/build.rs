@@ -18,11 +18,13 @@ use crate::events::{Event, Sink};
 use crate::exec::{RunError, prepare, run_foreground};
 use crate::fingerprint::{Fingerprints, MovedSource};
 use crate::graph::{
-    self, ArtifactKind, Graph, GraphRequest, Item, ItemKind, Mode, Programs, Run, Scans, Targets,
-    compile_commands,
+    self, ArtifactKind, Graph, GraphError, GraphRequest, Item, ItemKind, Mode, Programs, Run,
+    Scans, Targets, compile_commands,
 };
 use crate::host::Slots;
-use crate::manifest::{CrateId, LeftOut, ProbeAnswers, ProgramKind, TargetPlatform, Workspace};
+use crate::manifest::{
+    CrateId, LeftOut, ProbeAnswers, Profile, ProgramKind, TargetPlatform, Workspace,
+};
 use crate::platform::Platform;
 use crate::report::{
     About, Bar, Crates, Fanout, Human, Json, Place, Timings, Trace, Verbosity, style, words,
@@ -274,6 +276,34 @@ pub(super) struct What {
     pub mode: Mode,
 }
 
+impl What {
+    /// # Errors
+    /// What `graph::build` says.
+    pub fn graph(
+        self,
+        project: &Project,
+        profile: &Profile,
+        force_pieces: Option<u32>,
+        machine: &Machine,
+        scans: &Scans,
+    ) -> Result<Graph, GraphError> {
+        let What { roots, named, whole, targets, mode } = self;
+        let request = GraphRequest {
+            profile,
+            mode,
+            roots,
+            named,
+            whole,
+            targets,
+            force_pieces,
+            target_dir: project.output_dir.clone(),
+            surroundings: machine,
+            scans,
+        };
+        graph::build(&project.workspace, &request)
+    }
+}
+
 /// A build that has ended.
 pub(super) struct Built {
     pub project: Project,
@@ -310,20 +340,7 @@ pub(super) fn run_build(
     let state_dir = project.output_dir.join(graph::profile_dir(&profile)).join(".tender");
     let machine = Machine::new(&state_dir, project.workspace.target.as_ref());
     let build_graph = |project: &Project, what: &What, scans: &Scans| {
-        let What { roots, named, whole, targets, mode } = what.clone();
-        let request = GraphRequest {
-            profile: &profile,
-            mode,
-            roots,
-            named,
-            whole,
-            targets,
-            force_pieces,
-            target_dir: project.output_dir.clone(),
-            surroundings: &machine,
-            scans,
-        };
-        graph::build(&project.workspace, &request)
+        what.clone().graph(project, &profile, force_pieces, &machine, scans)
     };
     let mut scans = Scans::new();
     let mut graph = build_graph(&project, &what, &scans)?;
@@ -445,7 +462,7 @@ fn exit_of(summary: &Summary) -> CliExit {
 }
 
 /// The answers of probes, as their items have written them.
-fn probe_answers(graph: &Graph) -> Result<ProbeAnswers, CliError> {
+pub(super) fn probe_answers(graph: &Graph) -> Result<ProbeAnswers, CliError> {
     let mut answers = ProbeAnswers::new();
     for item in graph.items.iter().filter(|item| item.kind == ItemKind::Configure) {
         let Run::Worker(Work::Configure(configure)) = &item.run else { continue };
@@ -468,7 +485,7 @@ fn probe_answers(graph: &Graph) -> Result<ProbeAnswers, CliError> {
 }
 
 /// What scans have found, as their items have written it.
-fn read_scans(graph: &Graph, scans: &mut Scans) -> Result<(), CliError> {
+pub(super) fn read_scans(graph: &Graph, scans: &mut Scans) -> Result<(), CliError> {
     for item in graph.items.iter().filter(|item| item.kind == ItemKind::Scan) {
         let path = graph.root.join(&item.outputs[0]);
         let scan = std::fs::read(&path)

@@ -8,7 +8,7 @@ use super::exit::CliExit;
 use super::options::{BuildOptions, InstallOptions, PlaceOptions, PrefixOptions, UninstallOptions};
 use super::project::{Project, current_dir};
 use super::terminal::Terminal;
-use crate::graph::{self, Artifact, Graph, GraphRequest, Mode, Targets};
+use crate::graph::{self, Artifact, Graph, Mode, Scans, Targets};
 use crate::install::{
     self, CrateFiles, InstallChanges, InstallLayout, InstallLock, InstallPlan, InstallRequest,
     needed_crates,
@@ -98,23 +98,10 @@ fn expected(
     layout: &InstallLayout,
 ) -> Result<(What, InstallChanges), CliError> {
     let what = choose(project, options)?;
-    let What { roots, named, whole, targets, mode } = what.clone();
     let profile = project.profile()?;
     let state_dir = project.output_dir.join(graph::profile_dir(profile)).join(".tender");
     let machine = Machine::new(&state_dir, project.workspace.target.as_ref());
-    let request = GraphRequest {
-        profile,
-        mode,
-        roots,
-        named,
-        whole,
-        targets,
-        force_pieces: None,
-        target_dir: project.output_dir.clone(),
-        surroundings: &machine,
-        scans: &graph::Scans::new(),
-    };
-    let graph = graph::build(&project.workspace, &request)?;
+    let graph = what.clone().graph(project, profile, None, &machine, &Scans::new())?;
     let plan = plan(project, &graph, options, layout)?;
     let lists = install::installed_lists(layout)?;
     let present = install::examine(layout, &install::paths_of_installation(&plan, &lists))?;

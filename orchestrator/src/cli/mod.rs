@@ -14,6 +14,7 @@ pub mod env;
 mod error;
 mod exec;
 mod exit;
+mod explain;
 mod install;
 mod jobs;
 mod metadata;
@@ -89,6 +90,7 @@ fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<CliExit, CliEr
         CliCommand::Test(options) => test::test(options, &environment, terminal),
         CliCommand::Bench(options) => test::bench(options, &environment, terminal),
         CliCommand::Tree(options) => tree::tree(options, &environment, terminal),
+        CliCommand::Explain(options) => explain::explain(options, &environment, terminal),
         CliCommand::Metadata(options) => metadata::metadata(options, &environment, terminal),
         CliCommand::Add(options) => dependencies::add(options, &environment, terminal),
         CliCommand::Remove(options) => dependencies::remove(options, &environment, terminal),

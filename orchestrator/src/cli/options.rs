@@ -83,6 +83,9 @@ pub enum CliCommand {
     Schema,
     /// Show what depends on what
     Tree(TreeOptions),
+    /// Say why a crate, a file or a program is built or up to date
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainOptions),
     /// Describe the workspace as JSON, for programs
     Metadata(MetadataOptions),
     /// Add a dependency to the manifest
@@ -309,6 +312,32 @@ pub enum TreeEdge {
     Build,
     Dev,
     Features,
+}
+
+const EXPLAIN_EXAMPLES: &str = "Examples:
+  tender explain zip                     # a crate: what the next build runs, and why
+  tender explain src/main.c              # a source: its command, what it reads, what it leads to
+  tender explain include/zip.h           # a header: what reads it
+  tender explain --release target/release/app";
+
+#[derive(Clone, Debug, Args)]
+pub struct ExplainOptions {
+    /// Crates by name, files, and what is built: its path, or its name
+    #[arg(value_name = "WHAT", required = true)]
+    pub subjects: Vec<String>,
+    #[command(flatten)]
+    pub features: FeatureArgs,
+    #[command(flatten)]
+    pub place: PlaceOptions,
+    /// `json`: messages for programs
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "human",
+        hide_default_value = true,
+        help_heading = "What to show"
+    )]
+    pub message_format: MessageFormat,
 }
 
 #[derive(Clone, Debug, Args)]

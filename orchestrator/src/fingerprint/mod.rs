@@ -69,7 +69,7 @@
 //!
 //! The links to a shared library are outputs with the content of the library.
 //!
-//! Parts: `fingerprints` judges items, `outputs` makes such links, `abandoned` removes outputs without an item, `moved` finds sources
+//! Parts: `fingerprints` judges items, `outputs` makes such links, `abandoned` removes outputs without an item, `outlook` says what the next build would do, `moved` finds sources
 //! that change their target unseen; `depfile` adds what a command reports to have read; `files`
 //! checks each path once, `listing` avoids most system calls for absent ones; `store` has the
 //! records, `journal` their file; `command` compares commands, `variables` the environment; `tool`
@@ -84,6 +84,7 @@ mod journal;
 mod listing;
 mod lock;
 mod moved;
+mod outlook;
 mod outputs;
 mod program;
 mod reason;
@@ -96,4 +97,5 @@ mod variables;
 pub use fingerprints::{Fingerprints, Freshness, StateError};
 pub use lock::DirectoryLock;
 pub use moved::MovedSource;
+pub use outlook::{ItemOutlook, Outlook};
 pub use reason::RebuildReason;

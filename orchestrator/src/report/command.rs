@@ -10,11 +10,18 @@ use tender_protocol::Work;
 /// the end if it is too long to be read or pasted. `driver` is the program that a link runs, which
 /// replaces the placeholder in the graph.
 pub fn command_line(item: &Item, driver: Option<&[String]>) -> String {
+    readable(&words_of(item, driver))
+}
+
+/// All words of the command of an item, with the placeholder of a link's driver.
+pub fn command_words(item: &Item) -> Vec<&str> {
+    words_of(item, None)
+}
+
+fn words_of<'a>(item: &'a Item, driver: Option<&'a [String]>) -> Vec<&'a str> {
     match &item.run {
-        Run::Command(command) => {
-            readable(&command.shown().iter().map(String::as_str).collect::<Vec<_>>())
-        }
-        Run::Worker(work) => readable(&worker_words(work, driver)),
+        Run::Command(command) => command.shown().iter().map(String::as_str).collect(),
+        Run::Worker(work) => worker_words(work, driver),
     }
 }
 

@@ -58,33 +58,8 @@ impl Json {
         self.broken = self.out.write_all(line.as_bytes()).and_then(|()| self.out.flush()).is_err();
     }
 
-    /// The fields with which every message about an item begins, and `more`.
     fn about(&self, reason: &str, item: &Item, more: Value) -> Value {
-        let krate = self.crates.of(item);
-        let target = self.crates.target(item);
-        let kinds = krate.target_kinds(target);
-        let mut message = json!({
-            "reason": reason,
-            "package_id": krate.package_id(),
-            "manifest_path": krate.manifest,
-            "target": {
-                "kind": kinds,
-                "crate_types": kinds,
-                "name": krate.target_name(target),
-                "src_path": krate.target_source(target),
-                "edition": "2021",
-                "doc": false,
-                "doctest": false,
-                "test": false,
-            },
-        });
-        if item.host {
-            message["host"] = json!(true);
-        }
-        if let (Value::Object(message), Value::Object(more)) = (&mut message, more) {
-            message.extend(more);
-        }
-        message
+        about(&self.crates, reason, item, more)
     }
 
     fn diagnostic(&mut self, graph: &Graph, item: ItemId, diagnostic: &Diagnostic) {
@@ -161,6 +136,35 @@ impl Json {
         let message = self.about("compiler-artifact", &graph[item], more);
         self.write(&message);
     }
+}
+
+/// The fields with which every message about an item begins, and `more`.
+pub(super) fn about(crates: &Crates, reason: &str, item: &Item, more: Value) -> Value {
+    let krate = crates.of(item);
+    let target = crates.target(item);
+    let kinds = krate.target_kinds(target);
+    let mut message = json!({
+        "reason": reason,
+        "package_id": krate.package_id(),
+        "manifest_path": krate.manifest,
+        "target": {
+            "kind": kinds,
+            "crate_types": kinds,
+            "name": krate.target_name(target),
+            "src_path": krate.target_source(target),
+            "edition": "2021",
+            "doc": false,
+            "doctest": false,
+            "test": false,
+        },
+    });
+    if item.host {
+        message["host"] = json!(true);
+    }
+    if let (Value::Object(message), Value::Object(more)) = (&mut message, more) {
+        message.extend(more);
+    }
+    message
 }
 
 /// Where the lines of a file begin.

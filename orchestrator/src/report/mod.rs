@@ -1,7 +1,7 @@
 //! Shows a build to users and programs. Only this and `cli` print.
 //!
 //! Each sink gets the same stream of events: `human` (with its `bar`), `json`, `trace`, `timings`.
-//! `words` has the sentences. `tests` shows a run of tests.
+//! `words` has the sentences. `explain` shows items that do not run, `tests` a run of tests.
 
 mod bar;
 mod command;
@@ -9,6 +9,7 @@ mod config_results;
 mod console;
 mod crates;
 mod diagnostic;
+mod explain;
 mod fanout;
 #[cfg(test)]
 mod fixture;
@@ -27,6 +28,7 @@ pub mod words;
 pub use bar::{Bar, Place};
 pub use console::Console;
 pub use crates::{CrateInfo, CrateTarget, Crates};
+pub use explain::{Explanation, Subject};
 pub use fanout::Fanout;
 pub use human::{Human, Verbosity};
 pub use json::Json;
