@@ -55,6 +55,8 @@ check_test() {
     need libgtest-dev "GoogleTest, whose tests tender test runs" test -e /usr/include/gtest/gtest.h
     need catch2 "Catch2, likewise" test -e /usr/include/catch2
     need doctest-dev "doctest, likewise" test -e /usr/include/doctest/doctest.h
+    need clang-format-22 "clang-format 22, which tender fmt runs, in $llvm" test -x "$llvm/bin/clang-format"
+    need clang-tidy-22 "clang-tidy 22, which tender tidy runs, in $llvm" test -x "$llvm/bin/clang-tidy"
     need csmith "csmith, which makes up C programs" program csmith
     need libcsmith-dev "the headers of csmith's programs" test -e /usr/include/csmith/csmith.h
     # For tools/interop.sh and tools/torture.sh.

@@ -52,10 +52,14 @@ pub enum Feature {
     /// Catch2 with its headers.
     Catch2,
     Doctest,
+    /// clang-format 22.
+    ClangFormat,
+    /// clang-tidy 22.
+    ClangTidy,
 }
 
 impl Feature {
-    pub const ALL: [Feature; 25] = [
+    pub const ALL: [Feature; 27] = [
         Feature::Root,
         Feature::Cgroup,
         Feature::Make43,
@@ -81,6 +85,8 @@ impl Feature {
         Feature::Gtest,
         Feature::Catch2,
         Feature::Doctest,
+        Feature::ClangFormat,
+        Feature::ClangTidy,
     ];
 
     pub fn name(self) -> &'static str {
@@ -110,6 +116,8 @@ impl Feature {
             Feature::Gtest => "gtest",
             Feature::Catch2 => "catch2",
             Feature::Doctest => "doctest",
+            Feature::ClangFormat => "clang-format",
+            Feature::ClangTidy => "clang-tidy",
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::install::InstallError;
 use crate::manifest::{self, ManifestErrors, Problem, ScaffoldError, ValueError, render};
 use crate::package::PackageError;
 use crate::report::style;
+use crate::toolchain::SourceToolError;
 use std::fmt::Write as _;
 use tender_protocol::Level;
 
@@ -158,6 +159,12 @@ impl From<CmakeError> for CliError {
 impl From<EngineError> for CliError {
     fn from(error: EngineError) -> Self {
         Self::Engine(error)
+    }
+}
+
+impl From<SourceToolError> for CliError {
+    fn from(error: SourceToolError) -> Self {
+        Self::build(error.to_string()).with_help(error.help())
     }
 }
 

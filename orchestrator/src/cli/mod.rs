@@ -15,10 +15,12 @@ mod error;
 mod exec;
 mod exit;
 mod explain;
+mod fmt;
 mod install;
 mod jobs;
 mod metadata;
 mod options;
+mod own_sources;
 mod package;
 mod project;
 mod scaffold;
@@ -26,6 +28,8 @@ mod slots;
 mod target_dir;
 mod terminal;
 mod test;
+mod tidy;
+mod tool_runs;
 mod tree;
 mod worker;
 
@@ -87,6 +91,8 @@ fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<CliExit, CliEr
         CliCommand::Init(options) => scaffold::init(options, terminal),
         CliCommand::Exec(options) => exec::exec(options, &environment, terminal),
         CliCommand::Schema => print(&format!("{:#}\n", crate::manifest::json_schema())),
+        CliCommand::Fmt(options) => fmt::fmt(options, &environment, terminal),
+        CliCommand::Tidy(options) => tidy::tidy(options, &environment, terminal),
         CliCommand::Test(options) => test::test(options, &environment, terminal),
         CliCommand::Bench(options) => test::bench(options, &environment, terminal),
         CliCommand::Tree(options) => tree::tree(options, &environment, terminal),

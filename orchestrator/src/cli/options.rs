@@ -71,6 +71,12 @@ pub enum CliCommand {
     /// Build benchmarks, optimised, and run them one at a time
     #[command(after_help = BENCH_EXAMPLES)]
     Bench(BenchOptions),
+    /// Format sources by clang-format
+    #[command(after_help = FMT_EXAMPLES)]
+    Fmt(FmtOptions),
+    /// Find what clang-tidy finds
+    #[command(after_help = TIDY_EXAMPLES)]
+    Tidy(TidyOptions),
     /// Remove what was built
     Clean(CleanOptions),
     /// Make a crate in a new directory
@@ -144,6 +150,8 @@ impl CliCommand {
                 | Self::Run(_)
                 | Self::Test(_)
                 | Self::Bench(_)
+                | Self::Fmt(_)
+                | Self::Tidy(_)
                 | Self::Clean(_)
                 | Self::Exec(_)
                 | Self::Install(_)
@@ -545,6 +553,56 @@ pub struct RunnerOptions {
     /// Write the results to this file too, as JUnit does
     #[arg(long, value_name = "FILE", help_heading = RUNS)]
     pub junit: Option<Utf8PathBuf>,
+}
+
+const FMT_EXAMPLES: &str = "Examples:
+  tender fmt                     # the sources of the crate
+  tender fmt --check --workspace # for CI: fails if a file is not formatted
+  tender fmt --changed           # what git's HEAD does not have
+  tender fmt -- --style=WebKit";
+
+#[derive(Clone, Debug, Args)]
+pub struct FmtOptions {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Change nothing, and fail if a file is not formatted
+    #[arg(long, help_heading = FILES)]
+    pub check: bool,
+    /// Only files that differ from git's HEAD
+    #[arg(long, help_heading = FILES)]
+    pub changed: bool,
+    /// Jobs to run at once (else as many as cores); -1: one less than the cores
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, help_heading = FILES)]
+    pub jobs: Option<JobCount>,
+    /// Path of the manifest (else the nearest `Tender.toml`, here or above)
+    #[arg(long, value_name = "PATH", help_heading = FILES)]
+    pub manifest_path: Option<Utf8PathBuf>,
+    /// Arguments of clang-format
+    #[arg(last = true, value_name = "ARGS")]
+    pub args: Vec<String>,
+}
+
+const FILES: &str = "Which files";
+
+const TIDY_EXAMPLES: &str = "Examples:
+  tender tidy                    # the sources of the crate, by .clang-tidy
+  tender tidy --changed          # those that git's HEAD does not have, or that read such headers
+  tender tidy --fix
+  tender tidy -- --checks='bugprone-*' --warnings-as-errors='*'";
+
+#[derive(Clone, Debug, Args)]
+pub struct TidyOptions {
+    #[command(flatten)]
+    pub build: BuildOptions,
+    /// Only sources that differ from git's HEAD, or that read headers which do
+    #[arg(long, help_heading = FILES)]
+    pub changed: bool,
+    /// Change sources as clang-tidy suggests, one at a time
+    #[arg(long, help_heading = FILES)]
+    pub fix: bool,
+    /// Arguments of clang-tidy
+    #[arg(last = true, value_name = "ARGS")]
+    pub args: Vec<String>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -112,7 +112,7 @@ impl TestCommand {
         let slots = slots_again(self.build.jobs, environment, limits.jobs)?;
         let budget = budget(self.build.memory, environment, limits.memory)?;
         let place = RunnerPlace {
-            history: built.graph.state_dir.join("test-memory"),
+            history: Some(built.graph.state_dir.join("test-memory")),
             mark: env::TEST_MARK,
         };
         let mut runner = Runner::new(slots, budget, &place)?;

@@ -62,7 +62,9 @@ impl Fingerprints {
         all
     }
 
-    fn known_inputs(&self, item: &Item) -> Vec<String> {
+    /// The files that it read when it last ran and that it will read, without programs and
+    /// directories, relative to the root or absolute; sorted.
+    pub fn known_inputs(&self, item: &Item) -> Vec<String> {
         let mut inputs: Vec<String> = item.inputs.iter().map(Utf8PathBuf::to_string).collect();
         let entry = self.store.find(&item.key).map(|entry| &self.store.entries[entry]);
         if let Some(unit) = entry.and_then(|entry| entry.unit.as_ref()) {

@@ -52,7 +52,7 @@ pub use load::{LoadOptions, Loaded, ProbeAnswers, load, load_with};
 pub use locate::{FoundManifest, find, read};
 pub use model::*;
 pub use pattern::{
-    Mention, OUT_DIR, SourceKind, is_interface, mention, normalise, resolve, source_kind,
+    Mention, OUT_DIR, SourceKind, is_header, is_interface, mention, normalise, resolve, source_kind,
 };
 pub use problem::{Location, ManifestErrors, ManifestText, Problem, ProblemSeverity, suggestion};
 pub use profile::Profile;

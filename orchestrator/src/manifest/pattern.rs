@@ -33,6 +33,12 @@ pub fn source_kind(path: &Utf8Path) -> Option<SourceKind> {
     })
 }
 
+/// Headers, and parts of sources that others include, of C and C++.
+pub fn is_header(path: &Utf8Path) -> bool {
+    let extension = path.extension().unwrap_or_default();
+    ["h", "hh", "hpp", "hxx", "h++", "H", "inl", "inc", "ipp", "tpp", "txx"].contains(&extension)
+}
+
 /// Whether the name says that the source declares a module of C++20. These are the extensions that
 /// clang, MSVC and CMake use.
 pub fn is_interface(path: &Utf8Path) -> bool {

@@ -13,4 +13,4 @@ mod listing;
 
 pub use archive::archive;
 pub use contents::{PackageContents, PackageError, contents};
-pub use listing::list_files;
+pub use listing::{changed_files, list_files};

@@ -20,19 +20,22 @@ pub(super) struct TestMemory {
     ledger: Ledger,
     sampler: Sampler,
     measurements: Measurements,
+    /// It is written at the end.
+    is_kept: bool,
     peaks: BTreeMap<ItemId, Bytes>,
     next_us: Micros,
 }
 
 impl TestMemory {
-    /// `history`: the file of what tests took in earlier runs.
-    pub fn new(budget: Budget, history: &Utf8Path) -> TestMemory {
+    /// `history`: the file of what tests took in earlier runs, if that is kept.
+    pub fn new(budget: Budget, history: Option<&Utf8Path>) -> TestMemory {
         // A damaged file costs a wait or a larger peak, and is replaced.
-        let (measurements, _) = Measurements::read(history);
+        let (measurements, _) = Measurements::read(history.unwrap_or(Utf8Path::new("")));
         TestMemory {
             ledger: Ledger::default(),
             sampler: Sampler::new(budget),
             measurements,
+            is_kept: history.is_some(),
             peaks: BTreeMap::new(),
             next_us: Micros::ZERO,
         }
@@ -98,7 +101,9 @@ impl TestMemory {
 
     /// Writes the history. A loss costs time only, so that an error is ignored.
     pub fn finish(&mut self) {
-        let _ = self.measurements.write(|_| true);
+        if self.is_kept {
+            let _ = self.measurements.write(|_| true);
+        }
         self.sampler.publish(Bytes::ZERO);
     }
 }

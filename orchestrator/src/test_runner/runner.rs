@@ -46,8 +46,8 @@ const MOST_KILLS: usize = 20;
 /// What surrounds a run.
 #[derive(Clone, Debug)]
 pub struct RunnerPlace {
-    /// The file of what tests took in earlier runs.
-    pub history: Utf8PathBuf,
+    /// The file of what tests took in earlier runs, if that is kept.
+    pub history: Option<Utf8PathBuf>,
     /// A variable that marks the processes of each test.
     pub mark: &'static str,
 }
@@ -122,7 +122,7 @@ impl Runner {
         if let Some(parent) = pool.lender() {
             watch.add(parent.as_fd(), Interest::READABLE, Readable::Parent).map_err(failed())?;
         }
-        let memory = TestMemory::new(budget, &place.history);
+        let memory = TestMemory::new(budget, place.history.as_deref());
         let (started, interrupted) = (0, None);
         Ok(Runner { pool, guard, watch, signals, memory, mark: place.mark, started, interrupted })
     }

@@ -1,4 +1,4 @@
-//! The programs of the machine that a build needs: LLVM's tools, the link driver, nasm, pkg-config. Of
+//! The programs of the machine that a build needs: LLVM's tools, the link driver, nasm, pkg-config; and clang-format, clang-tidy. Of
 //! items it knows only where a link's driver stands.
 //!
 //! Finding them takes processes, so it is done when they are needed, and cached in the state
@@ -9,11 +9,13 @@ mod cross;
 mod driver;
 mod pkg_config;
 mod processor;
+mod source_tool;
 mod stamp;
 
 pub use cross::{check_compilers, kernel_runs};
 pub(crate) use driver::resolve;
 pub use driver::{ToolchainError, chosen_driver, link_driver, programs_in_path};
+pub use source_tool::{SourceTool, SourceToolError};
 pub(crate) use stamp::Stamp;
 
 use crate::graph::{Assembler, DRIVER_C, DRIVER_CXX, PkgConfig, Program, Surroundings};
