@@ -8,7 +8,7 @@ mod llvm;
 
 use std::path::PathBuf;
 
-const SOURCES: [&str; 18] = [
+const SOURCES: [&str; 19] = [
     "archive",
     "assemble",
     "assembler_files",
@@ -23,6 +23,7 @@ const SOURCES: [&str; 18] = [
     "driver",
     "lto",
     "lto_input",
+    "precompile",
     "precompiled",
     "process",
     "recording_fs",

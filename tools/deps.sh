@@ -57,6 +57,8 @@ check_test() {
     need doctest-dev "doctest, likewise" test -e /usr/include/doctest/doctest.h
     need clang-format-22 "clang-format 22, which tender fmt runs, in $llvm" test -x "$llvm/bin/clang-format"
     need clang-tidy-22 "clang-tidy 22, which tender tidy runs, in $llvm" test -x "$llvm/bin/clang-tidy"
+    need libc++-22-dev "LLVM's C++ library with its modules, in $llvm" test -e "$llvm/lib/libc++.modules.json"
+    need libc++abi-22-dev "the library below it" test -e "$llvm/lib/libc++abi.a" -o -e "$llvm/lib/libc++abi.so"
     need csmith "csmith, which makes up C programs" program csmith
     need libcsmith-dev "the headers of csmith's programs" test -e /usr/include/csmith/csmith.h
     # For tools/interop.sh and tools/torture.sh.

@@ -5,9 +5,8 @@
 #include "clang/Frontend/FrontendActions.h"
 #include "clang/Lex/PPCallbacks.h"
 #include "clang/Lex/Preprocessor.h"
-#include "clang/Serialization/ASTWriter.h"
-#include "llvm/Support/VirtualFileSystem.h"
 
+#include "ast_file.h"
 #include "buffer.h"
 #include "clang_unit.h"
 #include "shim.h"
@@ -60,32 +59,6 @@ private:
   Found found;
 };
 
-// Keeps relative paths as they are. Clang makes the paths in a module file absolute by its file
-// system, and they would depend on the workspace's directory.
-class StayRelative final : public llvm::vfs::ProxyFileSystem {
-public:
-  using ProxyFileSystem::ProxyFileSystem;
-  std::error_code makeAbsolute(llvm::SmallVectorImpl<char> &) const override { return {}; }
-};
-
-// Clang's own generator writes to a file.
-class ToString final : public ReducedBMIGenerator {
-public:
-  ToString(CompilerInstance &instance, std::string &out)
-      : ReducedBMIGenerator(instance.getPreprocessor(), instance.getModuleCache(),
-                            instance.getFrontendOpts().OutputFile, instance.getCodeGenOpts()),
-        out(out) {}
-
-  void HandleTranslationUnit(ASTContext &context) override {
-    PCHGenerator::HandleTranslationUnit(context);
-    if (isComplete())
-      out.assign(getPCH().begin(), getPCH().end());
-  }
-
-private:
-  std::string &out;
-};
-
 class Interface final : public GenerateModuleInterfaceAction {
 public:
   explicit Interface(std::string &out) : out(out) {}
@@ -93,7 +66,9 @@ public:
 protected:
   std::unique_ptr<ASTConsumer> CreateASTConsumer(CompilerInstance &instance,
                                                  llvm::StringRef) override {
-    return std::make_unique<ToString>(instance, out);
+    return std::make_unique<AstToString<ReducedBMIGenerator>>(
+        out, instance.getPreprocessor(), instance.getModuleCache(),
+        instance.getFrontendOpts().OutputFile, instance.getCodeGenOpts());
   }
 
 private:
@@ -122,8 +97,7 @@ bool tender_clang_scan(TenderClang *unit, void *context,
 bool tender_clang_interface(TenderClang *unit, TenderBuffer *out) {
   CompilerInstance &instance = *unit->instance;
   instance.getDiagnostics().setIgnoreAllWarnings(true);
-  instance.setVirtualFileSystem(llvm::makeIntrusiveRefCnt<StayRelative>(
-      instance.getVirtualFileSystemPtr()));
+  keepPathsRelative(instance);
   std::string file;
   Interface action(file);
   bool ok = instance.ExecuteAction(action);

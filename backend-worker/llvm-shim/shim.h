@@ -107,6 +107,8 @@ bool tender_clang_scan(TenderClang *unit, void *context,
 // Makes the module file of a source that declares a named module or a partition. Only errors are
 // reported. False after reporting errors.
 bool tender_clang_interface(TenderClang *unit, TenderBuffer *out);
+// Makes a precompiled header of the source. False after reporting errors.
+bool tender_clang_precompile(TenderClang *unit, TenderBuffer *out);
 // Runs clang's pass pipeline for the options of this unit on a module. False after reporting
 // errors.
 bool tender_clang_optimise(TenderClang *unit, LLVMModuleRef module);

@@ -77,8 +77,8 @@ pub struct Item {
     /// and would refuse one whose source was touched without a change of content.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settled: Vec<String>,
-    /// Module files of named modules that other items have made. Their sources are no inputs of
-    /// this item: what counts is their content.
+    /// Module files of named modules and precompiled headers that other items have made. Their sources
+    /// are no inputs of this item: what counts is the files' content.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<String>,
     pub work: Work,
@@ -149,6 +149,15 @@ pub enum Work {
     /// Writes the module file (BMI) of a unit that declares a named module or a partition. Gives
     /// errors only: the warnings are those of its `Compile` or `Check`.
     Interface { source: String, args: Vec<String>, output: String },
+    /// Writes a precompiled header of `text`, which is read as the content of `source`, a file that
+    /// need not exist. Units that read it have it among their `modules`.
+    Precompile {
+        source: String,
+        text: String,
+        language: Language,
+        args: Vec<String>,
+        output: String,
+    },
     /// Writes the preprocessed source, for a reproducer after a crash.
     Preprocess { source: String, language: Language, args: Vec<String>, output: String },
     /// Writes a deterministic static archive. If a member is an archive, its members are added

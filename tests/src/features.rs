@@ -56,10 +56,12 @@ pub enum Feature {
     ClangFormat,
     /// clang-tidy 22.
     ClangTidy,
+    /// LLVM's C++ library, with its modules.
+    Libcxx,
 }
 
 impl Feature {
-    pub const ALL: [Feature; 27] = [
+    pub const ALL: [Feature; 28] = [
         Feature::Root,
         Feature::Cgroup,
         Feature::Make43,
@@ -87,6 +89,7 @@ impl Feature {
         Feature::Doctest,
         Feature::ClangFormat,
         Feature::ClangTidy,
+        Feature::Libcxx,
     ];
 
     pub fn name(self) -> &'static str {
@@ -118,6 +121,7 @@ impl Feature {
             Feature::Doctest => "doctest",
             Feature::ClangFormat => "clang-format",
             Feature::ClangTidy => "clang-tidy",
+            Feature::Libcxx => "libc++",
         }
     }
 }

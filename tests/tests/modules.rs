@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tender_tests::{Run, TestSpace};
+use tender_tests::{Feature, Run, TestSpace};
 
 /// A library `math` with an interface, two partitions, an implementation unit and a module of its
 /// own, and a program that imports it.
@@ -358,6 +358,52 @@ fn modules_that_are_not_public_or_not_there_are_refused() {
     );
     space.edit("math/Tender.toml", "\"details\"", "\"math:one\"");
     space.tender(&["build"]).expect_code(2).expect_stderr(&["`math:one` is a partition"]);
+}
+
+#[test]
+fn std_is_made_once_of_the_library_s_own_source() {
+    if !tender_tests::llvm_bin().with_file_name("lib/libc++.modules.json").exists() {
+        return tender_tests::skip(Feature::Libcxx, "libc++-22-dev is not installed");
+    }
+    let space = TestSpace::new();
+    space.write(
+        "Tender.toml",
+        "[workspace]\nmembers = [\"lib\", \"app\"]\n[workspace.package]\ncxx-std = \"c++23\"\n\
+         cxx-flags = [\"-stdlib=libc++\"]\nlink = [\"c++\"]\n",
+    );
+    let inherits = "cxx-std.workspace = true\ncxx-flags.workspace = true\nlink.workspace = true\n\
+                    scan-modules = true\n";
+    space.write("lib/Tender.toml", format!("[package]\nname = \"lib\"\n{inherits}"));
+    space.write(
+        "lib/src/words.cppm",
+        "export module words;\nimport std;\n\
+         export std::vector<std::string> words(std::string_view text) {\n\
+         std::istringstream in{std::string(text)};\n\
+         return {std::istream_iterator<std::string>(in), {}};\n}\n",
+    );
+    space.write(
+        "app/Tender.toml",
+        format!(
+            "[package]\nname = \"app\"\n{inherits}[dependencies]\nlib = {{ path = \"../lib\" }}\n"
+        ),
+    );
+    space.write(
+        "app/src/main.cc",
+        "import std.compat;\nimport words;\n\
+         int main() { for (auto &word : words(\"a bc\")) std::println(\"{} {}\", word, ::strlen(word.c_str())); }\n",
+    );
+    let run = space.tender(&["build", "-v", "-j2"]).expect_ok();
+    expect_printed(&space, "debug", "a 1\nbc 2\n");
+    assert_eq!(run.stderr.matches("v1/std.cppm in ").count(), 1, "{run}");
+    space.expect_fresh(&[]);
+    // Another mode has its own; without libc++ there is none.
+    space.edit("app/Tender.toml", "[package]", "[package]\nflags = [\"-fno-rtti\"]");
+    let run = space.tender(&["build", "-v"]).expect_ok();
+    assert_eq!(run.stderr.matches("v1/std.cppm in ").count(), 1, "{run}");
+    expect_printed(&space, "debug", "a 1\nbc 2\n");
+    space.edit("Tender.toml", "-stdlib=libc++", "-stdlib=libstdc++");
+    let run = space.tender(&["build"]).expect_code(101);
+    run.expect_stderr(&["lib/src/words.cppm:2", "`std`", "-stdlib=libc++"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Scans units for named modules, and makes module files.
+//! Scans units for named modules, and makes module files and precompiled headers.
 
 use super::reporter::Reporter;
 use super::{Shared, with_dependencies};
@@ -31,6 +31,19 @@ pub(super) fn interface(
     reporter: &Reporter<'_>,
 ) -> Finished {
     let UnitResult { result, dependencies } = unit.interface(&shared.caches.stamps, reporter);
+    with_dependencies(written(result, output, reporter), dependencies)
+}
+
+/// Runs a `Work::Precompile`.
+pub(super) fn precompile(
+    unit: &Unit<'_>,
+    text: &str,
+    output: &str,
+    shared: &Shared,
+    reporter: &Reporter<'_>,
+) -> Finished {
+    let UnitResult { result, dependencies } =
+        unit.precompile(text, &shared.caches.stamps, reporter);
     with_dependencies(written(result, output, reporter), dependencies)
 }
 

@@ -77,6 +77,10 @@ impl Execute for Executor {
                 let unit = without_object(job, source, Language::Cxx, args, output);
                 cxx_modules::interface(&unit, output, &self.shared, &reporter)
             }
+            Work::Precompile { source, text, language, args, output } => {
+                let unit = without_object(job, source, *language, args, output);
+                cxx_modules::precompile(&unit, text, output, &self.shared, &reporter)
+            }
             Work::Archive { output, members, .. } => {
                 reporter.enter(PhaseName::Archive);
                 reporter.archived(emit::archive(output, members))

@@ -1,5 +1,6 @@
-//! C++20 named modules: which of them a unit provides and requires, and the module file of an
-//! interface. Which unit gets which module files is decided by the orchestrator.
+//! What other units read in place of text: which C++20 named modules a unit provides and requires, the
+//! module file of an interface, and precompiled headers. Which unit gets which of these files is
+//! decided by the orchestrator.
 
 use super::inputs::HashCache;
 use super::unit::{Observer, Unit, UnitListener, UnitResult};
@@ -18,6 +19,20 @@ impl Unit<'_> {
             let mut clang = self.open(listener)?;
             self.precompiled(&mut clang, listener);
             clang.interface()
+        })
+    }
+
+    /// Precompiles `text`, which stands in the place of the source.
+    pub fn precompile(
+        &self,
+        text: &str,
+        cache: &HashCache,
+        observer: &dyn Observer,
+    ) -> UnitResult<Buffer> {
+        self.listened(cache, observer, |listener| {
+            let mut clang = self.open(listener)?;
+            clang.assume_text(text);
+            clang.precompile()
         })
     }
 

@@ -89,6 +89,7 @@ unsafe extern "C" {
         found: extern "C" fn(*mut c_void, bool, TenderStr, TenderStr, u32),
     ) -> bool;
     pub fn tender_clang_interface(unit: *mut TenderClang, out: *mut TenderBuffer) -> bool;
+    pub fn tender_clang_precompile(unit: *mut TenderClang, out: *mut TenderBuffer) -> bool;
     pub fn tender_clang_optimise(unit: *mut TenderClang, module: LLVMModuleRef) -> bool;
     pub fn tender_clang_emit(
         unit: *mut TenderClang,

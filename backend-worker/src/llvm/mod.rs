@@ -11,6 +11,7 @@ mod globals;
 mod listener;
 mod lto;
 mod module;
+mod precompile;
 mod process;
 mod source_locations;
 

@@ -66,6 +66,7 @@ fn text(item: &Item, death: Option<&CrashDetails>, verdict: Verdict) -> String {
         ItemKind::Shared | ItemKind::Program if in_pieces => "optimising the code for",
         ItemKind::Scan => "scanning",
         ItemKind::Interface => "compiling the interface of",
+        ItemKind::Precompile => "precompiling the headers of",
         ItemKind::Compile => "compiling",
         ItemKind::Check => "checking",
         ItemKind::Archive => "archiving",
@@ -100,12 +101,20 @@ fn text(item: &Item, death: Option<&CrashDetails>, verdict: Verdict) -> String {
 /// Advice on how to make an item need less memory.
 fn cure(kind: ItemKind, in_pieces: bool) -> &'static str {
     match kind {
-        ItemKind::Scan | ItemKind::Interface | ItemKind::Compile | ItemKind::Check
+        ItemKind::Scan
+        | ItemKind::Interface
+        | ItemKind::Precompile
+        | ItemKind::Compile
+        | ItemKind::Check
             if !in_pieces =>
         {
             "split the file, include fewer headers, or set `debug = false` or a lower `opt-level` in its profile"
         }
-        ItemKind::Scan | ItemKind::Interface | ItemKind::Compile | ItemKind::Check => {
+        ItemKind::Scan
+        | ItemKind::Interface
+        | ItemKind::Precompile
+        | ItemKind::Compile
+        | ItemKind::Check => {
             "set more `codegen-units`, so that each piece is smaller, or a lower `opt-level`"
         }
         ItemKind::Shared | ItemKind::Program => {

@@ -45,6 +45,14 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
             add(output);
             args.iter().for_each(|arg| add(arg));
         }
+        Run::Worker(Work::Precompile { source, text, language, args, output }) => {
+            add("precompile");
+            add(source);
+            add(text);
+            add(language_name(*language));
+            add(output);
+            args.iter().for_each(|arg| add(arg));
+        }
         Run::Worker(Work::Preprocess { source, language, args, output, .. }) => {
             add("preprocess");
             add(source);
@@ -158,6 +166,7 @@ pub(super) fn places(item: &Item) -> [&Utf8Path; 2] {
             | Work::Check { source, .. }
             | Work::Scan { source, .. }
             | Work::Interface { source, .. }
+            | Work::Precompile { source, .. }
             | Work::Preprocess { source, .. },
         ) => parent(source),
         Run::Worker(Work::Archive { .. } | Work::Link { .. } | Work::Configure(_)) => {

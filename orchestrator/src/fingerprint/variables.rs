@@ -47,6 +47,7 @@ fn kinds(item: &Item) -> Vec<Kind> {
             Work::Check { language, .. } | Work::Preprocess { language, .. } => {
                 (of_unit(*language), false)
             }
+            Work::Precompile { language, .. } => (of_unit(*language), false),
             Work::Scan { .. } | Work::Interface { .. } => (of_unit(Language::Cxx), false),
             Work::Archive { lto, .. } => (vec![Kind::Archive], lto.is_some()),
             Work::Link { lto, .. } => (vec![Kind::Link], lto.is_some()),
@@ -67,6 +68,7 @@ fn home(item: &Item) -> Option<&'static str> {
             | Work::Check { args, .. }
             | Work::Scan { args, .. }
             | Work::Interface { args, .. }
+            | Work::Precompile { args, .. }
             | Work::Preprocess { args, .. }
             | Work::Link { args, .. },
         ) => args,

@@ -130,10 +130,22 @@ pub trait Surroundings {
     /// # Errors
     /// Text for users: neither is found, or none makes code for the platform.
     fn assembler(&self, host: bool) -> Result<Assembler, String>;
+    /// The modules of LLVM's C++ library, or of the default one; none where it has none.
+    fn std_modules(&self, is_libcxx: bool) -> Vec<StdModule>;
     /// What compilers are told by `-march=native`: the model and the features of the processor.
     fn processor(&self) -> String;
     /// The file that starting `name` in `dir` runs; None where there is none.
     fn program(&self, name: &str, dir: &Utf8Path) -> Option<Utf8PathBuf>;
+}
+
+/// A module that the C++ standard library declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StdModule {
+    pub name: String,
+    /// Absolute.
+    pub source: Utf8PathBuf,
+    /// Directories that the source includes from.
+    pub include: Vec<Utf8PathBuf>,
 }
 
 /// nasm or yasm.

@@ -28,7 +28,7 @@ pub fn compile_commands(graph: &Graph, llvm_bin: &Utf8Path) -> Vec<CompileComman
         .map(|(source, language, args, object)| {
             let program = if language == Language::Cxx { "clang++" } else { "clang" };
             let mut arguments = vec![llvm_bin.join(program).into_string()];
-            arguments.extend(args.iter().cloned());
+            arguments.extend(with_text_of_headers(graph, args));
             arguments.extend(["-c", source, "-o", object].map(str::to_owned));
             CompileCommand {
                 directory: graph.root.to_string(),
@@ -82,6 +82,30 @@ fn of(path: &Utf8Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("`{path}`: {error}"))
 }
 
+/// The words with `-include` for precompiled headers, which only this clang can read.
+fn with_text_of_headers(graph: &Graph, args: &[String]) -> Vec<String> {
+    let Some(at) = args.iter().position(|word| word == "-include-pch") else {
+        return args.to_vec();
+    };
+    let made = |item: &&Item| item.outputs.first().is_some_and(|path| *path == args[at + 1]);
+    let mut words = args[..at].to_vec();
+    if let Some(Run::Worker(Work::Precompile { source, text, .. })) =
+        graph.items.iter().find(made).map(|item| &item.run)
+    {
+        let dir = Utf8Path::new(source).parent().unwrap_or(Utf8Path::new(""));
+        for line in text.lines() {
+            let header = line.trim_start_matches("#include ");
+            let name = header.trim_matches(['"', '<', '>']);
+            let beside = dir.join(name);
+            let is_beside = header.starts_with('"') && graph.root.join(&beside).exists();
+            let path = if is_beside { beside.as_str() } else { name };
+            words.extend(["-include".to_owned(), path.to_owned()]);
+        }
+    }
+    words.extend_from_slice(&args[at + 2..]);
+    words
+}
+
 type UnitWords<'g> = (&'g str, Language, &'g [String], &'g str);
 
 /// A source that is also compiled for the build itself is there once, as it is for users.
@@ -115,6 +139,11 @@ fn digest(graph: &Graph, llvm_bin: &Utf8Path) -> String {
     };
     add(graph.root.as_str());
     add(llvm_bin.as_str());
+    for item in &graph.items {
+        if let Run::Worker(Work::Precompile { text, .. }) = &item.run {
+            add(text);
+        }
+    }
     for (source, _, args, object) in units(graph) {
         add(source);
         args.iter().for_each(|arg| add(arg));

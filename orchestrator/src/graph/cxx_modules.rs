@@ -21,6 +21,9 @@
 //! (`mode_of`): macros and directories of a source belong to the crate that wrote it. All importers of
 //! one mode share it.
 //!
+//! The modules of the standard library are made of its own sources, for each mode as others. They have
+//! no object: all that they export is in the library.
+//!
 //! Module files are made apart from objects: importers wait for a front end, not for the optimiser.
 //! An interface is parsed twice for that.
 
@@ -28,7 +31,7 @@ use super::GraphError;
 use super::build::Builder;
 use super::instance::{BuiltFor, Instance};
 use super::model::{Ingredients, Item, ItemKind, Run};
-use super::module_names::{DeclaredModule, ModuleError, ModuleId, ModuleNames, ScopeId};
+use super::module_names::{DeclaredModule, ModuleError, ModuleId, ModuleNames, ScopeId, is_std};
 use super::order::{Build, seen_libs};
 use super::paths::object_path;
 use super::units::{CrateUnits, CxxUnit};
@@ -37,7 +40,7 @@ use crate::manifest::{Crate, CrateId, is_interface};
 use camino::Utf8PathBuf;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use tender_protocol::{ModuleScan, Work};
+use tender_protocol::{ModuleName, ModuleScan, Work};
 
 /// The results of scans, by the keys of their items.
 pub type Scans = HashMap<String, ModuleScan>;
@@ -58,6 +61,8 @@ pub(super) struct NamedModules {
     awaited: HashSet<Build>,
     /// The items that make module files, by the mode that these are for.
     files: HashMap<(ModuleId, Vec<String>), ItemId>,
+    /// Those of a standard library (LLVM's or not), for each of the two builds.
+    std: HashMap<(bool, bool), Vec<ModuleId>>,
     /// The names of all that is imported anywhere.
     imported: HashSet<String>,
 }
@@ -129,6 +134,11 @@ impl<'a> Builder<'_> {
         if !self.scans_units(&of) {
             return Ok(());
         }
+        // A scan would have to come after the headers, and to read them.
+        if targets.iter().any(|target| units.has_precompiled_headers(*target)) {
+            let (krate, manifest) = (of.krate.name.clone(), of.krate.manifest.to_string());
+            return Err(ModuleError::WithHeaders { krate, manifest }.into());
+        }
         let build = (of.id, of.built_for);
         let mut found: Vec<(usize, CxxUnit)> = Vec::new();
         let mut keys: HashMap<(usize, Utf8PathBuf), String> = HashMap::new();
@@ -164,11 +174,19 @@ impl<'a> Builder<'_> {
             scopes.insert(*target, self.modules.names.new_scope());
             self.modules.of_targets.insert((build, *target), Vec::new());
         }
+        let imports_std =
+            |scan: &ModuleScan| scan.requires.iter().any(|import| is_std(&import.name));
+        let importers = found.iter().zip(&scans).filter(|(_, scan)| imports_std(scan));
+        let importers: Vec<(ScopeId, Vec<String>)> =
+            importers.map(|((target, unit), _)| (scopes[target], unit.args.clone())).collect();
         for ((target, unit), scan) in found.into_iter().zip(scans) {
             self.know(&of, target, scopes[&target], unit, scan)?;
         }
         for target in targets {
             self.show_modules(&of, *target, scopes[target])?;
+        }
+        for (scope, args) in importers {
+            self.show_std(&of, scope, &args)?;
         }
         self.check_public(&of)?;
         // Before the objects, which come after them: an error in an interface is shown once.
@@ -295,6 +313,79 @@ impl<'a> Builder<'_> {
             self.modules.names.show(scope, id)?;
         }
         Ok(())
+    }
+
+    /// Lets a target see the modules of the standard library that it is compiled with.
+    fn show_std(
+        &mut self,
+        of: &Instance<'_>,
+        scope: ScopeId,
+        args: &[String],
+    ) -> Result<(), GraphError> {
+        let library = args.iter().rev().find_map(|word| word.strip_prefix("-stdlib="));
+        let is_libcxx = library == Some("libc++");
+        let key = (is_libcxx, of.is_host());
+        if !self.modules.std.contains_key(&key) {
+            let ids = self.declare_std(of, is_libcxx)?;
+            self.modules.std.insert(key, ids);
+        }
+        for id in self.modules.std[&key].clone() {
+            let name = self.modules.names.of(id).at.name.clone();
+            if !self.modules.names.sees(scope, &name) {
+                self.modules.names.show(scope, id)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn declare_std(
+        &mut self,
+        of: &Instance<'_>,
+        is_libcxx: bool,
+    ) -> Result<Vec<ModuleId>, GraphError> {
+        let found = self.request.surroundings.std_modules(is_libcxx);
+        let scope = self.modules.names.new_scope();
+        let directory = self.path_for_commands(&self.side(of.built_for).crates_dir).join(".std");
+        let mut ids = Vec::new();
+        for module in found {
+            let file = module.source.to_string();
+            let place =
+                |name: &str| ModuleName { name: name.to_owned(), file: file.clone(), line: 1 };
+            let at = place(&module.name);
+            // https://eel.is/c++draft/std.modules#3
+            let requires =
+                if module.name == "std.compat" { vec![place("std")] } else { Vec::new() };
+            // Only a library may give a module such a name.
+            let mut args = vec!["-Wno-reserved-module-identifier".to_owned()];
+            args.extend(module.include.iter().map(|dir| format!("-isystem{dir}")));
+            let unit = CxxUnit {
+                owner: 0,
+                target: String::new(),
+                directory: String::new(),
+                path: module.source.clone(),
+                seen: module.source,
+                name: module.name.clone(),
+                ingredients: Ingredients { own: args.clone(), profile: vec![], interfaces: vec![] },
+                args,
+                declared: Vec::new(),
+                after: Vec::new(),
+            };
+            let krate = ItemCrate::new(of);
+            // Not of the crate that happens to be the first.
+            let key = format!("std{} interface", if krate.host { " host" } else { "" });
+            self.modules.interfaces.push(Interface {
+                krate,
+                key,
+                directory: directory.clone(),
+                unit,
+            });
+            let declared =
+                DeclaredModule { at, krate: "the standard library".to_owned(), requires, scope };
+            let id = self.modules.names.declare(declared);
+            self.modules.names.show(scope, id)?;
+            ids.push(id);
+        }
+        Ok(ids)
     }
 
     fn is_partition(&self, id: ModuleId) -> bool {

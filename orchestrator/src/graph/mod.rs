@@ -43,7 +43,9 @@ mod runtime;
 mod tests;
 mod units;
 
-pub use build::{Assembler, GraphRequest, Mode, PkgConfig, Programs, Surroundings, Targets, build};
+pub use build::{
+    Assembler, GraphRequest, Mode, PkgConfig, Programs, StdModule, Surroundings, Targets, build,
+};
 pub use codegen::DEFAULT_CODEGEN_UNITS;
 pub use cxx_modules::Scans;
 pub use error::GraphError;

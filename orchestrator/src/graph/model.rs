@@ -39,6 +39,8 @@ pub enum ItemKind {
     Scan,
     /// The module file of a unit that declares a module of C++.
     Interface,
+    /// A precompiled header.
+    Precompile,
     Compile,
     Check,
     Archive,
@@ -213,10 +215,11 @@ impl Graph {
         Some(self.part(scans.collect()))
     }
 
-    /// The module files that an item may read.
+    /// The module files and precompiled headers that an item may read.
     pub fn module_files(&self, item: &Item) -> Vec<String> {
         let before = item.after.iter().map(|before| &self[*before]);
-        let files = before.filter(|before| before.kind == ItemKind::Interface);
+        let files = before
+            .filter(|before| matches!(before.kind, ItemKind::Interface | ItemKind::Precompile));
         files.flat_map(|before| &before.outputs).map(Utf8PathBuf::to_string).collect()
     }
 

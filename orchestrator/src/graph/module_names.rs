@@ -51,6 +51,11 @@ pub enum ModuleError {
         "`{source_file}` of crate `{krate}` is named as a module is, and is not compiled as C++20\n  help: write `cxx-std = \"c++20\"`, or a later one, into the manifest"
     )]
     OldStandard { source_file: String, krate: String },
+
+    #[error(
+        "crate `{krate}` has `precompiled-headers`, and its units are scanned for modules; tender cannot do both\n  manifest: {manifest}\n  help: remove `precompiled-headers`, or write `scan-modules = false` if no unit imports or declares a module"
+    )]
+    WithHeaders { krate: String, manifest: String },
 }
 
 fn shown_cycle(imports: &[ModuleName]) -> String {
@@ -76,6 +81,10 @@ impl ModuleNames {
     pub fn declare(&mut self, module: DeclaredModule) -> ModuleId {
         self.declared.push(module);
         ModuleId(self.declared.len() - 1)
+    }
+
+    pub fn sees(&self, scope: ScopeId, name: &str) -> bool {
+        self.scopes[scope.0].contains_key(name)
     }
 
     pub fn of(&self, id: ModuleId) -> &DeclaredModule {
@@ -133,7 +142,7 @@ impl ModuleNames {
                 "crate `{krate}` declares it: it has to be among the dependencies of the importing crate, and among `modules` of its `[lib]` if that key is there"
             ),
             (None, None) if is_std(&import.name) => {
-                "the standard library as a module is not supported yet: include its headers".to_owned()
+                "the C++ library that the unit is compiled with has no modules. LLVM's has: install libc++-22-dev and libc++abi-22-dev, and write `cxx-flags = [\"-stdlib=libc++\"]` and `link = [\"c++\"]`".to_owned()
             }
             (None, None) => "`export module NAME;` declares one. Units of a crate are scanned for it if a source ends in .cppm, .ixx, .mpp, .ccm, .cxxm or .c++m, if `[lib]` has `modules`, or with `scan-modules = true` in `[package]`".to_owned(),
         };
@@ -141,8 +150,8 @@ impl ModuleNames {
     }
 }
 
-/// A module of the standard library: https://eel.is/c++draft/std.modules
-fn is_std(name: &str) -> bool {
+/// A module of the standard library, of which no unit of the workspace has the source: https://eel.is/c++draft/std.modules
+pub(super) fn is_std(name: &str) -> bool {
     ["std", "std.compat"].contains(&name)
 }
 
@@ -236,7 +245,7 @@ mod tests {
     fn import_of_a_missing_module_names_its_place() {
         check_error(&["a"], "b", &["m.cc:7: no unit declares the module `b`", "scan-modules"]);
         check_error(&["a <- b", "c"], "c a", &["0.cppm:2: no unit declares the module `b`"]);
-        check_error(&[], "std", &["m.cc:7", "the standard library as a module"]);
+        check_error(&[], "std", &["m.cc:7", "-stdlib=libc++"]);
         check_error(&["a"], "a:p", &["`a:p`", "a partition is a unit of the same library"]);
     }
 

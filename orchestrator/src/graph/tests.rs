@@ -153,6 +153,15 @@ impl Surroundings for Table {
         })
     }
 
+    fn std_modules(&self, is_libcxx: bool) -> Vec<StdModule> {
+        let module = |name: &str| StdModule {
+            name: name.to_owned(),
+            source: format!("/llvm/{name}.cppm").into(),
+            include: vec!["/llvm/v1".into()],
+        };
+        if is_libcxx { ["std", "std.compat"].map(module).to_vec() } else { Vec::new() }
+    }
+
     fn processor(&self) -> String {
         "x".to_owned()
     }

@@ -83,6 +83,8 @@ struct PreparedTarget<'a> {
     declared: Vec<Utf8PathBuf>,
     after: Vec<ItemId>,
     sources: Vec<NamedSource<'a>>,
+    /// The item of its precompiled headers, if they were asked for.
+    precompiled: Option<ItemId>,
 }
 
 #[derive(Clone)]
@@ -110,6 +112,10 @@ impl<'a> CrateUnits<'a> {
 
     pub fn of(&self) -> &'a Instance<'a> {
         self.context.of
+    }
+
+    pub fn has_precompiled_headers(&self, number: usize) -> bool {
+        !self.targets[number].settings.precompiled_headers.is_empty()
     }
 
     fn prepared(&self, number: usize) -> &PreparedTarget<'a> {
@@ -243,7 +249,11 @@ impl<'a> Builder<'_> {
                 continue;
             }
             let (first, own) = (units.prepared(candidate), units.prepared(number));
-            if first.args(kind).0 == own.args(kind).0 && first.declared == own.declared {
+            let headers = |target: usize| &units.targets[target].settings.precompiled_headers;
+            if first.args(kind).0 == own.args(kind).0
+                && first.declared == own.declared
+                && headers(candidate) == headers(number)
+            {
                 return candidate;
             }
         }
@@ -310,7 +320,9 @@ impl<'a> Builder<'_> {
         };
         let sources = target.compiled(generated).map(named).collect();
         let by_kind = BTreeMap::new();
-        units.prepared[number] = Some(PreparedTarget { words, by_kind, declared, after, sources });
+        let precompiled = None;
+        units.prepared[number] =
+            Some(PreparedTarget { words, by_kind, declared, after, sources, precompiled });
         Ok(())
     }
 
@@ -343,6 +355,72 @@ impl<'a> Builder<'_> {
         Ok(())
     }
 
+    /// The item of a target's precompiled headers, for units of this language: those of C++, or of C
+    /// in a target without C++. None if it has none.
+    ///
+    /// # Errors
+    /// [`GraphError::SameOutput`].
+    fn precompiled_headers(
+        &mut self,
+        units: &mut CrateUnits<'a>,
+        number: usize,
+        language: Language,
+    ) -> Result<Option<ItemId>, GraphError> {
+        let of = units.context.of;
+        let (krate, target, prepared) = (of.krate, &units.targets[number], units.prepared(number));
+        let headers = &target.settings.precompiled_headers;
+        let is_cxx =
+            |path: &Utf8PathBuf| source_kind(path) == Some(SourceKind::Unit(Language::Cxx));
+        let mut sources = target.sources.files.iter().chain(target.generated);
+        let reads_them = match language {
+            Language::Cxx => true,
+            Language::C => !sources.any(is_cxx),
+            _ => false,
+        };
+        if headers.is_empty() || !reads_them {
+            return Ok(None);
+        }
+        if prepared.precompiled.is_some() {
+            return Ok(prepared.precompiled);
+        }
+        let line = |header: &String| match header.starts_with('<') {
+            true => format!("#include {header}\n"),
+            false => format!("#include \"{header}\"\n"),
+        };
+        // No file: what is in the manifest is read as one that lies beside it.
+        let source = self.path_for_commands(&krate.dir.join("precompiled-headers"));
+        let directory = self.path_for_commands(&self.side(of.built_for).crates_dir);
+        let directory = directory.join(&krate.name).join("headers").join(&target.directory);
+        let output = directory.join("precompiled.pch");
+        let (args, mut ingredients) = prepared.args(SourceKind::Unit(language)).clone();
+        let text: String = headers.iter().map(line).collect();
+        ingredients.own.extend(headers.iter().cloned());
+        let work = Work::Precompile {
+            source: source.to_string(),
+            text,
+            language,
+            args,
+            output: output.to_string(),
+        };
+        let item = self.add(Item {
+            krate: of.id,
+            krate_name: krate.name.clone(),
+            host: of.is_host(),
+            kind: ItemKind::Precompile,
+            key: format!("{} precompile {}", krate.name, target.name),
+            label: source.to_string(),
+            after: prepared.after.clone(),
+            run: Run::Worker(work),
+            program: None,
+            inputs: prepared.declared.clone(),
+            outputs: vec![output],
+            ingredients,
+            size: 0,
+        })?;
+        units.prepared_mut(number).precompiled = Some(item);
+        Ok(Some(item))
+    }
+
     /// The unit of a source as one of the target `number`; made now if it is not there yet.
     fn plan_unit(
         &mut self,
@@ -357,7 +435,7 @@ impl<'a> Builder<'_> {
             _ => None,
         };
         let UnitContext { of, profile, .. } = units.context;
-        let (krate, target, prepared) = (of.krate, &units.targets[number], units.prepared(number));
+        let (krate, target) = (of.krate, &units.targets[number]);
         let object = self
             .path_for_commands(&self.side(of.built_for).crates_dir)
             .join(&krate.name)
@@ -380,6 +458,7 @@ impl<'a> Builder<'_> {
             return Ok(unit);
         }
         let seen = self.path_for_commands(path);
+        let prepared = units.prepared(number);
         let (mut args, mut ingredients) = prepared.args(source_kind).clone();
         let mut after = prepared.after.clone();
         let inputs = [seen.clone()].into_iter().chain(prepared.declared.iter().cloned()).collect();
@@ -387,6 +466,14 @@ impl<'a> Builder<'_> {
         args.extend(imported.words.iter().cloned());
         ingredients.own.extend(imported.words);
         after.extend(imported.after);
+        if let Some(language) = language
+            && let Some(item) = self.precompiled_headers(units, number, language)?
+        {
+            let words = ["-include-pch".to_owned(), self.graph[item].outputs[0].to_string()];
+            args.extend(words.iter().cloned());
+            ingredients.own.extend(words);
+            after.push(item);
+        }
         let mut program = None;
         let key = |check: &str| format!("{} {check}{} {name}", krate.name, target.name);
         let (kind, key, run, outputs) = match (language, self.mode(of)) {

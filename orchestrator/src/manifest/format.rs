@@ -5,10 +5,11 @@
 use super::value::{
     ValueError, check_c_std, check_cxx_std, check_define, check_duration, check_endian,
     check_extension, check_feature, check_feature_value, check_header, check_header_path,
-    check_identifier, check_install_dir, check_library_name, check_library_version, check_link,
-    check_macro, check_member, check_module_name, check_name, check_not_empty, check_one_line,
-    check_output, check_profile_name, check_requirement, check_soname, check_target,
-    check_template, check_test_variable, check_variable, check_version, check_warning, check_word,
+    check_identifier, check_included_header, check_install_dir, check_library_name,
+    check_library_version, check_link, check_macro, check_member, check_module_name, check_name,
+    check_not_empty, check_one_line, check_output, check_profile_name, check_requirement,
+    check_soname, check_target, check_template, check_test_variable, check_variable, check_version,
+    check_warning, check_word,
 };
 
 /// The keys that a table may have.
@@ -517,7 +518,7 @@ static INSTALL: Table = Table {
 static VERSION: [Key; 1] =
     [key("version", ValueKind::Text(check_version), "The version of the crate.")];
 
-static SETTINGS: [Key; 12] = [
+static SETTINGS: [Key; 13] = [
     key("include", ValueKind::Texts(any), "Private include directories."),
     key("defines", ValueKind::Texts(check_define), "Macros: `\"NAME\"`, `\"NAME=value\"`."),
     key("flags", ValueKind::Flags { cxx: false }, "Flags for clang, for units of every language."),
@@ -541,6 +542,11 @@ static SETTINGS: [Key; 12] = [
         "inputs",
         ValueKind::Texts(any),
         "Files and globs that units read and that no compiler reports.",
+    ),
+    key(
+        "precompiled-headers",
+        ValueKind::Texts(check_included_header),
+        "Headers that each unit of C++ includes first, and that are parsed once.",
     ),
 ];
 

@@ -745,6 +745,9 @@ fn take_over(package: &mut Package, shared: Option<&Inheritable>, problems: &mut
                 "link-args" => copy(&mut to.link_args, &from.link_args),
                 "pkg-config" => copy(&mut to.pkg_config, &from.pkg_config),
                 "inputs" => copy(&mut to.inputs, &from.inputs),
+                "precompiled-headers" => {
+                    copy(&mut to.precompiled_headers, &from.precompiled_headers)
+                }
                 _ => false,
             }
         });

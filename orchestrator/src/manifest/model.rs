@@ -279,6 +279,9 @@ pub struct TargetSettings {
     /// What its units read beside what the compiler tells. Absolute, or beginning with `$OUT_DIR`;
     /// globs expanded, sorted.
     pub inputs: Vec<Utf8PathBuf>,
+    /// Headers that each unit includes first, and that are parsed once: as after `#include "`, or with
+    /// angle brackets.
+    pub precompiled_headers: Vec<String>,
 }
 
 #[derive(Clone, Debug)]

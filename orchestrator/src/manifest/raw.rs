@@ -162,6 +162,7 @@ pub(super) struct Settings {
     pub link_args: Option<Vec<String>>,
     pub pkg_config: Option<Vec<String>>,
     pub inputs: Option<Vec<Text>>,
+    pub precompiled_headers: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug)]
@@ -587,6 +588,7 @@ fn settings(cx: &Context<'_>, section: &Section<'_, '_>) -> Settings {
         link_args: section.words(cx, "link-args"),
         pkg_config: section.words(cx, "pkg-config"),
         inputs: section.strings(cx, "inputs"),
+        precompiled_headers: section.words(cx, "precompiled-headers"),
     }
 }
 

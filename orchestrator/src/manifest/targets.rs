@@ -824,6 +824,7 @@ impl<'a> Resolver<'a> {
             link_args: join(|one| &one.link_args),
             pkg_config: join(|one| &one.pkg_config),
             inputs: self.unit_inputs(package, own),
+            precompiled_headers: join(|one| &one.precompiled_headers),
         }
     }
 }

@@ -704,6 +704,29 @@ pub fn check_define(text: &str) -> Result<(), ValueError> {
     Err(ValueError::new(format!("`{text}` defines no macro"), "write `NAME` or `NAME=VALUE`"))
 }
 
+/// What follows `#include`, without the quotes.
+///
+/// # Errors
+/// `text` is blank, is more than a name, or is no name in angle brackets.
+pub(super) fn check_included_header(text: &str) -> Result<(), ValueError> {
+    let name = match text.strip_prefix('<') {
+        Some(rest) => rest.strip_suffix('>'),
+        None => Some(text),
+    };
+    let is_name = |name: &str| {
+        !name.trim().is_empty()
+            && !name.contains(['<', '>', '"'])
+            && !name.contains(char::is_control)
+    };
+    match name.is_some_and(is_name) {
+        true => Ok(()),
+        false => Err(ValueError::new(
+            format!("`{text}` is no name of a header"),
+            "write it as `#include` has it: `\"src/pch.h\"`, `\"<vector>\"`",
+        )),
+    }
+}
+
 /// What follows `-l`.
 ///
 /// # Errors

@@ -84,6 +84,9 @@ fn worker_words<'a>(work: &'a Work, real_driver: Option<&'a [String]>) -> Vec<&'
         Work::Interface { source, args, output } => {
             join(&["clang"], args, &["--precompile", "-x", "c++-module", source, "-o", output])
         }
+        Work::Precompile { source, args, output, .. } => {
+            join(&["clang"], args, &["-x", "c++-header", source, "-o", output])
+        }
         Work::Preprocess { source, args, output, .. } => {
             join(&["clang"], args, &["-E", source, "-o", output])
         }

@@ -251,6 +251,7 @@ fn noun(item: &Item) -> &'static str {
         ItemKind::Configure => "header of [config]",
         ItemKind::Scan => "scan for modules",
         ItemKind::Interface => "module",
+        ItemKind::Precompile => "precompiled headers",
         ItemKind::Compile | ItemKind::Check => "source",
         ItemKind::Archive => "static library",
         ItemKind::Shared => "shared library",

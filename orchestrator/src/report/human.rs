@@ -181,7 +181,7 @@ impl Human {
             ItemKind::Scan if told.scanning || told.building => return,
             ItemKind::Scan => "Scanning",
             _ if told.building => return,
-            ItemKind::Interface | ItemKind::Compile => "Compiling",
+            ItemKind::Interface | ItemKind::Precompile | ItemKind::Compile => "Compiling",
             ItemKind::Check => "Checking",
             ItemKind::Archive => "Archiving",
             ItemKind::Shared | ItemKind::Program => "Linking",

@@ -205,6 +205,7 @@ impl<W: Write> Trace<W> {
             | ItemKind::Configure
             | ItemKind::Scan
             | ItemKind::Interface
+            | ItemKind::Precompile
             | ItemKind::Compile
             | ItemKind::Check => "unit",
         };

@@ -52,6 +52,7 @@ pub fn could_not(item: &Item, target: CrateTarget<'_>, errors: usize, warnings: 
     let (verb, what) = match (item.kind, target) {
         (ItemKind::Scan, _) => ("scan", label),
         (ItemKind::Interface, _) => ("compile the interface", label),
+        (ItemKind::Precompile, _) => ("precompile the headers", label),
         (ItemKind::Compile, _) => ("compile", label),
         (ItemKind::Check, _) => ("check", label),
         (ItemKind::Archive, _) => ("archive", label),

@@ -58,6 +58,11 @@ pub fn expected_need(item: &Item) -> Need {
     let size = item.size;
     match (&item.run, item.kind) {
         (Run::Worker(Work::Interface { .. }), _) => unit_need(Language::Cxx, size),
+        // As a unit of many headers, of which nothing tells the size.
+        (Run::Worker(Work::Precompile { language, .. }), _) => {
+            let need = unit_need(*language, 256 << 10);
+            Need { piece: Bytes::ZERO, ..need }
+        }
         (Run::Worker(Work::Compile { language, .. } | Work::Check { language, .. }), _) => {
             unit_need(*language, size)
         }

@@ -42,6 +42,7 @@ pub fn tasks(
             Run::Worker(_) => match item.kind {
                 ItemKind::Scan
                 | ItemKind::Interface
+                | ItemKind::Precompile
                 | ItemKind::Compile
                 | ItemKind::Check
                 | ItemKind::Configure => Class::Unit,
@@ -66,6 +67,8 @@ pub fn tasks(
 pub fn expected_cost(kind: ItemKind, size: u64) -> Micros {
     Micros(match kind {
         ItemKind::Compile => 20_000 + size.saturating_mul(4),
+        // Many headers that no size tells of; what comes after it waits.
+        ItemKind::Precompile => 2_000_000,
         ItemKind::Interface | ItemKind::Check => 20_000 + size,
         ItemKind::Scan => 5_000 + size / 4,
         ItemKind::Generate | ItemKind::Configure => 100_000,

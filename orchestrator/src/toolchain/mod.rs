@@ -11,6 +11,7 @@ mod pkg_config;
 mod processor;
 mod source_tool;
 mod stamp;
+mod std_modules;
 
 pub use cross::{check_compilers, kernel_runs};
 pub(crate) use driver::resolve;
@@ -18,7 +19,7 @@ pub use driver::{ToolchainError, chosen_driver, link_driver, programs_in_path};
 pub use source_tool::{SourceTool, SourceToolError};
 pub(crate) use stamp::Stamp;
 
-use crate::graph::{Assembler, DRIVER_C, DRIVER_CXX, PkgConfig, Program, Surroundings};
+use crate::graph::{Assembler, DRIVER_C, DRIVER_CXX, PkgConfig, Program, StdModule, Surroundings};
 use crate::manifest::TargetPlatform;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -155,6 +156,10 @@ impl Surroundings for Machine {
         let target = self.target.as_ref().filter(|_| !host);
         let arch = target.map(|target| target.platform.platform.architecture());
         assembler::find(arch.as_deref().unwrap_or(std::env::consts::ARCH))
+    }
+
+    fn std_modules(&self, is_libcxx: bool) -> Vec<StdModule> {
+        std_modules::find(&llvm_bin(), is_libcxx)
     }
 
     fn processor(&self) -> String {

@@ -168,7 +168,10 @@ fn work(plan: &Plan, item: &Item) -> (Outcome, Vec<InputFile>) {
         }
         Work::Link { args, output, .. } => (args.iter().map(String::as_str).collect(), output),
         Work::Check { source, .. } => (vec![source], ""),
-        Work::Configure(_) | Work::Scan { .. } | Work::Interface { .. } => {
+        Work::Configure(_)
+        | Work::Scan { .. }
+        | Work::Interface { .. }
+        | Work::Precompile { .. } => {
             unreachable!("no test gives it one")
         }
     };
@@ -316,6 +319,7 @@ fn finish(plan: &Plan, item: &Item, outcome: Outcome, inputs: Vec<InputFile>) {
         | Work::Check { .. }
         | Work::Scan { .. }
         | Work::Interface { .. }
+        | Work::Precompile { .. }
         | Work::Configure(_) => None,
     };
     let outputs = output.filter(|_| outcome == Outcome::Ok).map(|path| {

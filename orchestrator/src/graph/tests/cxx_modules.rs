@@ -139,3 +139,42 @@ fn importer_of_another_mode_shares_nothing_with_the_others() {
     assert_eq!(after(&graph, "math lib src/more.cc").len(), 2);
     assert!(after(&graph, "app bin app src/main.cc").iter().all(|key| key.contains(" for ")));
 }
+
+#[test]
+fn std_modules_are_those_of_the_library_that_the_importer_is_compiled_with() {
+    let mut app = bin(krate("app"), "app", &["src/main.cc"]);
+    app.scan_modules = Some(true);
+    let of = |flags: &[&str]| TargetSettings {
+        cxx_std: Some("c++23".into()),
+        cxx_flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+        ..TargetSettings::default()
+    };
+    app.bins[0].settings = of(&["-stdlib=libc++", "-fno-rtti"]);
+    let mut other = app.clone();
+    let scans: Scans =
+        [("app scan bin app src/main.cc".to_owned(), scan(None, &["std.compat"]))].into();
+    let graph = with_scans(&workspace(vec![(app, &[])]), Mode::Build, &scans).unwrap();
+    let files: Vec<&Item> =
+        graph.items.iter().filter(|item| item.kind == ItemKind::Interface).collect();
+    assert_eq!(files.len(), 2);
+    assert!(files[0].key.starts_with("std interface std for "), "{}", files[0].key);
+    let Run::Worker(Work::Interface { source, args, output }) = &files[1].run else { panic!() };
+    assert_eq!(source, "/llvm/std.compat.cppm");
+    assert!(output.starts_with("target/debug/.tender/.std/"), "{output}");
+    let file = &files[0].outputs[0];
+    assert_eq!(
+        args[..],
+        [
+            "-Wno-reserved-module-identifier".to_owned(),
+            "-isystem/llvm/v1".to_owned(),
+            "-std=c++23".to_owned(),
+            "-stdlib=libc++".to_owned(),
+            "-fno-rtti".to_owned(),
+            format!("-fmodule-file=std={file}"),
+        ]
+    );
+    assert_eq!(files[1].after, [crate::keys::ItemId(1)]);
+    other.bins[0].settings = of(&[]);
+    let error = with_scans(&workspace(vec![(other, &[])]), Mode::Build, &scans).unwrap_err();
+    assert!(error.to_string().contains("-stdlib=libc++"), "{error}");
+}

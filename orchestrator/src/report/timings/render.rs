@@ -186,6 +186,7 @@ fn unit(graph: &Graph, unit: &TimedUnit, crates: &mut Names, reasons: &mut Names
         ItemKind::Configure => "configure",
         ItemKind::Scan => "scan",
         ItemKind::Interface => "interface",
+        ItemKind::Precompile => "precompile",
         ItemKind::Compile => "compile",
         ItemKind::Check => "check",
         ItemKind::Archive => "archive",
