@@ -11,6 +11,7 @@ use super::options::{BuildOptions, MessageFormat, RunOptions, TargetSelection, T
 use super::project::{Project, budget};
 use super::slots::{slots, slots_again};
 use super::terminal::Terminal;
+use super::watch::{WatchRound, watch};
 use super::{target_dir, worker};
 use crate::engine::{self, Request, Summary};
 use crate::environment::{SOURCE_DATE_EPOCH, Variables};
@@ -42,7 +43,7 @@ use tender_protocol::{ConfigResults, ConfigValue, Level, ModuleScan, Work};
 /// # Errors
 /// The manifest or the choice is wrong, the environment has a bad value, or the engine fails.
 pub fn build(
-    TargetsOptions { build: options, targets }: &TargetsOptions,
+    TargetsOptions { build: options, targets, watch: is_watched }: &TargetsOptions,
     mode: Mode,
     environment: &CliEnvironment,
     terminal: Terminal,
@@ -53,6 +54,11 @@ pub fn build(
         let named = if options.selection.package.is_empty() { Vec::new() } else { roots.clone() };
         Ok(What { roots, named, whole: Vec::new(), targets, mode })
     };
+    if *is_watched {
+        return watch(environment, terminal, options, &mut |_, environment| {
+            Ok(WatchRound::of(run_build(&choose, options, false, environment, terminal)?))
+        });
+    }
     Ok(run_build(&choose, options, false, environment, terminal)?.exit)
 }
 
@@ -88,24 +94,38 @@ pub fn run(
         Ok(What { roots, named: Vec::new(), whole: Vec::new(), targets, mode })
     };
     let is_dev = kind != ProgramKind::Bin;
-    let Built { project, graph, exit } =
-        run_build(&choose, &options.build, is_dev, environment, terminal)?;
-    if exit != CliExit::Success {
-        return Ok(exit);
+    let build = |environment: &CliEnvironment| {
+        run_build(&choose, &options.build, is_dev, environment, terminal)
+    };
+    let command = |built: &Built| {
+        let Built { project, graph, .. } = built;
+        let (krate, name) = choose_program(project)?;
+        let program = graph
+            .artifacts
+            .iter()
+            .find(|file| {
+                let is_it = file.krate == krate && file.name == name && !graph[file.item].host;
+                is_it && file.kind == ArtifactKind::Program(kind)
+            })
+            .map(|file| file.path.clone())
+            .expect("a program of the manifest is an artifact of the graph");
+        let target = project.workspace.target.as_ref();
+        let runner = target.map(|target| target.runner.as_slice()).unwrap_or_default();
+        Ok::<_, CliError>(run_command(&program, runner, options))
+    };
+    if options.watch {
+        return watch(environment, terminal, &options.build, &mut |_, environment| {
+            let built = build(environment)?;
+            let has_program = built.exit == CliExit::Success;
+            let program = has_program.then(|| command(&built)).transpose()?;
+            Ok(WatchRound { program, ..WatchRound::of(built) })
+        });
     }
-    let (krate, name) = choose_program(&project)?;
-    let program = graph
-        .artifacts
-        .iter()
-        .find(|file| {
-            let is_it = file.krate == krate && file.name == name && !graph[file.item].host;
-            is_it && file.kind == ArtifactKind::Program(kind)
-        })
-        .map(|file| file.path.clone())
-        .expect("a program of the manifest is an artifact of the graph");
-    let target = project.workspace.target.as_ref();
-    let runner = target.map(|target| target.runner.as_slice()).unwrap_or_default();
-    execute(&program, runner, options, terminal)
+    let built = build(environment)?;
+    if built.exit != CliExit::Success {
+        return Ok(built.exit);
+    }
+    execute(command(&built)?, terminal)
 }
 
 /// Whether programs of the platform run here.
@@ -125,18 +145,25 @@ pub(super) fn check_runner(target: &TargetPlatform) -> Result<(), CliError> {
     )))
 }
 
+/// What runs a program, and the words for messages.
+pub(super) struct RunCommand {
+    pub command: Command,
+    shown: String,
+}
+
+impl RunCommand {
+    pub fn say(&self, terminal: Terminal) {
+        let text = format!("`{}`", words::visible(&self.shown));
+        terminal.say(&style::status("Running", text));
+    }
+}
+
 /// `runner`: the program, and its words, that runs programs of another platform.
-fn execute(
-    program: &Utf8Path,
-    runner: &[String],
-    options: &RunOptions,
-    terminal: Terminal,
-) -> Result<CliExit, CliError> {
+fn run_command(program: &Utf8Path, runner: &[String], options: &RunOptions) -> RunCommand {
     let shown = shown_path(program);
     let words = options.args.iter().map(|arg| arg.to_string_lossy());
     let leading = runner.iter().map(|word| word.as_str().into());
-    let line = quoted_words(leading.chain([shown.as_str().into()]).chain(words));
-    terminal.say(&style::status("Running", format!("`{}`", words::visible(&line))));
+    let shown = quoted_words(leading.chain([shown.as_str().into()]).chain(words));
     let mut command = match runner.split_first() {
         None => Command::new(program),
         Some((first, rest)) => {
@@ -146,13 +173,17 @@ fn execute(
         }
     };
     command.args(&options.args);
+    RunCommand { command, shown }
+}
+
+fn execute(run: RunCommand, terminal: Terminal) -> Result<CliExit, CliError> {
+    run.say(terminal);
+    let command = run.command;
+    let started = command.get_program().to_string_lossy().into_owned();
     let exit = prepare()
         .map_err(RunError::from)
         .and_then(|signals| run_foreground(command, signals, None))
-        .map_err(|error| {
-            let started = runner.first().map_or(program.as_str(), String::as_str);
-            CliError::build(format!("cannot run `{started}`: {error}"))
-        })?;
+        .map_err(|error| CliError::build(format!("cannot run `{started}`: {error}")))?;
     Ok(CliExit::of_child(exit))
 }
 
@@ -309,6 +340,8 @@ pub(super) struct Built {
     pub project: Project,
     pub graph: Graph,
     pub exit: CliExit,
+    /// Items that ran.
+    pub ran: u32,
 }
 
 /// Builds what `choose` chooses of the workspace, which may be read again while it is built. `dev`:
@@ -328,12 +361,18 @@ pub(super) fn run_build(
     let mut what = choose(&project)?;
     let profile = project.profile()?.clone();
     let limits = project.workspace.build.clone();
-    let mut slots = slots(options.jobs, environment, limits.jobs, terminal)?;
+    let again = || slots_again(options.jobs, environment, limits.jobs);
+    let mut slots = match environment.is_repeated {
+        true => again()?,
+        false => slots(options.jobs, environment, limits.jobs, terminal)?,
+    };
     let budget = budget(options.memory, environment, limits.memory)?;
     let force_pieces = environment.force_pieces()?;
     let variables = env::variables();
     check_epoch(&variables)?;
-    warn(&variables, terminal);
+    if !environment.is_repeated {
+        warn(&variables, terminal);
+    }
     toolchain::check_compilers(project.workspace.target.as_ref())
         .map_err(|error| CliError::usage(error.to_string()))?;
     let worker = worker::find(environment)?;
@@ -361,15 +400,18 @@ pub(super) fn run_build(
             sink: &mut sink,
         })?)
     };
+    let mut ran = 0;
     let mut answers = None;
     if project.workspace.awaits_probes {
         let configuration = graph.configuration();
         let summary = build_part(&project, &configuration, slots)?;
         if !summary.success {
-            return Ok(Built { project, graph: configuration, exit: exit_of(&summary) });
+            let (exit, ran) = (exit_of(&summary), summary.ran);
+            return Ok(Built { project, graph: configuration, exit, ran });
         }
+        ran += summary.ran;
         answers = Some(probe_answers(&configuration)?);
-        slots = slots_again(options.jobs, environment, limits.jobs)?;
+        slots = again()?;
         project = open(answers.clone())?;
         what = choose(&project)?;
         graph = build_graph(&project, &what, &scans)?;
@@ -377,12 +419,14 @@ pub(super) fn run_build(
     while let Some(scanning) = graph.scanning() {
         let summary = build_part(&project, &scanning, slots)?;
         if !summary.success {
-            return Ok(Built { project, graph: scanning, exit: exit_of(&summary) });
+            let (exit, ran) = (exit_of(&summary), ran + summary.ran);
+            return Ok(Built { project, graph: scanning, exit, ran });
         }
+        ran += summary.ran;
         let before = scans.len();
         read_scans(&scanning, &mut scans)?;
         assert!(scans.len() > before, "there is a scan that had not run");
-        slots = slots_again(options.jobs, environment, limits.jobs)?;
+        slots = again()?;
         graph = build_graph(&project, &what, &scans)?;
     }
     let mut fingerprints = Fingerprints::open(&graph.root, &state_dir, &worker, variables)?;
@@ -435,6 +479,8 @@ pub(super) fn run_build(
         // Last, so that the path of the page is printed below the last line of the build.
         sinks.push(timings(&state_dir, terminal));
     }
+    // Of a build that `--watch` repeats nothing is said where nothing is done.
+    let mut sinks = FromFirstWork { sinks, held: environment.is_repeated.then(Vec::new) };
     let request = Request {
         graph: &graph,
         fingerprints,
@@ -450,7 +496,7 @@ pub(super) fn run_build(
     // signal.
     drop(sinks);
     drop(lock);
-    Ok(Built { project, graph, exit: exit_of(&summary) })
+    Ok(Built { project, graph, exit: exit_of(&summary), ran: ran + summary.ran })
 }
 
 fn exit_of(summary: &Summary) -> CliExit {
@@ -517,6 +563,44 @@ impl Sink for PartSink {
 
     fn suspend(&mut self) {
         self.0.suspend();
+    }
+}
+
+/// Holds events back until there is something to do, if `held` is there. If there never is, they are
+/// dropped.
+struct FromFirstWork {
+    sinks: Fanout,
+    held: Option<Vec<Event>>,
+}
+
+impl Sink for FromFirstWork {
+    fn event(&mut self, graph: &Graph, event: &Event) {
+        let is_work = matches!(
+            event,
+            Event::Dirty { .. }
+                | Event::Interrupted { .. }
+                | Event::BuildFinished { success: false, .. }
+        );
+        if let Some(held) = &mut self.held {
+            if !is_work {
+                held.push(event.clone());
+                return;
+            }
+            for event in self.held.take().into_iter().flatten() {
+                self.sinks.event(graph, &event);
+            }
+        }
+        self.sinks.event(graph, event);
+    }
+
+    fn tick(&mut self, graph: &Graph) {
+        if self.held.is_none() {
+            self.sinks.tick(graph);
+        }
+    }
+
+    fn suspend(&mut self) {
+        self.sinks.suspend();
     }
 }
 

@@ -95,6 +95,9 @@ pub struct CliEnvironment {
     pub logical_dir: Option<Utf8PathBuf>,
     /// The directory of the user's settings.
     pub config_dir: Option<Utf8PathBuf>,
+    /// The command runs again, by `--watch`: what was said is not said again, and nothing is said where
+    /// nothing is done.
+    pub is_repeated: bool,
     /// What `--config` and config files say, which come before and after variables.
     pub config: CliConfig,
 }
@@ -116,6 +119,7 @@ impl CliEnvironment {
             destdir: value(DESTDIR)?,
             logical_dir: logical_dir(),
             config_dir: config_dir(),
+            is_repeated: false,
             config: CliConfig::default(),
         })
     }

@@ -31,6 +31,8 @@ mod test;
 mod tidy;
 mod tool_runs;
 mod tree;
+mod watch;
+mod watch_scope;
 mod worker;
 
 pub use exit::CliExit;

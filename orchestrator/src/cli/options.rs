@@ -219,6 +219,9 @@ pub struct TargetsOptions {
     pub build: BuildOptions,
     #[command(flatten)]
     pub targets: TargetSelection,
+    /// Stay, and build again when files change
+    #[arg(long, help_heading = HOW)]
+    pub watch: bool,
 }
 
 /// Which targets of the crates; none chosen: all.
@@ -281,6 +284,9 @@ pub struct RunOptions {
     /// Run this example
     #[arg(long, value_name = "NAME", help_heading = "Which crates", conflicts_with = "bin")]
     pub example: Option<String>,
+    /// Stay, and build and start it again when files change
+    #[arg(long, help_heading = HOW)]
+    pub watch: bool,
     /// Its arguments, after `--` where they look like options
     #[arg(trailing_var_arg = true, value_name = "ARGS")]
     pub args: Vec<OsString>,
@@ -496,6 +502,9 @@ pub struct TestOptions {
     pub cases: CaseOptions,
     #[command(flatten)]
     pub runner: RunnerOptions,
+    /// Stay, and build and run them again when files change
+    #[arg(long, conflicts_with_all = ["list", "no_run"], help_heading = HOW)]
+    pub watch: bool,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -104,7 +104,7 @@ impl Project {
             request.crates = FeatureCrates::At(nearest.clone());
         }
         let loaded = manifest::load_with(&root, &request)?;
-        if !loaded.warnings.is_empty() {
+        if !loaded.warnings.is_empty() && !environment.is_repeated {
             terminal.console().print(&problems_text(&loaded.warnings));
         }
         let workspace = loaded.workspace;

@@ -10,6 +10,7 @@ use super::options::{
 use super::project::{Project, budget};
 use super::slots::slots_again;
 use super::terminal::Terminal;
+use super::watch::{WatchCause, WatchRound, watch};
 use crate::graph::{Artifact, ArtifactKind, Item, Mode, Programs, Run, Targets};
 use crate::manifest::{CrateId, Harness, ProgramKind};
 use crate::report::{Junit, TestFanout, TestLines, TestMessages, style};
@@ -43,6 +44,11 @@ pub fn test(
         serial: options.runner.no_capture,
         captures: !options.runner.no_capture,
     };
+    if options.watch {
+        return watch(environment, terminal, &options.build, &mut |cause, environment| {
+            run.round(cause, environment, terminal)
+        });
+    }
     run.execute(environment, terminal)
 }
 
@@ -90,16 +96,40 @@ impl TestCommand {
         environment: &CliEnvironment,
         terminal: Terminal,
     ) -> Result<CliExit, CliError> {
+        Ok(self.round(WatchCause::Start, environment, terminal)?.exit)
+    }
+
+    /// Builds, and runs the tests, unless nothing was built after a change while they ran: they may
+    /// have made it.
+    fn round(
+        &self,
+        cause: WatchCause,
+        environment: &CliEnvironment,
+        terminal: Terminal,
+    ) -> Result<WatchRound, CliError> {
         let CaseOptions { filters, expressions, .. } = &self.cases;
         let filter = TestFilter::new(filters.clone(), expressions)
             .map_err(|error| CliError::usage(error.to_string()))?;
         let junit = self.runner.junit.as_deref().map(junit).transpose()?;
         let choose = |project: &Project| self.choose(project);
         let built = run_build(&choose, &self.build, true, environment, terminal)?;
-        if built.exit != CliExit::Success {
-            return Ok(built.exit);
+        let is_over = cause == WatchCause::EditMeanwhile && built.ran == 0;
+        if built.exit != CliExit::Success || is_over {
+            return Ok(WatchRound::of(built));
         }
-        let programs = self.programs(&built)?;
+        let exit = self.run_tests(&built, &filter, junit, environment, terminal)?;
+        Ok(WatchRound { exit, ..WatchRound::of(built) })
+    }
+
+    fn run_tests(
+        &self,
+        built: &Built,
+        filter: &TestFilter,
+        junit: Option<Junit>,
+        environment: &CliEnvironment,
+        terminal: Terminal,
+    ) -> Result<CliExit, CliError> {
+        let programs = self.programs(built)?;
         if self.cases.no_run {
             for program in &programs {
                 let path = program.command.last().map_or("", String::as_str);
@@ -117,7 +147,7 @@ impl TestCommand {
         };
         let mut runner = Runner::new(slots, budget, &place)?;
         let partition = self.runner.partition;
-        let request = ListRequest { programs, filter: &filter, partition };
+        let request = ListRequest { programs, filter, partition };
         let list = match list_tests(&mut runner, request)? {
             Ok(Some(list)) => list,
             Ok(None) => return Ok(interrupted(runner, terminal)),

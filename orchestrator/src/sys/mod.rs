@@ -4,6 +4,7 @@
 //!   processes of a group still run; `family.rs`: the descendants of a process.
 //! - `stat.rs`: /proc/PID/stat; `usage.rs`: the memory and processor time of processes;
 //!   `kernel_file.rs`: files of the kernel that are read repeatedly.
+//! - `file_watch.rs`: inotify.
 //! - `pipe.rs`, `lines.rs`: our ends of pipes, and lines; `watch.rs`: epoll; `signals.rs`: signals
 //!   to this process; `clock.rs`: the clock of all events.
 //! - `bounded_output.rs`, `whole_file.rs`: output of programs, and files, up to a limit;
@@ -13,6 +14,7 @@ pub(crate) mod bounded_output;
 pub(crate) mod clock;
 pub(crate) mod directories;
 pub(crate) mod family;
+pub(crate) mod file_watch;
 pub(crate) mod group;
 pub(crate) mod kernel_file;
 pub(crate) mod lines;

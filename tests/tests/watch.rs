@@ -1,0 +1,303 @@
+//! `--watch`: files are changed while `tender` waits, builds, or runs tests and programs.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::File;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+use tender_tests::TestSpace;
+
+/// Long enough for the slowest machine: a test that reaches it has failed.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// A running `tender ... --watch`.
+struct Watching<'a> {
+    space: &'a TestSpace,
+    child: Child,
+    /// How much of its messages was waited for.
+    seen: usize,
+}
+
+impl<'a> Watching<'a> {
+    fn start(space: &'a TestSpace, args: &[&str]) -> Self {
+        let mut command = space.command(args);
+        command.stdout(File::create(space.path(".log/out").as_std_path()).unwrap());
+        command.stderr(File::create(space.path(".log/err").as_std_path()).unwrap());
+        Watching::of(space, command)
+    }
+
+    fn of(space: &'a TestSpace, mut command: Command) -> Self {
+        Watching { space, child: command.spawn().unwrap(), seen: 0 }
+    }
+
+    fn messages(&self) -> String {
+        self.space.read(".log/err")
+    }
+
+    /// Waits for a text behind what was waited for, and returns what stands before it.
+    #[track_caller]
+    fn expect(&mut self, text: &str) -> String {
+        let started = Instant::now();
+        loop {
+            let all = self.messages();
+            if let Some(at) = all[self.seen..].find(text) {
+                let before = all[self.seen..self.seen + at].to_owned();
+                self.seen += at + text.len();
+                return before;
+            }
+            assert!(self.child.try_wait().unwrap().is_none(), "it has ended: {all}");
+            assert!(started.elapsed() < LONGEST, "no {text:?} behind {} in {all}", self.seen);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The processor time that it has used, in ticks.
+    fn ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    }
+
+    /// Ends it by a signal, and returns its messages.
+    fn end(mut self, signal: Signal) -> String {
+        use std::os::unix::process::ExitStatusExt;
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        let status = self.child.wait().unwrap();
+        assert_eq!(status.signal(), Some(signal.as_raw()), "{}", self.messages());
+        self.messages()
+    }
+}
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const WATCHES: &str = "Watching for changes; Ctrl-C ends\n";
+
+/// A crate, with a hidden directory for messages, which is not watched.
+fn space() -> TestSpace {
+    let space = TestSpace::new();
+    space.write(".log/err", "");
+    space.write("Tender.toml", "[package]\nname = \"app\"\n");
+    space.write("include/app.h", "int app(void);\n");
+    space.write("src/app.c", "#include \"app.h\"\nint app(void) { return 0; }\n");
+    space.write("src/main.c", "#include \"app.h\"\nint main(void) { return app(); }\n");
+    space
+}
+
+#[test]
+fn watch_builds_what_is_saved() {
+    let space = space();
+    let mut watching = Watching::start(&space, &["build", "--watch", "-v"]);
+    watching.expect(WATCHES);
+    space.write("include/app.h", "int app(void); // changed\n");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("(src/app.c): the file include/app.h has changed"), "{said}");
+    // As editors save.
+    space.write("src/new", "#include \"app.h\"\nint app(void) { return 1; }\n");
+    std::fs::rename(space.path("src/new"), space.path("src/app.c")).unwrap();
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("(src/app.c): the file src/app.c has changed"), "{said}");
+    // A directory that was not there.
+    space.write("src/deep/er/more.c", "int more(void) { return 2; }\n");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("(src/deep/er/more.c): it has not been built before"), "{said}");
+    space.write("src/deep/er/more.c", "int more(void) { return 3; }\n");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("the file src/deep/er/more.c has changed"), "{said}");
+    watching.end(Signal::INT);
+    space.expect_fresh(&[]);
+}
+
+#[test]
+fn watch_goes_on_after_mistakes() {
+    let space = space();
+    let mut watching = Watching::start(&space, &["check", "--watch"]);
+    watching.expect(WATCHES);
+    space.write("src/app.c", "int app(void) { return x; }\n");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("undeclared identifier 'x'"), "{said}");
+    space.write("src/app.c", "int app(void) { return 0; }\n");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("Finished"), "{said}");
+    let manifest = space.read("Tender.toml");
+    space.write("Tender.toml", "[package]\nname = \"app\"\nlib = 1\n");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains(" --> Tender.toml:3:1"), "{said}");
+    space.write("Tender.toml", manifest);
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("Finished"), "what was wrong is good again: {said}");
+    // A source that is wrong and goes away.
+    space.write("src/bad.c", "int\n");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("src/bad.c:1:"), "{said}");
+    space.remove("src/bad.c");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("Finished") && !said.contains("error"), "{said}");
+    watching.end(Signal::TERM);
+}
+
+#[test]
+fn watch_says_nothing_of_changes_that_change_nothing() {
+    let space = space();
+    let mut watching = Watching::start(&space, &["build", "--watch"]);
+    watching.expect(WATCHES);
+    space.write("notes.txt", "x");
+    let main = space.read("src/main.c");
+    space.write("src/main.c", &main);
+    // The next one is said, so the others were seen and not said.
+    space.write("src/main.c", "int main(void) { return 7; }\n");
+    let said = watching.expect(WATCHES);
+    assert_eq!(said.matches("Finished").count(), 1, "{said}");
+    assert_eq!(said.matches("Compiling").count(), 1, "{said}");
+    let all = watching.end(Signal::INT);
+    assert_eq!(all.matches(WATCHES).count(), 2, "{all}");
+}
+
+#[test]
+fn watch_uses_no_processor_time_while_nothing_changes() {
+    let space = space();
+    let mut watching = Watching::start(&space, &["build", "--watch"]);
+    watching.expect(WATCHES);
+    // What follows the message is short; a loop that polls would never come to rest.
+    let started = Instant::now();
+    loop {
+        let before = watching.ticks();
+        std::thread::sleep(Duration::from_millis(500));
+        if watching.ticks() == before {
+            break;
+        }
+        assert!(started.elapsed() < LONGEST);
+    }
+    let children = format!("/proc/{0}/task/{0}/children", watching.child.id());
+    assert_eq!(std::fs::read_to_string(children).unwrap(), "", "no worker and no watchdog stays");
+    watching.end(Signal::HUP);
+}
+
+#[test]
+fn watch_looks_at_all_files_when_the_queue_was_full() {
+    let space = space();
+    let mut watching = Watching::start(&space, &["build", "--watch", "-v"]);
+    watching.expect(WATCHES);
+    let pid = Pid::from_child(&watching.child);
+    kill_process(pid, Signal::STOP).unwrap();
+    let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    for number in 0..=limit.trim().parse::<u32>().unwrap() / 2 {
+        let path = space.path(&format!("src/{}", number % 7));
+        std::fs::create_dir(&path).unwrap();
+        std::fs::remove_dir(&path).unwrap();
+    }
+    space.edit("src/app.c", "return 0", "return 1");
+    kill_process(pid, Signal::CONT).unwrap();
+    watching.expect("note: too many files have changed to be told one by one");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("the file src/app.c has changed"), "{said}");
+    watching.end(Signal::INT);
+}
+
+#[test]
+fn edit_while_a_build_runs_is_built_right_after() {
+    let space = space();
+    // The command waits until the test has edited a source that was compiled before.
+    space.write(
+        "Tender.toml",
+        "[package]\nname = \"app\"\n[[generate]]\nrun = [\"sh\", \"wait.sh\"]\noutputs = [\"$OUT_DIR/made.h\"]\n\
+         inputs = [\"wait.sh\"]\n",
+    );
+    space.write(
+        "wait.sh",
+        ": > .log/begun\nwhile [ ! -e .log/go ]; do sleep 0.01; done\n: > \"$OUT_DIR/made.h\"\n",
+    );
+    let mut watching = Watching::start(&space, &["build", "--watch", "-v"]);
+    let started = Instant::now();
+    while !space.exists(".log/begun") {
+        assert!(started.elapsed() < LONGEST);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    space.write("src/deep/late.c", "int late(void) { return 1; }\n");
+    space.write(".log/go", "");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("(src/deep/late.c): it has not been built before"), "{said}");
+    watching.end(Signal::INT);
+}
+
+#[test]
+fn test_watch_runs_tests_again_but_not_for_what_they_write() {
+    let space = space();
+    space.write(
+        "tests/t.c",
+        "#include <stdio.h>\nint app(void);\nint main(void) {\n\
+         FILE *f = fopen(\"trace.txt\", \"a\"); fputs(\"ran\\n\", f); fclose(f);\n\
+         return app();\n}\n",
+    );
+    let mut watching = Watching::start(&space, &["test", "--watch"]);
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("1 passed"), "{said}");
+    space.edit("src/app.c", "return 0", "return 1");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("1 failed"), "{said}");
+    space.edit("src/app.c", "return 1", "return 0");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("1 passed"), "{said}");
+    watching.end(Signal::INT);
+    assert_eq!(space.read("trace.txt"), "ran\n".repeat(3));
+}
+
+#[test]
+fn run_watch_starts_the_program_again() {
+    let space = space();
+    let program = |word: &str| {
+        format!(
+            "#include <stdio.h>\n#include <unistd.h>\nint main(void) {{ puts(\"{word}\"); fflush(stdout);\n\
+             if (!fork()) pause();\npause(); return 0; }}\n"
+        )
+    };
+    space.write("src/main.c", program("one"));
+    let mut watching = Watching::start(&space, &["run", "--watch"]);
+    let wait_for = |text: &str| {
+        let started = Instant::now();
+        while !space.read(".log/out").contains(text) {
+            assert!(started.elapsed() < LONGEST, "{}", space.read(".log/err"));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    wait_for("one\n");
+    watching.expect("Running `target/debug/app`\n");
+    space.write("src/main.c", "int main(void) { return x; }\n");
+    watching.expect("could not compile");
+    space.write("src/main.c", program("two"));
+    wait_for("two\n");
+    watching.expect("Running `target/debug/app`\n");
+    watching.end(Signal::TERM);
+    let out = space.read(".log/out");
+    assert_eq!(out, "one\ntwo\n", "each is started once");
+    let running = std::fs::read_dir("/proc").unwrap().flatten().filter(|entry| {
+        let exe = std::fs::read_link(entry.path().join("exe")).unwrap_or_default();
+        exe.starts_with(space.root().as_std_path())
+    });
+    assert_eq!(running.count(), 0, "the program and its child have ended");
+}
+
+#[test]
+fn watch_speaks_json_only_of_what_it_builds() {
+    let space = space();
+    let mut watching = Watching::start(&space, &["build", "--watch", "--message-format", "json"]);
+    watching.expect("Finished");
+    let finished = |count: usize| {
+        let started = Instant::now();
+        while space.read(".log/out").matches("\"build-finished\"").count() < count {
+            assert!(started.elapsed() < LONGEST);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    finished(1);
+    space.write("src/main.c", "int main(void) { return 7; }\n");
+    finished(2);
+    let messages = watching.end(Signal::INT);
+    assert!(!messages.contains("Watching"), "{messages}");
+    for line in space.read(".log/out").lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap();
+    }
+}
