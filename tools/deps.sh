@@ -42,6 +42,7 @@ check_build() {
 
 check_test() {
     need ninja-build ninja program ninja
+    need git "git, which fetches repositories" program git
     need cmake "cmake, whose builds tender init reads" program cmake
     need meson "meson, whose projects use installed libraries" program meson
     need gdb gdb program gdb

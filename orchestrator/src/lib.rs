@@ -19,6 +19,7 @@ pub mod package;
 pub mod platform;
 pub mod report;
 pub mod schedule;
+pub mod sources;
 pub mod sys;
 pub mod test_runner;
 pub mod tokens;

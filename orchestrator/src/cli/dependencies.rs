@@ -4,8 +4,9 @@
 use super::env::CliEnvironment;
 use super::error::{CliError, problems_text, suggestion};
 use super::exit::CliExit;
-use super::options::{AddOptions, DependencyArgs, PlaceOptions, RemoveOptions};
+use super::options::{AddOptions, DependencyArgs, PlaceOptions, RemoveOptions, SourceArgs};
 use super::project::{Project, current_dir};
+use super::sources;
 use super::terminal::Terminal;
 use crate::manifest::{
     self, DependencyKind, MANIFEST_NAME, NewDependency, normalise, package_name, replace_manifest,
@@ -25,7 +26,17 @@ pub fn add(
 ) -> Result<CliExit, CliError> {
     let manifest = chosen_manifest(options.package.as_deref(), environment, terminal)?;
     let dir = manifest.parent().unwrap_or(Utf8Path::new("/"));
-    let (name, path) = found_crate(&options.dependency, environment, terminal)?;
+    let (name, mut place) = match place_of(&options.source, environment, terminal)? {
+        Some(place) => (options.dependency.clone(), place),
+        None => {
+            let (name, path) = found_crate(&options.dependency, environment, terminal)?;
+            (name, vec![("path", relative(dir, &path).into_string())])
+        }
+    };
+    if let Some(file) = &options.source.manifest {
+        let file = normalise(&current_dir()?.join(file));
+        place.push(("manifest", relative(dir, &file).into_string()));
+    }
     let (key, package) = match &options.rename {
         Some(other) if *other != name => (other.clone(), Some(name)),
         _ => (name, None),
@@ -33,7 +44,7 @@ pub fn add(
     let new = NewDependency {
         name: key,
         package,
-        path: relative(dir, &path).into_string(),
+        place,
         version: options.requirement.clone(),
         optional: options.optional,
         features: options.features.clone(),
@@ -88,6 +99,38 @@ pub fn remove(
     let text = format!("{} from `{table}` of {manifest}", names.join(", "));
     terminal.say(&style::status("Removed", text));
     Ok(CliExit::Success)
+}
+
+/// The keys of sources from elsewhere, if options name any.
+///
+/// # Errors
+/// The checksum of an archive is not given, and the archive cannot be had.
+fn place_of(
+    source: &SourceArgs,
+    environment: &CliEnvironment,
+    terminal: Terminal,
+) -> Result<Option<Vec<(&'static str, String)>>, CliError> {
+    let SourceArgs { git, branch, tag, rev, url, sha256, strip_prefix, .. } = source;
+    let mut checksum = sha256.clone();
+    if let (Some(url), None) = (url, sha256) {
+        let store = sources::store(&PlaceOptions::default(), environment, &current_dir()?);
+        let found = store.checksum(url, &mut |event| sources::say(&event, terminal))?;
+        checksum = Some(found);
+    }
+    if git.is_none() && url.is_none() {
+        return Ok(None);
+    }
+    let keys = [
+        ("git", git),
+        ("branch", branch),
+        ("tag", tag),
+        ("rev", rev),
+        ("url", url),
+        ("sha256", &checksum),
+        ("strip-prefix", strip_prefix),
+    ];
+    let given = keys.into_iter().filter_map(|(key, value)| Some((key, value.clone()?)));
+    Ok(Some(given.collect()))
 }
 
 fn kind(options: DependencyArgs) -> (DependencyKind, &'static str) {

@@ -13,6 +13,7 @@ use super::config::CliConfig;
 use super::error::CliError;
 use crate::environment::Variables;
 use crate::manifest::normalise;
+use crate::sys::directories;
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use std::ffi::OsString;
 use std::io;
@@ -186,6 +187,16 @@ pub fn current_dir() -> io::Result<PathBuf> {
 /// All variables, for the fingerprints of items.
 pub fn variables() -> Variables {
     Variables::of(std::env::vars_os())
+}
+
+/// All variables, of which some are for git.
+pub fn all() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os()
+}
+
+/// Where downloads of all workspaces are kept, if anything says where.
+pub fn cache_dir() -> Option<Utf8PathBuf> {
+    Utf8PathBuf::from_path_buf(directories::cache()?).ok()
 }
 
 /// One variable. The job client reads a parent's jobserver from it.

@@ -10,6 +10,7 @@ use crate::install::InstallError;
 use crate::manifest::{self, ManifestErrors, Problem, ScaffoldError, ValueError, render};
 use crate::package::PackageError;
 use crate::report::style;
+use crate::sources::SourceError;
 use crate::toolchain::SourceToolError;
 use std::fmt::Write as _;
 use tender_protocol::Level;
@@ -34,6 +35,7 @@ pub enum CliError {
     Engine(EngineError),
     Install(InstallError),
     Package(PackageError),
+    Sources(SourceError),
 }
 
 impl CliError {
@@ -65,9 +67,12 @@ impl CliError {
             }
             Self::Install(error) if error.is_usage() => CliExit::Usage,
             Self::Package(PackageError::Outside { .. }) => CliExit::Usage,
-            Self::Build { .. } | Self::Engine(_) | Self::Install(_) | Self::Package(_) => {
-                CliExit::BuildFailed
-            }
+            Self::Sources(error) if error.is_usage() => CliExit::Usage,
+            Self::Build { .. }
+            | Self::Engine(_)
+            | Self::Install(_)
+            | Self::Package(_)
+            | Self::Sources(_) => CliExit::BuildFailed,
         }
     }
 
@@ -82,6 +87,7 @@ impl CliError {
             Self::Scaffold(error) => error_text(&error.to_string(), error.help().as_deref()),
             Self::Engine(error) => error_text(&error.to_string(), None),
             Self::Package(error) => error_text(&error.to_string(), error.help().as_deref()),
+            Self::Sources(error) => error_text(&error.to_string(), error.help().as_deref()),
             Self::Install(error) => error_text(&error.to_string(), error.help().as_deref()),
         }
     }
@@ -123,6 +129,12 @@ fn error_text(message: &str, help: Option<&str>) -> String {
 impl From<ManifestErrors> for CliError {
     fn from(errors: ManifestErrors) -> Self {
         Self::Manifest(errors)
+    }
+}
+
+impl From<SourceError> for CliError {
+    fn from(error: SourceError) -> Self {
+        Self::Sources(error)
     }
 }
 

@@ -7,7 +7,9 @@ use super::options::MetadataOptions;
 use super::print;
 use super::terminal::Terminal;
 use super::tree::open;
-use crate::manifest::{Bin, Crate, CrateId, Lib, TargetSettings, Workspace};
+use crate::manifest::{
+    Bin, Crate, CrateId, CrateSource, Lib, SourceOrigin, TargetSettings, Workspace,
+};
 use camino::Utf8Path;
 use serde_json::{Value, json};
 
@@ -65,6 +67,7 @@ fn of_crate(workspace: &Workspace, id: CrateId, krate: &Crate) -> Value {
         "manifest_path": krate.manifest,
         "directory": krate.dir,
         "is_member": workspace.members.contains(&id),
+        "source": krate.source.as_ref().map(|source| of_source(source)),
         "description": krate.about.description,
         "homepage": krate.about.homepage,
         "license": krate.about.license,
@@ -73,6 +76,26 @@ fn of_crate(workspace: &Workspace, id: CrateId, krate: &Crate) -> Value {
         "dependencies": dependencies.collect::<Vec<_>>(),
         "targets": libs.chain(bins).collect::<Vec<_>>(),
     })
+}
+
+fn of_source(source: &CrateSource) -> Value {
+    match &source.origin {
+        SourceOrigin::Archive { url, sha256, .. } => {
+            json!({ "kind": "archive", "url": url, "sha256": sha256, "directory": source.dir })
+        }
+        SourceOrigin::Git { url, reference } => {
+            let mut value = json!({
+                "kind": "git",
+                "url": url,
+                "commit": source.commit,
+                "directory": source.dir,
+            });
+            if let Some((key, name)) = reference.key() {
+                value[key] = json!(name);
+            }
+            value
+        }
+    }
 }
 
 fn of_lib(lib: &Lib) -> Value {

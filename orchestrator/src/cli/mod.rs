@@ -25,6 +25,7 @@ mod package;
 mod project;
 mod scaffold;
 mod slots;
+mod sources;
 mod target_dir;
 mod terminal;
 mod test;

@@ -195,6 +195,23 @@ pub struct PlaceOptions {
     /// Path of the manifest (else the nearest `Tender.toml`, here or above)
     #[arg(long, value_name = "PATH")]
     pub manifest_path: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub network: NetworkOptions,
+}
+
+/// What may be done for sources from elsewhere.
+#[derive(Clone, Copy, Debug, Default, Args)]
+#[command(next_help_heading = "Sources from elsewhere")]
+pub struct NetworkOptions {
+    /// Fail if `Tender.lock` would change
+    #[arg(long)]
+    pub locked: bool,
+    /// Fetch nothing
+    #[arg(long)]
+    pub offline: bool,
+    /// `--locked` and `--offline`
+    #[arg(long)]
+    pub frozen: bool,
 }
 
 /// Which features of the chosen crates.
@@ -305,6 +322,8 @@ pub struct ReadOptions {
     /// Path of the manifest (else the nearest `Tender.toml`, here or above)
     #[arg(long, value_name = "PATH", help_heading = "Profile and places")]
     pub manifest_path: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub network: NetworkOptions,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -366,6 +385,7 @@ pub struct MetadataOptions {
 const ADD_EXAMPLES: &str = "Examples:
   tender add greet                  # a crate of the workspace
   tender add ../zlib --features fast
+  tender add fmt --git https://github.com/fmtlib/fmt --tag 11.1.4 --manifest ports/fmt/Tender.toml
   tender add --dev ../check";
 
 /// Which dependencies of a manifest.
@@ -379,13 +399,46 @@ pub struct DependencyArgs {
     pub dev: bool,
 }
 
+/// Where sources from elsewhere are.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Sources from elsewhere")]
+pub struct SourceArgs {
+    /// A git repository that has the crate
+    #[arg(long, value_name = "URL", conflicts_with = "url")]
+    pub git: Option<String>,
+    /// Of the repository: a branch
+    #[arg(long, value_name = "NAME", requires = "git", conflicts_with_all = ["tag", "rev"])]
+    pub branch: Option<String>,
+    /// Of the repository: a tag
+    #[arg(long, value_name = "NAME", requires = "git", conflicts_with = "rev")]
+    pub tag: Option<String>,
+    /// Of the repository: a commit
+    #[arg(long, value_name = "COMMIT", requires = "git")]
+    pub rev: Option<String>,
+    /// An archive that has the crate
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Of the archive: its checksum (else that of what is downloaded now)
+    #[arg(long, value_name = "DIGITS", requires = "url")]
+    pub sha256: Option<String>,
+    /// Of the archive: the directory that has the sources
+    #[arg(long, value_name = "DIR", requires = "url")]
+    pub strip_prefix: Option<String>,
+    /// A manifest for sources that have none
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<Utf8PathBuf>,
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct AddOptions {
-    /// A crate of the workspace by its name, or the directory of any crate
+    /// A crate of the workspace by its name, or the directory of any crate; with `--git` or `--url` the
+    /// name of the crate there
     #[arg(value_name = "CRATE")]
     pub dependency: String,
     #[command(flatten)]
     pub kind: DependencyArgs,
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// The crate that gets the dependency (else that of the current directory)
     #[arg(short, long, value_name = "NAME")]
     pub package: Option<String>,

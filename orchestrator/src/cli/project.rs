@@ -4,13 +4,16 @@ use super::config::CliConfig;
 use super::env::{self, CliEnvironment};
 use super::error::{CliError, problems_text, suggestion};
 use super::options::{BuildOptions, FeatureArgs, PlaceOptions, Selection};
+use super::sources;
 use super::terminal::Terminal;
 use crate::manifest::{
     self, CrateId, FeatureCrates, FeatureOptions, LoadOptions, MemorySetting, ProbeAnswers,
-    Profile, Workspace,
+    Profile, SourceChoice, Workspace,
 };
 use crate::memory::Budget;
+use crate::sources::SourceStore;
 use camino::{Utf8Path, Utf8PathBuf};
+use std::rc::Rc;
 
 pub struct Project {
     pub workspace: Workspace,
@@ -21,6 +24,7 @@ pub struct Project {
     /// The crate of the current directory, or whose manifest was named.
     here: Option<CrateId>,
     profile: String,
+    store: Rc<SourceStore>,
 }
 
 impl Project {
@@ -49,11 +53,18 @@ impl Project {
         terminal: Terminal,
     ) -> Result<Self, CliError> {
         let BuildOptions { selection, features, place, .. } = options;
-        Self::open_chosen(selection, (features, dev), place, probes, environment, terminal)
+        let request = LoadOptions {
+            features: feature_options(features, dev),
+            crates: feature_crates(selection),
+            probes,
+            sources: SourceChoice::Needed,
+            ..LoadOptions::default()
+        };
+        Self::load(place, request, environment, terminal)
     }
 
-    /// As `open`, with features of the chosen crates, and whether their tests, examples or
-    /// benchmarks are built. `probes`: their answers, if they have been made.
+    /// As `open`, with features of the chosen crates, and whether their tests, examples or benchmarks
+    /// count. `probes`: their answers, if they have been made. Nothing is fetched.
     ///
     /// # Errors
     /// As `open`; or there is no such feature.
@@ -65,22 +76,33 @@ impl Project {
         environment: &CliEnvironment,
         terminal: Terminal,
     ) -> Result<Self, CliError> {
-        let Selection { package, workspace } = selection;
-        let crates = match (workspace, package.is_empty()) {
-            (true, _) => FeatureCrates::Members,
-            (false, false) => FeatureCrates::Named(package.clone()),
-            (false, true) => FeatureCrates::Default,
+        let request = LoadOptions {
+            features: feature_options(features, dev),
+            crates: feature_crates(selection),
+            probes,
+            ..LoadOptions::default()
         };
-        let FeatureArgs { features, all_features, no_default_features } = features;
-        // As in cargo, blanks separate features too.
-        let features = features.iter().flat_map(|text| text.split_whitespace());
-        let features = FeatureOptions {
-            features: features.map(str::to_owned).collect(),
-            all_features: *all_features,
-            no_default_features: *no_default_features,
-            dev,
+        Self::load(place, request, environment, terminal)
+    }
+
+    /// As `open`, for a command that shows the chosen crates with these features, and all that they may
+    /// depend on.
+    ///
+    /// # Errors
+    /// As `open`; or there is no such feature.
+    pub fn open_shown(
+        selection: &Selection,
+        features: &FeatureArgs,
+        place: &PlaceOptions,
+        environment: &CliEnvironment,
+        terminal: Terminal,
+    ) -> Result<Self, CliError> {
+        let request = LoadOptions {
+            features: feature_options(features, false),
+            crates: feature_crates(selection),
+            sources: SourceChoice::All,
+            ..LoadOptions::default()
         };
-        let request = LoadOptions { features, crates, probes, ..LoadOptions::default() };
         Self::load(place, request, environment, terminal)
     }
 
@@ -103,7 +125,8 @@ impl Project {
         if matches!(request.crates, FeatureCrates::Default) {
             request.crates = FeatureCrates::At(nearest.clone());
         }
-        let loaded = manifest::load_with(&root, &request)?;
+        let store = sources::store(place, environment, &here);
+        let loaded = sources::load(&root, &mut request, &store, terminal)?;
         if !loaded.warnings.is_empty() && !environment.is_repeated {
             terminal.console().print(&problems_text(&loaded.warnings));
         }
@@ -112,13 +135,7 @@ impl Project {
             workspace.crates.iter().position(|krate| same_file(&krate.manifest, &nearest));
         let here_crate =
             here_crate.map(|at| CrateId(u32::try_from(at).expect("crates are counted in 32 bits")));
-        let CliConfig { line, files, .. } = &environment.config;
-        let option = place.target_dir.as_ref().map(|dir| dir.as_str());
-        let variable = environment.target_dir.as_deref();
-        let target_dir = match option.or(line.target_dir.as_deref()).or(variable) {
-            Some(dir) => here.join(dir),
-            None => workspace.root.join(files.target_dir.as_deref().unwrap_or("target")),
-        };
+        let target_dir = workspace.root.join(target_dir(place, environment, &here));
         let option = if place.release { Some("release") } else { place.profile.as_deref() };
         let set = option.or_else(|| environment.chosen_profile());
         let profile = set.unwrap_or("dev").to_owned();
@@ -127,7 +144,7 @@ impl Project {
             Some(platform) => target_dir.join(platform.triple()),
             None => target_dir.clone(),
         };
-        Ok(Self { workspace, target_dir, output_dir, here: here_crate, profile })
+        Ok(Self { workspace, target_dir, output_dir, here: here_crate, profile, store })
     }
 
     /// The workspace with all features, and with all that depends on probes. None if it is wrong.
@@ -141,7 +158,8 @@ impl Project {
             target: place.target.clone(),
             features: FeatureOptions { all_features: true, ..FeatureOptions::default() },
             crates: FeatureCrates::Members,
-            probes: None,
+            finder: Some(self.store.clone()),
+            ..LoadOptions::default()
         };
         let loaded = manifest::load_with(&self.workspace.manifest, &request);
         loaded.ok().map(|loaded| loaded.workspace)
@@ -201,6 +219,43 @@ impl Project {
                 })
             }
         }
+    }
+}
+
+/// The directory of all outputs; where it is relative, it is below that of the workspace.
+pub fn target_dir(
+    place: &PlaceOptions,
+    environment: &CliEnvironment,
+    here: &Utf8Path,
+) -> Utf8PathBuf {
+    let CliConfig { line, files, .. } = &environment.config;
+    let option = place.target_dir.as_ref().map(|dir| dir.as_str());
+    let variable = environment.target_dir.as_deref();
+    match option.or(line.target_dir.as_deref()).or(variable) {
+        Some(dir) => here.join(dir),
+        None => files.target_dir.as_deref().unwrap_or("target").into(),
+    }
+}
+
+/// The crates that features of the command line are for.
+fn feature_crates(Selection { package, workspace }: &Selection) -> FeatureCrates {
+    match (workspace, package.is_empty()) {
+        (true, _) => FeatureCrates::Members,
+        (false, false) => FeatureCrates::Named(package.clone()),
+        (false, true) => FeatureCrates::Default,
+    }
+}
+
+/// `dev`: tests, examples or benchmarks are built.
+fn feature_options(features: &FeatureArgs, dev: bool) -> FeatureOptions {
+    let FeatureArgs { features, all_features, no_default_features } = features;
+    // As in cargo, blanks separate features too.
+    let features = features.iter().flat_map(|text| text.split_whitespace());
+    FeatureOptions {
+        features: features.map(str::to_owned).collect(),
+        all_features: *all_features,
+        no_default_features: *no_default_features,
+        dev,
     }
 }
 

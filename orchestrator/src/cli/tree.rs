@@ -7,7 +7,7 @@ use super::options::{PlaceOptions, ReadOptions, TreeEdge, TreeOptions};
 use super::print;
 use super::project::Project;
 use super::terminal::Terminal;
-use crate::manifest::{Crate, CrateId, DependencyKind, Workspace};
+use crate::manifest::{Crate, CrateId, CrateSource, DependencyKind, Workspace};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -35,7 +35,7 @@ pub fn tree(
 /// The workspace of a command that only reads it.
 ///
 /// # Errors
-/// As `Project::open_chosen`.
+/// As `Project::open_shown`.
 pub fn open(
     options: &ReadOptions,
     environment: &CliEnvironment,
@@ -44,10 +44,11 @@ pub fn open(
     let place = PlaceOptions {
         target: options.target.clone(),
         manifest_path: options.manifest_path.clone(),
+        network: options.network,
         ..PlaceOptions::default()
     };
     let ReadOptions { selection, features, .. } = options;
-    Project::open_chosen(selection, (features, false), &place, None, environment, terminal)
+    Project::open_shown(selection, features, &place, environment, terminal)
 }
 
 /// Those that are named, else all.
@@ -123,7 +124,15 @@ impl TreeView<'_> {
     }
 
     fn line(&self, krate: &Crate) -> String {
-        let mut line = format!("{} v{} ({})", krate.name, krate.version, krate.dir);
+        let place = match krate.source.as_deref() {
+            None => krate.dir.to_string(),
+            Some(CrateSource { origin, commit, .. }) => {
+                let commit = commit.as_ref().and_then(|commit| commit.get(..8));
+                let commit = commit.map(|commit| format!("#{commit}"));
+                format!("{origin}{}", commit.unwrap_or_default())
+            }
+        };
+        let mut line = format!("{} v{} ({place})", krate.name, krate.version);
         if self.with_features {
             let enabled = krate.features.iter().filter(|(_, is_enabled)| **is_enabled);
             let enabled: Vec<&str> = enabled.map(|(name, _)| name.as_str()).collect();

@@ -18,7 +18,8 @@
 //!    cflags. Directories are `-isystem` where an edge or the place of the crate says so; clang looks
 //!    there after all `-I`, and does not warn of what it finds
 //! 9. the target's pkg-config cflags (system directories, so after those of the workspace)
-//! 10. the target's `warnings` and `flags`, then those of the unit's language
+//! 10. the target's `warnings` and `flags`, then those of the unit's language; `-w` for crates that were
+//!     fetched: nobody here can mend them
 //! 11. profile: the same. Who builds has the last word
 
 use super::model::Ingredients;
@@ -40,6 +41,8 @@ pub(super) struct CompileWords<'a> {
     pub interfaces: Vec<(String, Vec<String>)>,
     /// Part 9.
     pub pkg_config: Vec<String>,
+    /// No warnings.
+    pub is_silent: bool,
 }
 
 impl CompileWords<'_> {
@@ -119,6 +122,9 @@ impl CompileWords<'_> {
         }
         let TargetSettings { flags, c_flags, cxx_flags, .. } = self.settings;
         add(&mut args, &mut own, of_language(language, [flags, c_flags, cxx_flags]));
+        if self.is_silent && has_diagnostics(language) {
+            add(&mut args, &mut own, vec!["-w".to_owned()]);
+        }
         let Profile { flags, c_flags, cxx_flags, .. } = self.profile;
         add(&mut args, &mut profile, of_language(language, [flags, c_flags, cxx_flags]));
         (args, Ingredients { own, profile, interfaces })
@@ -231,6 +237,7 @@ mod tests {
             directories: vec!["-Iown".into()],
             interfaces: vec![("dep".into(), vec!["-Idep".into(), "-DDEP".into()])],
             pkg_config: vec!["-Isys".into()],
+            is_silent: false,
         };
         show(&words)
     }

@@ -473,7 +473,7 @@ impl<'a> Builder<'a> {
                 directories: directories
                     .map(|dir| self.path_for_commands(&self.expanded(of, dir)))
                     .collect(),
-                is_outside: !krate.dir.starts_with(&self.workspace.root),
+                is_outside: krate.source.is_some() || !krate.dir.starts_with(&self.workspace.root),
                 defines: defines(&lib.public_defines).collect(),
                 pkg_config: Vec::new(),
             };

@@ -74,6 +74,7 @@ impl Builder<'_> {
             directories,
             interfaces: interfaces.to_vec(),
             pkg_config,
+            is_silent: false,
         };
         // What the system has does not depend on how programs are instrumented.
         let args = |language| -> (Vec<String>, Ingredients) {

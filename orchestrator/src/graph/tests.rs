@@ -37,6 +37,8 @@ fn krate(name: &str) -> Crate {
         install: Default::default(),
         declared: vec![],
         features: Default::default(),
+        source: None,
+        files_for_sources: Vec::new(),
     }
 }
 
@@ -109,6 +111,7 @@ fn workspace(crates: Vec<(Crate, &[&str])>) -> Workspace {
         dev_crates: BTreeMap::new(),
         target: None,
         awaits_probes: false,
+        files_for_sources: Vec::new(),
     }
 }
 

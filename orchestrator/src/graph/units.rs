@@ -297,6 +297,7 @@ impl<'a> Builder<'_> {
             directories,
             interfaces: interfaces.to_vec(),
             pkg_config,
+            is_silent: krate.source.is_some(),
         };
 
         let declared: Vec<Utf8PathBuf> = target

@@ -4,18 +4,23 @@
 use super::commands::ResolvedCommand;
 use super::enabled::{Enabled, USERS};
 use super::libs::linked_places;
-use super::model::{Bin, Crate, DependencyKind};
+use super::model::{Bin, Crate, CrateSource, DependencyKind};
 use super::problem::{Location, Problem};
-use super::raw::{DependencyTable, Manifest};
+use super::raw::{DependencyPlace, DependencyTable, Manifest};
 use super::reader::Text;
 use super::value::parse_version;
 use camino::Utf8Path;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// A crate on the way to its place in the workspace.
 pub(super) struct Node {
     pub manifest: Manifest,
     pub member: bool,
+    /// Where it was fetched from; None: it is the user's own.
+    pub source: Option<Rc<CrateSource>>,
+    /// It stands for a crate whose sources have not been fetched.
+    pub is_absent: bool,
     /// One for each entry of `manifest.dependencies`; None if that could not be read, which has
     /// been said.
     pub dependencies: Vec<Option<usize>>,
@@ -166,27 +171,27 @@ fn check_dependencies(nodes: &[Node], problems: &mut Vec<Problem>) {
                 if target.manifest.package.is_none() {
                     let problem = Problem::error(format!(
                         "`{}` is a workspace without a package",
-                        dependency.path.value
+                        dependency.place.shown()
                     ));
                     problems.push(
                         problem
-                            .at(dependency.path.at.clone())
+                            .at(dependency.place.at().clone())
                             .help("name the directory of one of its crates"),
                     );
                 }
             } else if wanted.value != name {
                 let problem = Problem::error(format!(
                     "the package in `{}` is named `{name}`",
-                    dependency.path.value
+                    dependency.place.shown()
                 ));
                 let problem = problem.at(wanted.at.clone());
                 let problem = problem.label(format!("not `{}`", wanted.value.escape_debug()));
-                problems.push(problem.help(match &dependency.package {
-                    Some(_) => format!("write `package = \"{name}\"`"),
-                    None => format!(
+                problems.push(problem.help(match (&dependency.package, &dependency.place) {
+                    (None, DependencyPlace::Path(path)) => format!(
                         "write `{name} = {{ path = \"{}\" }}`, or add `package = \"{name}\"`",
-                        dependency.path.value
+                        path.value
                     ),
+                    _ => format!("write `package = \"{name}\"`"),
                 }));
             } else if let Some(problem) = wrong_version(dependency, target) {
                 problems.push(problem);

@@ -46,7 +46,7 @@ pub(super) fn commands(
     dirs: &mut Dirs,
     problems: &mut Vec<Problem>,
 ) -> Vec<ResolvedCommand> {
-    let Some(dir) = manifest.source.path.parent() else { return Vec::new() };
+    let dir = manifest.source.dir();
     let mut commands = Vec::new();
     let mut outputs = BTreeSet::new();
     // What a table without `for-each` writes is known without looking at files, so that any other
@@ -81,7 +81,7 @@ pub(super) fn rule_commands(
     sources: &BTreeSet<Utf8PathBuf>,
     problems: &mut Vec<Problem>,
 ) -> Vec<ResolvedCommand> {
-    let Some(dir) = manifest.source.path.parent() else { return Vec::new() };
+    let dir = manifest.source.dir();
     let mut commands = Vec::new();
     let mut first: BTreeMap<&str, &Text> = BTreeMap::new();
     for (number, table) in manifest.generate.iter().enumerate() {
@@ -315,7 +315,7 @@ pub(super) fn outputs(
     problems: &mut Vec<Problem>,
 ) -> BTreeSet<Utf8PathBuf> {
     let mut outputs: BTreeMap<Utf8PathBuf, &ResolvedCommand> = BTreeMap::new();
-    let Some(dir) = manifest.source.path.parent() else { return BTreeSet::new() };
+    let dir = manifest.source.dir();
     let mut told = BTreeSet::new();
     for command in commands {
         for text in &command.outputs {
@@ -359,7 +359,7 @@ pub(super) fn visible_outputs(
     manifest: &Manifest,
     commands: &[ResolvedCommand],
 ) -> impl Iterator<Item = Utf8PathBuf> {
-    let dir = manifest.source.path.parent().unwrap_or(Utf8Path::new("/"));
+    let dir = manifest.source.dir();
     let texts = commands.iter().flat_map(|command| &command.outputs);
     texts.map(move |text| resolve(dir, &text.value)).filter(|path| !in_out_dir(path.as_str()))
 }

@@ -21,7 +21,7 @@ pub fn with_members(
     workspace.remove("exclude");
     workspace.insert("members", Item::Value(Value::Array(Array::from_iter(escaped))));
     if !has_root {
-        let of_workspace = ["workspace", "build", "profile", "target"];
+        let of_workspace = ["workspace", "build", "profile", "target", "patch"];
         let others: Vec<String> = document.iter().map(|(key, _)| key.to_owned()).collect();
         for key in others.iter().filter(|key| !of_workspace.contains(&key.as_str())) {
             document.remove(key);
@@ -53,7 +53,8 @@ pub struct NewDependency {
     pub name: String,
     /// The crate's own name, if it is another one.
     pub package: Option<String>,
-    pub path: String,
+    /// Where it is: `path`, or `git` or `url` and what belongs to it.
+    pub place: Vec<(&'static str, String)>,
     pub version: Option<String>,
     pub optional: bool,
     pub features: Vec<String>,
@@ -106,7 +107,13 @@ fn is_sorted(table: &dyn TableLike) -> bool {
     table.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>().is_sorted()
 }
 
+/// Keys that say where a dependency is.
+const PLACES: [&str; 8] = ["path", "url", "sha256", "strip-prefix", "git", "branch", "tag", "rev"];
+
 fn fill(table: &mut dyn TableLike, new: &NewDependency) {
+    for key in PLACES.iter().filter(|key| new.place.iter().all(|(given, _)| given != *key)) {
+        table.remove(key);
+    }
     let mut set = |key: &str, value: Value| match table.get_mut(key).and_then(Item::as_value_mut) {
         // Comments and blanks around a value that is there belong to its place.
         Some(old) => {
@@ -116,7 +123,9 @@ fn fill(table: &mut dyn TableLike, new: &NewDependency) {
         }
         None => drop(table.insert(key, Item::Value(value))),
     };
-    set("path", new.path.as_str().into());
+    for (key, value) in &new.place {
+        set(key, value.as_str().into());
+    }
     if let Some(package) = &new.package {
         set("package", package.as_str().into());
     }
@@ -190,7 +199,7 @@ mod tests {
     fn new(name: &str) -> NewDependency {
         NewDependency {
             name: name.into(),
-            path: format!("../{name}"),
+            place: vec![("path", format!("../{name}"))],
             default_features: true,
             ..NewDependency::default()
         }

@@ -50,6 +50,14 @@ pub(super) struct Enabled {
     pub holds: Vec<bool>,
 }
 
+/// What all crates of a workspace have.
+pub(super) struct EnabledCrates {
+    /// For each crate what it has when built for users, and when built for the build.
+    pub crates: Vec<[Enabled; 2]>,
+    /// The places of those that this build needs, and that are not there yet.
+    pub absent: BTreeSet<usize>,
+}
+
 /// The platforms of the two builds.
 pub(super) struct Platforms<'a> {
     pub users: &'a Platform,
@@ -63,19 +71,21 @@ pub(super) fn enabled(
     options: &FeatureOptions,
     platforms: &Platforms<'_>,
     problems: &mut Vec<Problem>,
-) -> Vec<[Enabled; 2]> {
+) -> EnabledCrates {
     if options.features.is_empty() && nodes.iter().all(is_plain) {
         let all = |node: &Node| Enabled {
             reached: true,
             dependencies: (0..node.manifest.dependencies.len()).collect(),
             ..Enabled::default()
         };
-        return nodes.iter().map(|node| [all(node), all(node)]).collect();
+        let crates = nodes.iter().map(|node| [all(node), all(node)]).collect();
+        return EnabledCrates { crates, absent: BTreeSet::new() };
     }
     let before = problems.len();
     check_features(nodes, problems);
     if problems.len() > before {
-        return vec![Default::default(); nodes.len()];
+        let crates = vec![Default::default(); nodes.len()];
+        return EnabledCrates { crates, absent: BTreeSet::new() };
     }
     let sides = [platforms.users, platforms.build];
     let facts =
@@ -113,6 +123,9 @@ pub(super) fn enabled(
     let rest = rest.map(FeatureRequest::plain);
     let second = resolve(&requests.iter().cloned().chain(rest).collect::<Vec<_>>());
     problems.append(&mut missing);
+    let absent = (0..nodes.len()).filter(|at| nodes[*at].is_absent);
+    let is_needed = |at: &usize| (0..SIDES).any(|side| first[at * SIDES + side].reached);
+    let absent = absent.filter(is_needed).collect();
     let found = first.into_iter().zip(second).zip(numbers);
     let mut found = found
         .map(|((first, second), numbers)| (if first.reached { first } else { second }, numbers));
@@ -137,12 +150,16 @@ pub(super) fn enabled(
         both[USERS].dependencies.extend(dev.dependencies.iter().map(|place| numbers[*place]));
         both
     };
-    nodes.iter().map(&mut both).collect()
+    EnabledCrates { crates: nodes.iter().map(&mut both).collect(), absent }
 }
 
 /// Whether nothing about a crate depends on features or conditions.
 fn is_plain(node: &Node) -> bool {
     let manifest = &node.manifest;
+    // What is not there yet is asked for only if the build needs it.
+    if node.is_absent {
+        return false;
+    }
     let plain =
         |dependency: &DependencyTable| !dependency.optional && dependency.features.is_empty();
     manifest.features.is_empty()
@@ -188,14 +205,16 @@ fn feature_crate(
         });
     }
     if side == DEV {
-        return (FeatureCrate { features: BTreeMap::new(), dependencies }, numbers);
+        let features = BTreeMap::new();
+        return (FeatureCrate { features, dependencies, is_unknown: node.is_absent }, numbers);
     }
     let features = manifest.features.iter().map(|table| {
         let values = table.values.iter().map(|(value, _)| value.clone());
         (table.name.value.clone(), values.collect())
     });
     let optional = manifest.dependencies.iter().filter(|dependency| dependency.optional);
-    let krate = FeatureCrate { features: features.collect(), dependencies }
+    let is_unknown = node.is_absent;
+    let krate = FeatureCrate { features: features.collect(), dependencies, is_unknown }
         .with_implicit_features(optional.map(|one| one.name.value.as_str()));
     (krate, numbers)
 }
@@ -284,6 +303,9 @@ fn check_features(nodes: &[Node], problems: &mut Vec<Problem>) {
         let manifest = &node.manifest;
         for (dependency, target) in manifest.dependencies.iter().zip(&node.dependencies) {
             let Some(target) = target.map(|index| &nodes[index]) else { continue };
+            if target.is_absent {
+                continue;
+            }
             let known = feature_names(&target.manifest);
             for feature in &dependency.features {
                 if !known.contains(feature.value.as_str()) {
@@ -329,7 +351,7 @@ fn check_features(nodes: &[Node], problems: &mut Vec<Problem>) {
                     Some((_, target)) => {
                         let Some(target) = target.map(|index| &nodes[index]) else { continue };
                         let known = feature_names(&target.manifest);
-                        if known.contains(feature.as_str()) {
+                        if known.contains(feature.as_str()) || target.is_absent {
                             continue;
                         }
                         missing_feature(target, feature, &known)

@@ -46,6 +46,8 @@ pub struct FeatureCrate {
     /// `[features]`. Optional dependencies that no `dep:` names are among them.
     pub features: BTreeMap<String, Vec<FeatureValue>>,
     pub dependencies: Vec<FeatureDependency>,
+    /// Its manifest is not known yet: it seems to have every feature.
+    pub is_unknown: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -201,6 +203,10 @@ impl FeatureResolver<'_> {
             self.of_dependency(krate, &dependency, &feature, weak);
             return Ok(());
         }
+        if own.is_unknown {
+            self.enabled[krate].features.insert(feature.to_owned());
+            return Ok(());
+        }
         let values = own.features.get(feature).ok_or_else(missing)?;
         if !self.enabled[krate].features.insert(feature.to_owned()) {
             return Ok(());
@@ -283,7 +289,7 @@ mod tests {
                     dependencies.iter().map(|d| dependency(d, &names)).collect();
                 let optional = dependencies.iter().filter(|one| one.optional);
                 let optional: Vec<String> = optional.map(|one| one.name.clone()).collect();
-                FeatureCrate { features: features.collect(), dependencies }
+                FeatureCrate { features: features.collect(), dependencies, is_unknown: false }
                     .with_implicit_features(optional.iter().map(String::as_str))
             })
             .collect();

@@ -3,13 +3,13 @@
 //! Knows nothing of TOML and of what a value is used for.
 
 use super::value::{
-    ValueError, check_c_std, check_cxx_std, check_define, check_duration, check_endian,
-    check_extension, check_feature, check_feature_value, check_header, check_header_path,
-    check_identifier, check_included_header, check_install_dir, check_library_name,
-    check_library_version, check_link, check_macro, check_member, check_module_name, check_name,
-    check_not_empty, check_one_line, check_output, check_profile_name, check_requirement,
-    check_soname, check_target, check_template, check_test_variable, check_variable, check_version,
-    check_warning, check_word,
+    ValueError, check_archive_url, check_c_std, check_cxx_std, check_define, check_duration,
+    check_endian, check_extension, check_feature, check_feature_value, check_git_name,
+    check_git_url, check_header, check_header_path, check_identifier, check_included_header,
+    check_install_dir, check_library_name, check_library_version, check_link, check_macro,
+    check_member, check_module_name, check_name, check_not_empty, check_one_line, check_output,
+    check_profile_name, check_requirement, check_sha256, check_soname, check_target,
+    check_template, check_test_variable, check_variable, check_version, check_warning, check_word,
 };
 
 /// The keys that a table may have.
@@ -186,6 +186,15 @@ pub(super) static MANIFEST: Table = Table {
                 "A header that tells sources what the system has.",
             ),
             key("install", ValueKind::Table(&INSTALL), "What `tender install` installs."),
+            key(
+                "patch",
+                ValueKind::Named {
+                    each: &PATCH,
+                    check: check_package_name,
+                    help: "write `{} = { path = \"../{}\" }`",
+                },
+                "Other sources for crates that dependencies take from elsewhere.",
+            ),
         ]),
     ],
     required: &[],
@@ -741,14 +750,14 @@ static LAUNCH: [Key; 3] = [
 ];
 
 static DEPENDENCY: Table = Table {
-    groups: &[own(&DEPENDENCY_KEYS), own(&LINKED_DEPENDENCY_KEYS)],
-    required: DEPENDENCY_REQUIRES,
+    groups: &[own(&SOURCE_KEYS), own(&DEPENDENCY_KEYS), own(&LINKED_DEPENDENCY_KEYS)],
+    required: &[],
     elsewhere: &[],
 };
 
 static BUILD_DEPENDENCY: Table = Table {
-    groups: &[own(&DEPENDENCY_KEYS)],
-    required: DEPENDENCY_REQUIRES,
+    groups: &[own(&SOURCE_KEYS), own(&DEPENDENCY_KEYS)],
+    required: &[],
     elsewhere: &[
         ("lib", LINKED_DEPENDENCY),
         ("public", LINKED_DEPENDENCY),
@@ -758,13 +767,29 @@ static BUILD_DEPENDENCY: Table = Table {
     ],
 };
 
-const DEPENDENCY_REQUIRES: &[(&str, &str)] =
-    &[("path", "name the directory of the crate: `path = \"../...\"`")];
-
 const LINKED_DEPENDENCY: &str = "`[dependencies]`: nothing of a build-dependency is linked";
 
-static DEPENDENCY_KEYS: [Key; 6] = [
+/// Where the sources of a crate are.
+static SOURCE_KEYS: [Key; 10] = [
     key("path", ValueKind::Text(any), "The directory of the other crate."),
+    key("url", ValueKind::Text(check_archive_url), "The address of an archive with its sources."),
+    key("sha256", ValueKind::Text(check_sha256), "The checksum of the archive."),
+    key(
+        "strip-prefix",
+        ValueKind::Text(check_install_dir),
+        "The directory in the archive that has the sources.",
+    ),
+    key("git", ValueKind::Text(check_git_url), "The address of a git repository."),
+    key("branch", ValueKind::Text(check_git_name), "A branch of the repository."),
+    key("tag", ValueKind::Text(check_git_name), "A tag of the repository."),
+    key("rev", ValueKind::Text(check_git_name), "A commit of the repository."),
+    key("patches", ValueKind::Texts(any), "Patches of the sources, applied in order."),
+    key("manifest", ValueKind::Text(any), "A manifest for sources that have none."),
+];
+
+static PATCH: Table = Table { groups: &[own(&SOURCE_KEYS)], required: &[], elsewhere: &[] };
+
+static DEPENDENCY_KEYS: [Key; 5] = [
     key(
         "version",
         ValueKind::Text(check_requirement),

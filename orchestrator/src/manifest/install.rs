@@ -118,7 +118,7 @@ fn data(texts: &[Text], lists: &mut Lists<'_>) -> Vec<InstallSource> {
 }
 
 fn parsed(text: &Text) -> Option<Pattern> {
-    Pattern::parse(text.at.source.path.parent()?, &text.value).ok()
+    Pattern::parse(text.at.source.dir(), &text.value).ok()
 }
 
 /// The path of a file below the outermost of these directories, or in the directory of generated

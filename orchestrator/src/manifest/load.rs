@@ -4,18 +4,22 @@
 use super::MANIFEST_NAME;
 use super::check::{Node, check_all};
 use super::commands::{commands, rule_commands, visible_outputs};
-use super::enabled::{BUILD, Enabled, FeatureCrates, FeatureOptions, Platforms, USERS, enabled};
+use super::enabled::{
+    BUILD, Enabled, EnabledCrates, FeatureCrates, FeatureOptions, Platforms, USERS, enabled,
+};
 use super::format::CONFIG;
 use super::locate::{Above, absolute, excludes, read, root_above};
 use super::model::{
-    Bin, Crate, CrateId, DeclaredDependency, Dependency, DependencyKind, TargetPlatform, Workspace,
+    Bin, Crate, CrateId, CrateSource, DeclaredDependency, Dependency, DependencyKind,
+    TargetPlatform, Workspace,
 };
+use super::origin::{FoundSource, SourceChoice, SourceFinder, SourceSpec};
 use super::pattern::{Pattern, PatternKind, in_out_dir, resolve};
-use super::problem::{ManifestErrors, ManifestText, Problem, quoted, sort, suggestion};
+use super::problem::{Location, ManifestErrors, ManifestText, Problem, quoted, sort, suggestion};
 use super::profile::resolve_profiles;
 use super::raw::{
-    self, GenerateTable, Inheritable, Manifest, Package, TargetCondition, TargetTable,
-    WorkspaceTable,
+    self, DependencyPlace, GenerateTable, Inheritable, Manifest, Package, TargetCondition,
+    TargetTable, WorkspaceTable,
 };
 use super::reader::Text;
 use super::sources::excludes_nothing;
@@ -24,6 +28,7 @@ use super::walk::{Dirs, FileKind, identity};
 use crate::platform::Platform;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 /// A workspace without errors.
 #[derive(Debug)]
@@ -31,6 +36,25 @@ pub struct Loaded {
     pub workspace: Workspace,
     /// In order of file and place.
     pub warnings: Vec<Problem>,
+    pub sources: DeclaredSources,
+}
+
+/// The sources that the manifests of a workspace name.
+#[derive(Clone, Debug, Default)]
+pub struct DeclaredSources {
+    pub all: Vec<SourceSpec>,
+    /// Some are not there, so what their manifests name is not known.
+    pub some_absent: bool,
+}
+
+/// Why a workspace was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Manifest(#[from] ManifestErrors),
+    /// It takes sources that are not there. When they are, it may take more.
+    #[error("sources have to be fetched")]
+    Sources { root: Utf8PathBuf, wanted: Vec<SourceSpec> },
 }
 
 /// What one build changes about a workspace.
@@ -45,6 +69,10 @@ pub struct LoadOptions {
     pub crates: FeatureCrates,
     /// The answers of probes. Conditions that ask others seem to hold.
     pub probes: Option<ProbeAnswers>,
+    /// Which sources have to be there.
+    pub sources: SourceChoice,
+    /// Knows where they are; None: none is there.
+    pub finder: Option<Rc<dyn SourceFinder>>,
 }
 
 /// The answers of probes: by the name of a crate and whether it is built for the build, then by the
@@ -56,17 +84,18 @@ pub type ProbeAnswers = BTreeMap<(String, bool), BTreeMap<String, bool>>;
 /// # Errors
 /// All that is wrong with any manifest of the workspace, at once.
 pub fn load(manifest_path: &Utf8Path) -> Result<Loaded, ManifestErrors> {
-    load_with(manifest_path, &LoadOptions::default())
+    let loaded = load_with(manifest_path, &LoadOptions::default());
+    loaded.map_err(|error| match error {
+        LoadError::Manifest(errors) => errors,
+        LoadError::Sources { .. } => unreachable!("no sources were asked for"),
+    })
 }
 
 /// As `load`, with changes for one build.
 ///
 /// # Errors
-/// As `load`, and what is wrong with the changes.
-pub fn load_with(
-    manifest_path: &Utf8Path,
-    options: &LoadOptions,
-) -> Result<Loaded, ManifestErrors> {
+/// As `load`, and what is wrong with the changes; or sources have to be fetched first.
+pub fn load_with(manifest_path: &Utf8Path, options: &LoadOptions) -> Result<Loaded, LoadError> {
     let path = absolute(manifest_path)?;
     let source = read(&path)?;
     let mut problems = Vec::new();
@@ -92,18 +121,31 @@ pub(super) fn load_root(
     root: &ManifestText,
     options: &LoadOptions,
     problems: Vec<Problem>,
-) -> Result<Loaded, ManifestErrors> {
-    let mut loader = Loader { problems, ..Loader::default() };
+) -> Result<Loaded, LoadError> {
+    let finder = options.finder.clone();
+    let mut loader = Loader { problems, finder, ..Loader::default() };
     let workspace = loader.workspace(root, options);
-    let mut problems = loader.problems;
+    if !loader.wanted.is_empty() && !loader.problems.iter().any(Problem::is_error) {
+        return Err(LoadError::Sources { root: loader.root, wanted: loader.wanted });
+    }
+    // Nobody here can mend the manifests of others.
+    let of_others = |problem: &Problem| {
+        problem.location.as_ref().is_some_and(|at| loader.is_fetched(&at.source.path))
+    };
+    let mut problems = loader.problems.clone();
+    problems.retain(|problem| problem.is_error() || !of_others(problem));
+    let sources = DeclaredSources {
+        all: loader.places.into_iter().map(|(spec, _)| spec).collect(),
+        some_absent: loader.nodes.iter().any(|node| node.is_absent),
+    };
     sort(&mut problems);
     // What is inherited is looked at once for each heir.
     problems.dedup_by(|a, b| a.message == b.message && same_place(a, b));
     match workspace {
         Some(workspace) if !problems.iter().any(Problem::is_error) => {
-            Ok(Loaded { workspace, warnings: problems })
+            Ok(Loaded { workspace, warnings: problems, sources })
         }
-        _ => Err(ManifestErrors { problems }),
+        _ => Err(ManifestErrors { problems }.into()),
     }
 }
 
@@ -148,6 +190,31 @@ struct Loader {
     /// By device and inode of the manifest: one crate reached on two ways (symbolic links) is one
     /// crate.
     by_file: HashMap<(u64, u64), usize>,
+    /// The directory of the workspace.
+    root: Utf8PathBuf,
+    finder: Option<Rc<dyn SourceFinder>>,
+    /// Sources and the crate in them, in order of discovery. None: it is broken, which has been
+    /// said.
+    places: Vec<(SourceSpec, Option<usize>)>,
+    /// By the name of a crate, who has chosen where it is taken from.
+    chosen: BTreeMap<String, ChosenPlace>,
+    patches: BTreeMap<String, RootPatch>,
+    wanted: Vec<SourceSpec>,
+}
+
+/// Where a crate is taken from, and the dependency that says so.
+struct ChosenPlace {
+    /// None: a directory of the user's.
+    spec: Option<SourceSpec>,
+    at: Location,
+    krate: String,
+}
+
+/// One of `[patch]`.
+struct RootPatch {
+    name: Text,
+    place: DependencyPlace,
+    is_used: bool,
 }
 
 /// There is no manifest.
@@ -157,6 +224,11 @@ impl Loader {
     fn workspace(&mut self, root: &ManifestText, options: &LoadOptions) -> Option<Workspace> {
         let mut manifest = raw::parse(root, &mut self.problems)?;
         let dir = root.path.parent()?.to_owned();
+        self.root.clone_from(&dir);
+        self.patches = std::mem::take(&mut manifest.patches)
+            .into_iter()
+            .map(|(name, place)| (name.value.clone(), RootPatch { name, place, is_used: false }))
+            .collect();
         let build = manifest.build.take().map(|(settings, _)| settings).unwrap_or_default();
         let mut profiles = manifest.profiles.clone();
         for source in &options.config {
@@ -176,14 +248,20 @@ impl Loader {
             }
         }
         self.dependencies();
+        self.check_patches();
         self.inherit(&dir, table.and_then(|table| table.shared).as_ref());
         let host = Platform::host();
         let platforms = Platforms { users: options.target.as_ref().unwrap_or(&host), build: &host };
         let roots = self.roots(root_package, &options.crates);
         let enabled =
             enabled(&self.nodes, &roots, &options.features, &platforms, &mut self.problems);
+        let EnabledCrates { crates: enabled, absent } = enabled;
         for (node, enabled) in self.nodes.iter_mut().zip(enabled) {
             node.enabled = enabled;
+        }
+        self.want(options.sources, &absent);
+        if !self.wanted.is_empty() {
+            return None;
         }
         self.resolve(&platforms, options.probes.as_ref());
         check_all(&self.nodes, &mut self.problems);
@@ -209,7 +287,7 @@ impl Loader {
         let is_it = |table: &&TargetTable| matches!(&table.condition, TargetCondition::Triple(name) if name == platform.triple());
         let table = manifest.targets.iter().find(is_it);
         let tools = table.map(|table| table.tools.clone()).unwrap_or_default();
-        let dir = manifest.source.path.parent().unwrap_or(Utf8Path::new("/"));
+        let dir = manifest.source.dir();
         let sysroot = tools.sysroot.map(|text| {
             let path = resolve(dir, &text.value);
             if !path.is_dir() {
@@ -258,16 +336,7 @@ impl Loader {
         if let Some(dir) = path.parent() {
             self.by_dir.insert(dir.to_owned(), Some(index));
         }
-        self.nodes.push(Node {
-            manifest,
-            member,
-            dependencies: Vec::new(),
-            commands: Vec::new(),
-            enabled: Default::default(),
-            krate: None,
-            dev: Vec::new(),
-            host: None,
-        });
+        self.nodes.push(node(manifest, member));
         index
     }
 
@@ -375,41 +444,269 @@ impl Loader {
         }
     }
 
-    /// Reads what path dependencies reach, breadth first.
+    /// Reads what dependencies reach, breadth first.
     fn dependencies(&mut self) {
         let mut at = 0;
         while at < self.nodes.len() {
-            let dir = self.nodes[at]
-                .manifest
-                .source
-                .path
-                .parent()
-                .unwrap_or(Utf8Path::new("/"))
-                .to_owned();
             for number in 0..self.nodes[at].manifest.dependencies.len() {
-                let path = self.nodes[at].manifest.dependencies[number].path.clone();
-                let target_dir = resolve(&dir, &path.value);
-                let target = self.add(&target_dir, false).unwrap_or_else(|Missing| {
-                    let problem = if target_dir.file_name() == Some(MANIFEST_NAME)
-                        && target_dir.is_file()
-                    {
-                        Problem::error(format!("`{}` is a manifest", path.value))
-                            .help("name the directory that it lies in")
-                    } else if target_dir.is_dir() {
-                        let problem =
-                            Problem::error(format!("`{}` has no `{MANIFEST_NAME}`", path.value));
-                        problem.help("`tender init` makes one")
-                    } else {
-                        Problem::error(format!("the directory `{}` does not exist", path.value))
-                    };
-                    self.problems.push(
-                        problem.at(path.at.clone()).label(format!("looked for {target_dir}")),
-                    );
-                    None
-                });
+                let table = &self.nodes[at].manifest.dependencies[number];
+                // Tests of others are not built.
+                let is_left_out =
+                    table.kind == DependencyKind::Dev && self.nodes[at].source.is_some();
+                let target = if is_left_out { None } else { self.dependency(at, number) };
                 self.nodes[at].dependencies.push(target);
             }
             at += 1;
+        }
+    }
+
+    /// The crate that a dependency of a node is on.
+    fn dependency(&mut self, at: usize, number: usize) -> Option<usize> {
+        let table = &self.nodes[at].manifest.dependencies[number];
+        let (name, declared) = (table.krate().value.clone(), table.place.clone());
+        let mut source = self.nodes[at].source.clone();
+        let mut dir = self.nodes[at].manifest.source.dir().to_owned();
+        let mut place = declared.clone();
+        if let (DependencyPlace::Elsewhere(..), Some(patch)) =
+            (&declared, self.patches.get_mut(&name))
+        {
+            patch.is_used = true;
+            place = patch.place.clone();
+            (source, dir) = (None, self.root.clone());
+        }
+        if !self.is_chosen(at, &name, &declared, &place, source.is_some()) {
+            return None;
+        }
+        match place {
+            DependencyPlace::Path(path) => self.neighbour(&dir, &path, source),
+            DependencyPlace::Elsewhere(spec, location) => self.fetched(&spec, &location),
+        }
+    }
+
+    /// Whether nobody has chosen another place for the crate of this name. `declared` is what the
+    /// manifest says, `place` what counts.
+    fn is_chosen(
+        &mut self,
+        at: usize,
+        name: &str,
+        declared: &DependencyPlace,
+        place: &DependencyPlace,
+        is_fetched: bool,
+    ) -> bool {
+        let spec = match place {
+            DependencyPlace::Elsewhere(spec, _) => Some((**spec).clone()),
+            // A neighbour in the same sources.
+            DependencyPlace::Path(_) if is_fetched => return true,
+            DependencyPlace::Path(_) => None,
+        };
+        let krate = self.nodes[at].name().to_owned();
+        let own = self.nodes.iter().find(|node| node.member && node.name() == name);
+        let member = own.and_then(|node| node.manifest.package.as_ref()?.name.as_ref());
+        if let (Some(member), Some(_)) = (member, &spec) {
+            let problem = Problem::error(format!(
+                "the crate `{krate}` takes `{name}` from {}, but `{name}` is a crate of this workspace",
+                place.shown()
+            ));
+            let problem = problem.at(declared.at().clone()).related(member.at.clone(), "the crate");
+            let help = format!(
+                "choose it for all: `[patch]` in the root manifest with `{name} = {{ path = \"...\" }}`"
+            );
+            self.problems.push(problem.help(help));
+            return false;
+        }
+        let chosen = ChosenPlace { spec, at: declared.at().clone(), krate };
+        let Some(first) = self.chosen.get(name) else {
+            self.chosen.insert(name.to_owned(), chosen);
+            return true;
+        };
+        // Two directories are compared by the names of the crates in them.
+        if first.spec == chosen.spec {
+            return true;
+        }
+        let shown = |chosen: &ChosenPlace| match &chosen.spec {
+            Some(spec) => spec.origin.to_string(),
+            None => "a directory".to_owned(),
+        };
+        let mut message = format!(
+            "the crates `{}` and `{}` take `{name}` from different sources",
+            first.krate, chosen.krate
+        );
+        let (one, two) = (shown(first), shown(&chosen));
+        message += &match one == two {
+            true => format!(": {one}, with other patches, another checksum or another manifest"),
+            false => format!(": {one} and {two}"),
+        };
+        let problem =
+            Problem::error(message).at(chosen.at).related(first.at.clone(), "the other one");
+        let help = format!(
+            "a build has one `{name}`: choose it for all by `[patch]` in the root manifest, such as `{name} = {{ git = \"...\", tag = \"...\" }}` or `{name} = {{ path = \"...\" }}`"
+        );
+        self.problems.push(problem.help(help));
+        false
+    }
+
+    /// The crate in a directory that a manifest in `dir` names. `source`: of the crate that names
+    /// it.
+    fn neighbour(
+        &mut self,
+        dir: &Utf8Path,
+        path: &Text,
+        source: Option<Rc<CrateSource>>,
+    ) -> Option<usize> {
+        let target_dir = resolve(dir, &path.value);
+        if let Some(source) = &source
+            && !target_dir.starts_with(&source.dir)
+        {
+            let message = format!("`{}` leads out of the sources that were fetched", path.value);
+            let problem = Problem::error(message).at(path.at.clone());
+            let help =
+                "sources can name only what is in them: patch them, or write a `manifest` for them";
+            self.problems.push(problem.help(help));
+            return None;
+        }
+        let before = self.nodes.len();
+        let target = self.add(&target_dir, false).unwrap_or_else(|Missing| {
+            let problem = if target_dir.file_name() == Some(MANIFEST_NAME) && target_dir.is_file() {
+                Problem::error(format!("`{}` is a manifest", path.value))
+                    .help("name the directory that it lies in")
+            } else if target_dir.is_dir() {
+                let problem = Problem::error(format!("`{}` has no `{MANIFEST_NAME}`", path.value));
+                problem.help("`tender init` makes one")
+            } else {
+                Problem::error(format!("the directory `{}` does not exist", path.value))
+            };
+            self.problems
+                .push(problem.at(path.at.clone()).label(format!("looked for {target_dir}")));
+            None
+        });
+        for node in &mut self.nodes[before..] {
+            node.source.clone_from(&source);
+        }
+        target
+    }
+
+    /// The crate that is wanted of sources from elsewhere, or what stands for it.
+    fn fetched(&mut self, spec: &SourceSpec, at: &Location) -> Option<usize> {
+        if let Some((_, known)) = self.places.iter().find(|(known, _)| known == spec) {
+            return *known;
+        }
+        let found = self.finder.clone().and_then(|finder| finder.find(&self.root, spec));
+        let index = match found {
+            Some(found) => self.crate_in(spec, found, at),
+            None => {
+                // It has neither a name nor dependencies.
+                let text = ManifestText::new(self.root.join(MANIFEST_NAME), "[workspace]\n");
+                let manifest = raw::parse(&text, &mut Vec::new());
+                manifest.map(|manifest| {
+                    self.nodes.push(Node { is_absent: true, ..node(manifest, false) });
+                    self.nodes.len() - 1
+                })
+            }
+        };
+        self.places.push((spec.clone(), index));
+        index
+    }
+
+    /// The crate that is wanted of sources that are there.
+    fn crate_in(&mut self, spec: &SourceSpec, found: FoundSource, at: &Location) -> Option<usize> {
+        let FoundSource { dir, commit } = found;
+        let before = self.nodes.len();
+        let source = CrateSource { origin: spec.origin.clone(), commit, dir: dir.clone() };
+        let index = match &spec.manifest {
+            Some(path) => match read(path) {
+                Ok(text) => {
+                    let manifest = raw::parse(&text.about(&dir), &mut self.problems)?;
+                    self.nodes.push(node(manifest, false));
+                    Some(self.nodes.len() - 1)
+                }
+                Err(_) => {
+                    let message =
+                        format!("the manifest `{path}` of `{}` cannot be read", spec.krate);
+                    self.problems.push(Problem::error(message).at(at.clone()));
+                    None
+                }
+            },
+            None => {
+                let place = self.dir_of_crate(&spec.krate, &dir);
+                self.add(&place, false).unwrap_or_else(|Missing| {
+                    let message = format!("the sources of `{}` have no `{MANIFEST_NAME}`", spec.krate);
+                    let problem = Problem::error(message).at(at.clone());
+                    let help = format!(
+                        "write one for them and name it: `manifest = \"ports/{}/{MANIFEST_NAME}\"`; they are in {dir}",
+                        spec.krate
+                    );
+                    self.problems.push(problem.label(format!("looked in {dir}")).help(help));
+                    None
+                })
+            }
+        };
+        let source = Rc::new(source);
+        for node in &mut self.nodes[before..] {
+            node.source = Some(Rc::clone(&source));
+        }
+        index
+    }
+
+    /// Where the crate of this name is in sources: at their top, or among the members of the
+    /// workspace there.
+    fn dir_of_crate(&mut self, name: &str, dir: &Utf8Path) -> Utf8PathBuf {
+        let Ok(root) = read(&dir.join(MANIFEST_NAME)) else { return dir.to_owned() };
+        let is_it =
+            |text: &ManifestText| super::edit::package_name(&text.text).as_deref() == Some(name);
+        let Some(table) = raw::workspace_of(&root).filter(|_| !is_it(&root)) else {
+            return dir.to_owned();
+        };
+        for text in &table.members {
+            let Ok(pattern) = Pattern::parse(dir, &text.value) else { continue };
+            let dirs = match &pattern.place {
+                PatternKind::Path(path) => vec![path.clone()],
+                PatternKind::Glob(glob) => {
+                    let found = self.dirs.find(glob, FileKind::Directory);
+                    found.iter().map(|found| found.path().to_owned()).collect()
+                }
+            };
+            let has_it =
+                |dir: &Utf8PathBuf| read(&dir.join(MANIFEST_NAME)).is_ok_and(|text| is_it(&text));
+            let found = dirs.into_iter().filter(|found| found.starts_with(dir)).find(has_it);
+            if let Some(found) = found {
+                return found;
+            }
+        }
+        dir.to_owned()
+    }
+
+    /// Whether a file is among what was fetched.
+    fn is_fetched(&self, path: &Utf8Path) -> bool {
+        let sources = self.nodes.iter().filter_map(|node| node.source.as_ref());
+        sources.into_iter().any(|source| path.starts_with(&source.dir))
+    }
+
+    fn check_patches(&mut self) {
+        for patch in self.patches.values().filter(|patch| !patch.is_used) {
+            let name = &patch.name;
+            let message = format!("no dependency takes `{}` from elsewhere", name.value);
+            let problem = Problem::warning(message).at(name.at.clone());
+            self.problems.push(problem.help("remove it from `[patch]`"));
+        }
+    }
+
+    /// Notes which sources have to be fetched; the others that are not there are left out. `needed`
+    /// are the places of what stands for those that this build needs.
+    fn want(&mut self, choice: SourceChoice, needed: &BTreeSet<usize>) {
+        let is_wanted = |at: usize| match choice {
+            SourceChoice::Present => false,
+            SourceChoice::Needed => needed.contains(&at),
+            SourceChoice::All => true,
+        };
+        let absent = |at: &usize| self.nodes[*at].is_absent;
+        let wanted = self.places.iter().filter_map(|(spec, at)| Some((spec, at.filter(absent)?)));
+        self.wanted =
+            wanted.filter(|(_, at)| is_wanted(*at)).map(|(spec, _)| spec.clone()).collect();
+        let absent: Vec<bool> = self.nodes.iter().map(|node| node.is_absent).collect();
+        for node in &mut self.nodes {
+            for target in &mut node.dependencies {
+                *target = target.filter(|target| !absent[*target]);
+            }
         }
     }
 
@@ -426,6 +723,15 @@ impl Loader {
                 take_over(package, shared, &mut self.problems);
             } else if let Some(table) = &node.manifest.workspace {
                 take_over(package, table.shared.as_ref(), &mut self.problems);
+            } else if let Some(source) =
+                node.source.as_ref().filter(|one| path.starts_with(&one.dir))
+            {
+                let above = match root_above(&path) {
+                    Above::Root(root, table) if root.path.starts_with(&source.dir) => Some(table),
+                    _ => None,
+                };
+                let shared = above.as_ref().and_then(|table| table.shared.as_ref());
+                take_over(package, shared, &mut self.problems);
             } else if let Above::Root(_, table) = root_above(&path) {
                 take_over(package, table.shared.as_ref(), &mut self.problems);
             } else {
@@ -438,7 +744,7 @@ impl Loader {
     fn resolve(&mut self, platforms: &Platforms<'_>, probes: Option<&ProbeAnswers>) {
         // Without those of `for-each` and of rules, which may be for each of these.
         let fixed = self.nodes.iter().flat_map(|node| {
-            let dir = node.manifest.source.path.parent().unwrap_or(Utf8Path::new("/"));
+            let dir = node.manifest.source.dir();
             let tables = node.manifest.generate.iter().filter(|table| !table.has_inputs());
             let texts = tables.flat_map(|table| &table.outputs);
             texts.map(move |text| resolve(dir, &text.value))
@@ -577,6 +883,9 @@ impl Loader {
                     .collect()
             };
             let complete = |krate: &mut Crate, enabled: &Enabled| {
+                krate.source.clone_from(&node.source);
+                let places = node.manifest.dependencies.iter().map(|table| &table.place);
+                krate.files_for_sources = places.flat_map(files_of).collect();
                 krate.dependencies = dependencies(DependencyKind::Normal, enabled);
                 let declared = node.manifest.dependencies.iter().zip(&node.dependencies);
                 let declared = declared.enumerate().filter_map(|(number, (table, target))| {
@@ -620,6 +929,8 @@ impl Loader {
         let default_members =
             root_package.map_or_else(|| members.clone(), |index| vec![ids[index]]);
         let manifest = source.path.to_path_buf();
+        let files_for_sources =
+            self.patches.values().flat_map(|patch| files_of(&patch.place)).collect();
         Workspace {
             root,
             manifest,
@@ -628,11 +939,28 @@ impl Loader {
             dev_crates,
             default_members,
             members,
+            files_for_sources,
             build,
             profiles,
             target: None,
             awaits_probes: false,
         }
+    }
+}
+
+/// A crate of which no more is known than its manifest.
+fn node(manifest: Manifest, member: bool) -> Node {
+    Node {
+        manifest,
+        member,
+        source: None,
+        is_absent: false,
+        dependencies: Vec::new(),
+        commands: Vec::new(),
+        enabled: Default::default(),
+        krate: None,
+        dev: Vec::new(),
+        host: None,
     }
 }
 
@@ -698,6 +1026,16 @@ fn check_probes(node: &Node, answers: Option<&ProbeAnswers>, problems: &mut Vec<
     }
 }
 
+/// The patches and manifests that are named for sources of others.
+fn files_of(place: &DependencyPlace) -> Vec<Utf8PathBuf> {
+    match place {
+        DependencyPlace::Elsewhere(spec, _) => {
+            spec.patches.iter().chain(&spec.manifest).cloned().collect()
+        }
+        DependencyPlace::Path(_) => Vec::new(),
+    }
+}
+
 fn excludes_any(patterns: &[Pattern], dir: &Utf8Path) -> bool {
     patterns.iter().any(|pattern| excludes(pattern, dir))
 }
@@ -719,6 +1057,10 @@ fn check_member(node: &Node, problems: &mut Vec<Problem>) {
         let problem = Problem::warning("tools of a platform have no effect in a member");
         let help = "write them into the manifest of the workspace root";
         problems.push(problem.at(at.clone()).help(help));
+    }
+    if let Some((name, _)) = manifest.patches.first() {
+        let problem = Problem::warning("`[patch]` of a member has no effect").at(name.at.clone());
+        problems.push(problem.help("write it into the manifest of the workspace root"));
     }
     if let Some((_, at)) = &manifest.build {
         let problem = Problem::warning("`[build]` of a member has no effect").at(at.clone());

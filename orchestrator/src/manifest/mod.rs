@@ -24,7 +24,9 @@ mod join;
 mod libs;
 mod load;
 mod locate;
+mod lock_file;
 mod model;
+mod origin;
 mod pattern;
 mod problem;
 mod profile;
@@ -48,9 +50,11 @@ pub use enabled::{FeatureCrates, FeatureOptions};
 pub use install::manual_section;
 pub use job_count::JobCount;
 pub use join::replace as replace_manifest;
-pub use load::{LoadOptions, Loaded, ProbeAnswers, load, load_with};
+pub use load::{DeclaredSources, LoadError, LoadOptions, Loaded, ProbeAnswers, load, load_with};
 pub use locate::{FoundManifest, find, read};
+pub use lock_file::{LOCK_NAME, LockFile, LockFileError, LockedSource, digest_text, is_commit};
 pub use model::*;
+pub use origin::{FoundSource, GitReference, SourceChoice, SourceFinder, SourceOrigin, SourceSpec};
 pub use pattern::{
     Mention, OUT_DIR, SourceKind, is_header, is_interface, mention, normalise, resolve, source_kind,
 };
@@ -64,8 +68,8 @@ pub use scaffold::{
 pub use schema::json_schema;
 pub use user::{UserSettings, user_settings};
 pub use value::{
-    ValueError, check_define, check_link, check_name, flags_without_operands, parse_duration,
-    parse_memory,
+    ValueError, check_archive_url, check_define, check_git_url, check_link, check_name,
+    flags_without_operands, parse_duration, parse_memory,
 };
 pub use walk::files_below;
 

@@ -2,11 +2,13 @@
 //! and normalised.
 
 use super::job_count::JobCount;
+use super::origin::SourceOrigin;
 use super::pattern::{OUT_DIR, in_out_dir, is_interface};
 use super::profile::Profile;
 use crate::platform::Platform;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 use tender_protocol::{ConfigValue, Probe};
 
@@ -30,6 +32,8 @@ pub struct Workspace {
     /// What a command without `-p` builds: the root package if there is one, else every member.
     pub default_members: Vec<CrateId>,
     pub members: Vec<CrateId>,
+    /// Files that `[patch]` names: patches and manifests.
+    pub files_for_sources: Vec<Utf8PathBuf>,
     pub build: BuildSettings,
     /// Every profile by name, `dev` and `release` included, inheritance applied.
     pub profiles: BTreeMap<String, Profile>,
@@ -150,6 +154,20 @@ pub struct Crate {
     pub declared: Vec<DeclaredDependency>,
     /// Its features, and whether it has them in this build.
     pub features: BTreeMap<String, bool>,
+    /// Where it was fetched from; None: it is the user's own.
+    pub source: Option<Rc<CrateSource>>,
+    /// Files that its manifest names for the sources of dependencies: patches and manifests.
+    pub files_for_sources: Vec<Utf8PathBuf>,
+}
+
+/// Where a crate was fetched from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CrateSource {
+    pub origin: SourceOrigin,
+    /// Of git: the commit.
+    pub commit: Option<String>,
+    /// The directory of all that was fetched. Absolute.
+    pub dir: Utf8PathBuf,
 }
 
 /// A dependency as the manifest declares it, whether the build uses it or not.

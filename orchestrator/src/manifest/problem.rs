@@ -87,11 +87,24 @@ pub struct ManifestText {
     /// Absolute.
     pub path: Arc<Utf8Path>,
     pub text: Arc<str>,
+    /// The directory that it is about, if that is another one than its own.
+    about: Option<Arc<Utf8Path>>,
 }
 
 impl ManifestText {
     pub fn new(path: Utf8PathBuf, text: &str) -> ManifestText {
-        ManifestText { path: path.into(), text: text.into() }
+        ManifestText { path: path.into(), text: text.into(), about: None }
+    }
+
+    /// A manifest for sources in another directory.
+    pub fn about(self, dir: &Utf8Path) -> ManifestText {
+        ManifestText { about: Some(dir.into()), ..self }
+    }
+
+    /// The directory of the crate, where relative paths begin. Absolute.
+    pub fn dir(&self) -> &Utf8Path {
+        let own = || self.path.parent().unwrap_or(Utf8Path::new("/"));
+        self.about.as_deref().unwrap_or_else(own)
     }
 
     pub fn at(&self, span: Range<usize>) -> Location {

@@ -9,6 +9,7 @@ use super::model::{
     BuildSettings, DebugInfo, DependencyKind, Harness, Launch, Lto, PackageAbout, ProgramKind,
     Sanitizer, SplitDebugInfo, Strip, Translate,
 };
+use super::origin::{GitReference, SourceOrigin, SourceSpec};
 use super::pattern::resolve;
 use super::problem::{Location, ManifestText, Problem};
 use super::profile::ProfileValues;
@@ -39,6 +40,8 @@ pub(super) struct Manifest {
     pub generate: Vec<GenerateTable>,
     pub config_headers: Vec<ConfigHeaderTable>,
     pub install: Option<InstallTable>,
+    /// `[patch]`: by the name of a crate, where it is taken from instead.
+    pub patches: Vec<(Text, DependencyPlace)>,
 }
 
 /// One of `[features]`.
@@ -233,7 +236,7 @@ pub(super) struct DependencyTable {
     pub name: Text,
     /// The name of the crate, if the key is another one.
     pub package: Option<Text>,
-    pub path: Text,
+    pub place: DependencyPlace,
     /// The versions of the crate that will do.
     pub version: Option<Text>,
     /// The libraries of the crate that are used.
@@ -247,6 +250,39 @@ pub(super) struct DependencyTable {
     pub optional: bool,
     pub features: Vec<Text>,
     pub default_features: bool,
+}
+
+/// Where the crate of a dependency is.
+#[derive(Clone, Debug)]
+pub(super) enum DependencyPlace {
+    /// In this directory.
+    Path(Text),
+    /// In sources to be fetched, and where the manifest says so.
+    Elsewhere(Box<SourceSpec>, Location),
+}
+
+impl DependencyPlace {
+    pub fn at(&self) -> &Location {
+        match self {
+            DependencyPlace::Path(text) => &text.at,
+            DependencyPlace::Elsewhere(_, at) => at,
+        }
+    }
+
+    /// As messages name it.
+    pub fn shown(&self) -> String {
+        match self {
+            DependencyPlace::Path(text) => text.value.clone(),
+            DependencyPlace::Elsewhere(spec, _) => spec.origin.to_string(),
+        }
+    }
+}
+
+impl DependencyTable {
+    /// The crate's own name.
+    pub fn krate(&self) -> &Text {
+        self.package.as_ref().unwrap_or(&self.name)
+    }
 }
 
 #[derive(Debug)]
@@ -354,6 +390,7 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
             .filter_map(|section| config_header_table(&mut cx, section))
             .collect(),
         install: file.table(&cx, "install").map(|section| install_table(&cx, &section)),
+        patches: patch_tables(&mut cx, &file),
     })
 }
 
@@ -734,6 +771,8 @@ fn dependency_table(
     target: Option<usize>,
     section: &Section<'_, '_>,
 ) -> Option<DependencyTable> {
+    let package = section.string(cx, "package");
+    let place = dependency_place(cx, package.as_ref().unwrap_or(&name), section);
     // A build-dependency has none of these keys.
     let is_linked = kind != DependencyKind::Build;
     let switch = |key| is_linked.then(|| section.switch(cx, key)).flatten();
@@ -741,8 +780,8 @@ fn dependency_table(
     let table = DependencyTable {
         kind,
         name,
-        package: section.string(cx, "package"),
-        path: section.string(cx, "path")?,
+        package,
+        place: place?,
         version: section.string(cx, "version"),
         libs: is_linked.then(|| section.strings(cx, "lib")).flatten(),
         public: switch("public").unwrap_or(true),
@@ -771,6 +810,107 @@ fn dependency_table(
             Some("remove it, or `headers-only`".to_owned());
     }
     Some(table)
+}
+
+fn patch_tables(cx: &mut Context<'_>, file: &Section<'_, '_>) -> Vec<(Text, DependencyPlace)> {
+    let mut patches = Vec::new();
+    for (name, section) in file.named(cx, "patch") {
+        let place = dependency_place(cx, &name, &section);
+        patches.extend(place.map(|place| (name, place)));
+    }
+    patches
+}
+
+/// Keys that stand beside others alone.
+const KEYS_OF_SOURCES: [(&str, &[&str]); 7] = [
+    ("sha256", &["url"]),
+    ("strip-prefix", &["url"]),
+    ("branch", &["git"]),
+    ("tag", &["git"]),
+    ("rev", &["git"]),
+    ("patches", &["url", "git"]),
+    ("manifest", &["url", "git"]),
+];
+
+/// Where the crate with this name is. None after an error.
+fn dependency_place(
+    cx: &mut Context<'_>,
+    krate: &Text,
+    section: &Section<'_, '_>,
+) -> Option<DependencyPlace> {
+    let given = |keys: &[&'static str]| -> Vec<(&'static str, std::ops::Range<usize>)> {
+        keys.iter().filter_map(|key| Some((*key, section.key_span(key)?))).collect()
+    };
+    let places = given(&["path", "url", "git"]);
+    let [(place, _)] = places[..] else {
+        match places.get(1) {
+            Some((second, span)) => {
+                let (first, _) = &places[0];
+                let message = format!("`{first}` and `{second}` both say where the crate is");
+                cx.error(span.clone(), message).help = Some("remove one of them".to_owned());
+            }
+            None => {
+                let message = format!("`{}` has no `path`, `url` or `git`", section.title());
+                let help = "name the directory of the crate: `path = \"../...\"`, or its sources: `git = \"https://...\"`";
+                cx.error(section.span.clone(), message).help = Some(help.to_owned());
+            }
+        }
+        return None;
+    };
+    for (key, beside) in KEYS_OF_SOURCES {
+        if let (Some(span), false) = (section.key_span(key), beside.contains(&place)) {
+            let message = format!("`{key}` has no effect beside `{place}`");
+            let beside: Vec<String> = beside.iter().map(|key| format!("`{key}`")).collect();
+            cx.error(span, message).help =
+                Some(format!("remove it; it belongs to {}", beside.join(" and ")));
+            return None;
+        }
+    }
+    let value = section.string(cx, place)?;
+    let origin = match place {
+        "path" => return Some(DependencyPlace::Path(value)),
+        "url" => {
+            if section.key_span("sha256").is_none() {
+                let problem = cx.error(value.at.span.clone(), "the archive has no `sha256`");
+                let help = "write `sha256 = \"...\"`, as `sha256sum` prints it of the archive; `tender add --url` does both";
+                problem.help = Some(help.to_owned());
+                return None;
+            }
+            SourceOrigin::Archive {
+                url: value.value,
+                sha256: section.string(cx, "sha256")?.value.to_ascii_lowercase(),
+                strip_prefix: section.string(cx, "strip-prefix").map(|text| text.value),
+            }
+        }
+        _ => {
+            let references = given(&["branch", "tag", "rev"]);
+            if let Some((second, span)) = references.get(1) {
+                let message = format!("`{}` and `{second}` both choose a commit", references[0].0);
+                cx.error(span.clone(), message).help = Some("remove one of them".to_owned());
+                return None;
+            }
+            let reference = match references.first() {
+                None => GitReference::Head,
+                Some((key, _)) => {
+                    let name = section.string(cx, key)?.value;
+                    match *key {
+                        "branch" => GitReference::Branch(name),
+                        "tag" => GitReference::Tag(name),
+                        _ => GitReference::Rev(name),
+                    }
+                }
+            };
+            SourceOrigin::Git { url: value.value, reference }
+        }
+    };
+    let file = |text: Text| resolve(cx.file_dir(), &text.value);
+    let spec = SourceSpec {
+        krate: krate.value.clone(),
+        origin,
+        patches: section.strings(cx, "patches").unwrap_or_default().into_iter().map(file).collect(),
+        manifest: section.string(cx, "manifest").map(file),
+    };
+    Some(DependencyPlace::Elsewhere(Box::new(spec), value.at))
 }
 
 fn feature_tables(cx: &Context<'_>, file: &Section<'_, '_>) -> Vec<FeatureTable> {

@@ -60,6 +60,11 @@ impl<'p> Context<'p> {
 
     /// What relative paths of the manifest start from.
     pub fn dir(&self) -> &Utf8Path {
+        self.source.dir()
+    }
+
+    /// The directory of the file itself, which may be about sources elsewhere.
+    pub fn file_dir(&self) -> &Utf8Path {
         self.source.path.parent().unwrap_or(Utf8Path::new("/"))
     }
 
@@ -146,6 +151,11 @@ impl<'t, 'i> Section<'t, 'i> {
         let value = self.table.get(key)?;
         let inherited = inherits && value.get_ref().is_table();
         (!inherited && !cx.is_refused(value)).then_some(value)
+    }
+
+    /// As people write it: `[package]`.
+    pub fn title(&self) -> &str {
+        &self.name
     }
 
     /// The keys that it may have.

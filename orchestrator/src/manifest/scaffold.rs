@@ -318,7 +318,7 @@ mod tests {
 
     /// Loads without a warning; returns the sources of all targets, relative.
     fn sources_of(dir: &Utf8Path) -> Vec<String> {
-        let Loaded { workspace, warnings } = load(&dir.join(MANIFEST_NAME)).unwrap();
+        let Loaded { workspace, warnings, .. } = load(&dir.join(MANIFEST_NAME)).unwrap();
         assert!(warnings.is_empty(), "{warnings:?}");
         let krate = &workspace.crates[0];
         let lib = krate.libs.iter().map(|lib| &lib.sources);
@@ -417,7 +417,7 @@ mod tests {
             read(MANIFEST_NAME)
                 .starts_with("[workspace]\nmembers = [\"app\", \"crates/*\", \"old\"]\n")
         );
-        let Loaded { workspace, warnings } = load(&root.join(MANIFEST_NAME)).unwrap();
+        let Loaded { workspace, warnings, .. } = load(&root.join(MANIFEST_NAME)).unwrap();
         assert_eq!((workspace.crates.len(), warnings.len()), (3, 0));
     }
 

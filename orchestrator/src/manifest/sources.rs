@@ -359,5 +359,5 @@ pub(super) fn excludes_nothing(text: &Text) -> Problem {
 
 /// Texts may come from another manifest than the crate's, by inheritance.
 fn dir_of(text: &Text) -> &Utf8Path {
-    text.at.source.path.parent().unwrap_or(Utf8Path::new("/"))
+    text.at.source.dir()
 }

@@ -119,7 +119,7 @@ pub(super) fn resolve_crate(
 ) -> Option<(Crate, Vec<Bin>)> {
     let package = manifest.package.as_ref()?;
     let name = package.name.as_ref()?;
-    let dir = manifest.source.path.parent()?;
+    let dir = manifest.source.dir();
     let outputs = outputs(manifest, commands, problems);
     let rules = Rules::of(manifest);
     let lists = Lists { dirs, problems, outputs: &outputs, all_outputs, rules: &rules };
@@ -223,6 +223,8 @@ pub(super) fn resolve_crate(
         install,
         declared: Vec::new(),
         features: BTreeMap::new(),
+        source: None,
+        files_for_sources: Vec::new(),
     };
     Some((krate, dev))
 }
@@ -237,7 +239,7 @@ pub(super) fn nothing_links(at: Location) -> Problem {
 /// The names of a manifest's programs, known before its commands are.
 pub(super) fn program_names(manifest: &Manifest, dirs: &mut Dirs) -> Vec<String> {
     let name = manifest.package.as_ref().and_then(|package| package.name.as_ref());
-    let (Some(name), Some(dir)) = (name, manifest.source.path.parent()) else { return Vec::new() };
+    let (Some(name), dir) = (name, manifest.source.dir()) else { return Vec::new() };
     let autobins = manifest.package.as_ref().is_none_or(|package| package.autobins);
     // What is wrong is said when the crate is resolved.
     let (mut problems, none) = (Vec::new(), BTreeSet::new());

@@ -1,5 +1,6 @@
 //! Literal workspaces on disk: what they load as, and what is said of broken ones.
 
+mod elsewhere;
 mod fuzz;
 mod generate;
 mod libraries;
@@ -395,10 +396,10 @@ fn manifest_values_are_checked() {
         &["Tender.toml:4 `\"1.2\"`: `z` must be a table, not a string"],
     );
     check(
-        "[dependencies]\nz = { git = \"x\" }",
+        "[dependencies]\nz = { gti = \"x\" }",
         &[
-            "Tender.toml:4 `{ git = \"x\" }`: `[dependencies.z]` has no `path`",
-            "Tender.toml:4 `git`: unknown key `git` in `[dependencies.z]`",
+            "Tender.toml:4 `{ gti = \"x\" }`: `[dependencies.z]` has no `path`, `url` or `git`",
+            "Tender.toml:4 `gti`: unknown key `gti` in `[dependencies.z]`",
         ],
     );
     check(

@@ -422,6 +422,81 @@ pub(super) fn check_output(text: &str) -> Result<(), ValueError> {
     }
 }
 
+/// The address of an archive.
+///
+/// # Errors
+/// `text` is no address of a form that can be fetched.
+pub fn check_archive_url(text: &str) -> Result<(), ValueError> {
+    let has = |start: &&str| text.len() > start.len() && text.starts_with(*start);
+    let is_plain = !text.contains(|c: char| c.is_control() || c.is_whitespace());
+    match ["https://", "http://", "file:///"].iter().any(has) && is_plain {
+        true => Ok(()),
+        false => Err(ValueError::new(
+            format!("`{}` is no address of an archive", text.escape_debug()),
+            "write `https://...`, `http://...` or `file:///...`",
+        )),
+    }
+}
+
+/// The address of a git repository, also as scp has it.
+///
+/// # Errors
+/// `text` is no address of a form that git fetches without programs of others.
+pub fn check_git_url(text: &str) -> Result<(), ValueError> {
+    let starts = ["https://", "http://", "ssh://", "git://", "file:///"];
+    let has = |start: &&str| text.len() > start.len() && text.starts_with(*start);
+    // `git@example.org:zlib`; `ext::sh` is a program.
+    let is_scp = text.split_once(':').is_some_and(|(host, path)| {
+        let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '@' | '.' | '-' | '_');
+        !host.is_empty()
+            && !host.starts_with('-')
+            && host.chars().all(is_host)
+            && !path.is_empty()
+            && !path.starts_with([':', '/'])
+    });
+    let is_plain = !text.contains(|c: char| c.is_control() || c.is_whitespace());
+    match (starts.iter().any(has) || is_scp) && is_plain {
+        true => Ok(()),
+        false => Err(ValueError::new(
+            format!("`{}` is no address of a git repository", text.escape_debug()),
+            "write `https://...`, `ssh://...`, `user@host:path` or `file:///...`; a crate in a directory is a `path`",
+        )),
+    }
+}
+
+/// The name of a branch, a tag or a commit.
+///
+/// # Errors
+/// `text` is no name that git takes, or would be an option.
+pub(super) fn check_git_name(text: &str) -> Result<(), ValueError> {
+    let is_bad = |c: char| c.is_control() || " ~^:?*[\\".contains(c);
+    match text.is_empty()
+        || text.starts_with(['-', '/'])
+        || text.contains(is_bad)
+        || text.contains("..")
+    {
+        false => Ok(()),
+        true => Err(ValueError::new(
+            format!("`{}` is no name of a branch, a tag or a commit", text.escape_debug()),
+            "write a plain name, such as `main`, `v1.2` or the digits of a commit",
+        )),
+    }
+}
+
+/// A checksum.
+///
+/// # Errors
+/// `text` has not 64 hexadecimal digits.
+pub(super) fn check_sha256(text: &str) -> Result<(), ValueError> {
+    match text.len() == 64 && text.bytes().all(|c| c.is_ascii_hexdigit()) {
+        true => Ok(()),
+        false => Err(ValueError::new(
+            format!("`{}` is no sha256 checksum", text.escape_debug()),
+            "write the 64 digits that `sha256sum` prints of the archive",
+        )),
+    }
+}
+
 /// A directory below the prefix of an installation.
 ///
 /// # Errors

@@ -1,11 +1,8 @@
 //! Which files an archive has. Pure: the workspace and the names of files in, places out.
 
-use crate::manifest::{self, Crate, CrateId, MANIFEST_NAME, Workspace};
+use crate::manifest::{self, Crate, CrateId, LOCK_NAME, MANIFEST_NAME, Workspace};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The versions of dependencies that a build has chosen, beside the root manifest.
-const LOCK_NAME: &str = "Tender.lock";
 
 #[derive(Debug, thiserror::Error)]
 pub enum PackageError {
@@ -65,7 +62,7 @@ pub fn contents(
         let listed = list(&one.dir)?;
         files.extend(own_files(&one.dir, &listed));
         files.insert(one.manifest.clone());
-        for path in outside_paths(one) {
+        for path in outside_paths(one).into_iter().chain(one.files_for_sources.iter().cloned()) {
             if !path.starts_with(root) {
                 let (krate, root) = (one.name.clone(), root.clone());
                 return Err(PackageError::Outside { krate, path, root });
@@ -78,6 +75,8 @@ pub fn contents(
         }
     }
     files.extend([root.join(LOCK_NAME)].into_iter().filter(|path| has(path)));
+    let of_root = workspace.files_for_sources.iter();
+    files.extend(of_root.filter(|path| path.starts_with(root) && has(path)).cloned());
     let below = |path: Utf8PathBuf| {
         let below = path.strip_prefix(root).ok()?.to_owned();
         Some((below, path))
@@ -108,6 +107,10 @@ fn packaged_crates(workspace: &Workspace, id: CrateId) -> Result<Vec<CrateId>, P
         let krate = &workspace[id];
         for declared in &krate.declared {
             let other = &workspace[declared.krate];
+            // It is fetched again.
+            if other.source.is_some() {
+                continue;
+            }
             if !other.dir.starts_with(&workspace.root) {
                 return Err(PackageError::Outside {
                     krate: krate.name.clone(),

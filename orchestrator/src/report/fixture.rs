@@ -37,6 +37,8 @@ fn krate(name: &str) -> Crate {
         install: Default::default(),
         declared: vec![],
         features: Default::default(),
+        source: None,
+        files_for_sources: Vec::new(),
     }
 }
 
@@ -92,6 +94,7 @@ pub fn workspace() -> Workspace {
         dev_crates: Default::default(),
         target: None,
         awaits_probes: false,
+        files_for_sources: Vec::new(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Directories for files of this user that need not survive a reboot. Knows no files.
+//! Directories for files of this user that can be made again. Knows no files.
 
 #![expect(clippy::disallowed_methods, reason = "these directories are named in the environment")]
 
@@ -9,6 +9,14 @@ use std::path::PathBuf;
 /// directory that does not exist, for example after `su`.
 pub fn runtime() -> Option<PathBuf> {
     std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from)
+}
+
+/// For what takes long to make again: `XDG_CACHE_HOME`, else `.cache` in the home directory. Both count
+/// only if they are absolute, as the specification says.
+pub fn cache() -> Option<PathBuf> {
+    let absolute =
+        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))
 }
 
 /// For all users: `TMPDIR`, else `/tmp`.

@@ -3,7 +3,7 @@
 use super::super::load::load_root;
 use super::super::pattern::{Pattern, PatternKind, in_out_dir};
 use super::super::problem::ManifestText;
-use super::super::raw::{self, Manifest, Settings};
+use super::super::raw::{self, DependencyPlace, Manifest, Settings};
 use super::super::reader::Text;
 use super::super::user::user_settings;
 use super::*;
@@ -46,7 +46,11 @@ fn stays_below(dir: &Utf8Path, manifest: &Manifest) -> bool {
     for bin in &manifest.bins {
         texts.extend(bin.sources.iter().flatten().cloned().chain(include(&bin.settings)));
     }
-    texts.extend(manifest.dependencies.iter().map(|dependency| dependency.path.clone()));
+    let paths = manifest.dependencies.iter().filter_map(|dependency| match &dependency.place {
+        DependencyPlace::Path(path) => Some(path.clone()),
+        DependencyPlace::Elsewhere(..) => None,
+    });
+    texts.extend(paths);
     texts.extend(manifest.generate.iter().flat_map(|command| {
         let each = command.for_each.iter().flatten();
         each.chain(&command.inputs).chain(&command.outputs).cloned()
@@ -72,7 +76,8 @@ fn fuzz_manifest() {
         if manifest.is_some_and(|manifest| stays_below(&dir, &manifest)) {
             problems = match load_root(&source, &LoadOptions::default(), Vec::new()) {
                 Ok(Loaded { warnings, .. }) => warnings,
-                Err(errors) => {
+                Err(LoadError::Sources { .. }) => panic!("no sources were asked for"),
+                Err(LoadError::Manifest(errors)) => {
                     assert!(errors.problems.iter().any(Problem::is_error));
                     errors.problems
                 }

@@ -1,0 +1,71 @@
+//! Reads a workspace, and fetches the sources from elsewhere that it takes.
+
+use super::env::{self, CliEnvironment};
+use super::error::CliError;
+use super::options::{NetworkOptions, PlaceOptions};
+use super::project::target_dir;
+use super::terminal::Terminal;
+use crate::manifest::{self, LoadError, LoadOptions, Loaded, SourceChoice};
+use crate::report::style;
+use crate::sources::{GitProgram, SourceCache, SourceEvent, SourceNetwork, SourceStore};
+use camino::Utf8Path;
+use std::rc::Rc;
+
+/// The sources of the workspace of a command.
+pub fn store(
+    place: &PlaceOptions,
+    environment: &CliEnvironment,
+    here: &Utf8Path,
+) -> Rc<SourceStore> {
+    let cache = env::cache_dir().map(|dir| dir.join("tender"));
+    let git = GitProgram::new(env::all());
+    let target_dir = target_dir(place, environment, here);
+    let NetworkOptions { locked, offline, frozen } = place.network;
+    let network = SourceNetwork { locked: locked || frozen, offline: offline || frozen };
+    Rc::new(SourceStore::new(SourceCache::new(cache), git, network, target_dir))
+}
+
+/// Reads the workspace of the manifest. Fetches what it takes, as far as `request.sources` says, and
+/// brings the lock file up to date.
+///
+/// # Errors
+/// A manifest or the lock file is wrong, or sources cannot be had.
+pub fn load(
+    root: &Utf8Path,
+    request: &mut LoadOptions,
+    store: &Rc<SourceStore>,
+    terminal: Terminal,
+) -> Result<Loaded, CliError> {
+    request.finder = Some(store.clone());
+    loop {
+        let (root, wanted) = match manifest::load_with(root, request) {
+            Ok(loaded) => {
+                if request.sources != SourceChoice::Present {
+                    store.finish(&loaded.workspace.root, &loaded.sources)?;
+                }
+                return Ok(loaded);
+            }
+            Err(LoadError::Manifest(errors)) => return Err(errors.into()),
+            Err(LoadError::Sources { root, wanted }) => (root, wanted),
+        };
+        super::target_dir::prepare(&store.target_dir(&root))?;
+        for spec in wanted {
+            store.provide(&root, &spec, &mut |event| say(&event, terminal))?;
+        }
+    }
+}
+
+/// Shows what is being done.
+pub fn say(event: &SourceEvent, terminal: Terminal) {
+    let text = match event {
+        SourceEvent::Downloading { url } => style::status("Downloading", url),
+        SourceEvent::Updating { url } => style::status("Updating", format!("git repository {url}")),
+        SourceEvent::Unpacking { krate, what } => {
+            style::status("Unpacking", format!("`{krate}` from {what}"))
+        }
+        SourceEvent::Waiting { what } => {
+            style::caution("Blocking", format!("waiting for another download of {what}"))
+        }
+    };
+    terminal.say(&text);
+}

@@ -1,0 +1,334 @@
+//! The sources of one workspace: the lock file says which, and a look at a directory whether they are
+//! there. What is not there is provided when it is asked for.
+
+use super::archive;
+use super::cache::SourceCache;
+use super::download;
+use super::error::SourceError;
+use super::git::GitProgram;
+use super::patches;
+use super::repository::{self, GitFetch};
+use super::tree;
+use super::unpack::{StripPrefix, TreeWriter, UnpackError};
+use crate::manifest::{
+    DeclaredSources, FoundSource, LOCK_NAME, LockFile, LockedSource, SourceFinder, SourceOrigin,
+    SourceSpec, check_archive_url, digest_text,
+};
+use crate::sys::whole_file;
+use camino::{Utf8Path, Utf8PathBuf};
+use std::cell::RefCell;
+use std::fs;
+use std::io::{self, Write};
+
+/// Of a lock file, bytes.
+const LARGEST_LOCK: u64 = 16 << 20;
+/// Of the tree of a commit, bytes.
+const LARGEST_TREE: u64 = 16 << 30;
+
+/// What may be done for sources.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceNetwork {
+    /// The lock file stays as it is.
+    pub locked: bool,
+    /// Nothing is fetched.
+    pub offline: bool,
+}
+
+/// What is being done, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceEvent {
+    Downloading {
+        url: String,
+    },
+    /// A repository is asked for commits.
+    Updating {
+        url: String,
+    },
+    Unpacking {
+        krate: String,
+        what: String,
+    },
+    /// Another process downloads the same.
+    Waiting {
+        what: String,
+    },
+}
+
+#[derive(Debug)]
+pub struct SourceStore {
+    cache: SourceCache,
+    git: GitProgram,
+    network: SourceNetwork,
+    /// The directory of all that builds make; where it is relative, it is below the workspace.
+    target_dir: Utf8PathBuf,
+    state: RefCell<StoreState>,
+}
+
+#[derive(Debug, Default)]
+struct StoreState {
+    /// The directory of the workspace, and the lock file as it was read; None: it could not be.
+    read: Option<(Utf8PathBuf, Option<LockFile>)>,
+    lock: LockFile,
+}
+
+impl SourceStore {
+    pub fn new(
+        cache: SourceCache,
+        git: GitProgram,
+        network: SourceNetwork,
+        target_dir: Utf8PathBuf,
+    ) -> SourceStore {
+        SourceStore { cache, git, network, target_dir, state: RefCell::default() }
+    }
+
+    /// Fetches sources that `find` has not found, and notes in the lock file what they are.
+    ///
+    /// # Errors
+    /// They cannot be had, or are not what the lock file says.
+    pub fn provide(
+        &self,
+        root: &Utf8Path,
+        spec: &SourceSpec,
+        report: &mut dyn FnMut(SourceEvent),
+    ) -> Result<(), SourceError> {
+        self.open(root)?;
+        let patches = patches::digest(&spec.patches)?.map(|hash| digest_text(&hash));
+        let known = self.state.borrow().lock.sources.clone();
+        let known = || known.iter().filter(|known| known.origin == spec.origin);
+        let exact = known().find(|known| known.patches == patches);
+        if self.network.locked && exact.is_none_or(|known| !known.crates.contains(&spec.krate)) {
+            let what = format!("`{}` from {}", spec.krate, spec.origin);
+            return Err(SourceError::Locked { lock: root.join(LOCK_NAME), what });
+        }
+        let network = self.network;
+        let mut fetch = GitFetch { git: &self.git, cache: &self.cache, network, report };
+        // A changed patch does not choose another commit.
+        let commit = match (&spec.origin, known().next()) {
+            (SourceOrigin::Archive { .. }, _) => None,
+            (SourceOrigin::Git { .. }, Some(known)) => known.commit.clone(),
+            (SourceOrigin::Git { url, reference }, None) => {
+                Some(repository::resolve(&mut fetch, url, reference)?)
+            }
+        };
+        let mut entry = LockedSource {
+            crates: exact.map(|known| known.crates.clone()).unwrap_or_default(),
+            origin: spec.origin.clone(),
+            commit,
+            patches,
+            tree: exact.map(|known| known.tree.clone()).unwrap_or_default(),
+        };
+        if exact.is_none() || !self.place(root, &entry).is_dir() {
+            entry.tree = self.unpack(root, spec, &entry, exact, &mut fetch)?;
+        }
+        entry.crates.push(spec.krate.clone());
+        entry.crates.sort();
+        entry.crates.dedup();
+        let lock = &mut self.state.borrow_mut().lock;
+        let is_old =
+            |old: &LockedSource| old.origin == entry.origin && old.patches == entry.patches;
+        lock.sources.retain(|old| !is_old(old));
+        lock.sources.push(entry);
+        Ok(())
+    }
+
+    /// Downloads an archive, and returns its checksum.
+    ///
+    /// # Errors
+    /// It cannot be had, or its address is wrong.
+    pub fn checksum(
+        &self,
+        url: &str,
+        report: &mut dyn FnMut(SourceEvent),
+    ) -> Result<String, SourceError> {
+        if let Err(error) = check_archive_url(url) {
+            return Err(SourceError::Download { url: url.to_owned(), why: error.message });
+        }
+        download::checksum(&self.cache, url, report)
+    }
+
+    /// Writes the lock file if it has changed. Sources that no manifest names leave it, if all
+    /// manifests are known.
+    ///
+    /// # Errors
+    /// It cannot be written, or must not.
+    pub fn finish(&self, root: &Utf8Path, declared: &DeclaredSources) -> Result<(), SourceError> {
+        if declared.all.is_empty() && !root.join(LOCK_NAME).is_file() {
+            return Ok(());
+        }
+        self.open(root)?;
+        let state = &mut *self.state.borrow_mut();
+        if !declared.some_absent {
+            let mut kept = Vec::new();
+            for spec in &declared.all {
+                let patches = patches::digest(&spec.patches)?.map(|hash| digest_text(&hash));
+                kept.push((&spec.origin, patches, &spec.krate));
+            }
+            for source in &mut state.lock.sources {
+                let names = |name: &String| {
+                    kept.iter().any(|(origin, patches, krate)| {
+                        **origin == source.origin && *patches == source.patches && *krate == name
+                    })
+                };
+                source.crates = source.crates.iter().filter(|name| names(name)).cloned().collect();
+            }
+            state.lock.sources.retain(|source| !source.crates.is_empty());
+        }
+        let Some((_, Some(read))) = &state.read else { return Ok(()) };
+        if read.text() == state.lock.text() {
+            return Ok(());
+        }
+        let path = root.join(LOCK_NAME);
+        if self.network.locked {
+            let gone = read.sources.iter().filter(|old| !state.lock.sources.contains(old));
+            let gone: Vec<String> = gone.map(|old| old.origin.to_string()).collect();
+            return Err(SourceError::LockedRest { lock: path, what: gone.join(", ") });
+        }
+        write(&path, &state.lock.text())
+            .map_err(|source| SourceError::Write { path: path.clone(), source })?;
+        state.read = Some((root.to_owned(), Some(state.lock.clone())));
+        Ok(())
+    }
+
+    /// Reads the lock file, once.
+    fn open(&self, root: &Utf8Path) -> Result<(), SourceError> {
+        let mut state = self.state.borrow_mut();
+        if let Some((known, Some(_))) = &state.read
+            && known == root
+        {
+            return Ok(());
+        }
+        let path = root.join(LOCK_NAME);
+        let lock = match whole_file::read(path.as_std_path(), LARGEST_LOCK) {
+            Ok(bytes) => LockFile::parse(&String::from_utf8_lossy(&bytes))
+                .map_err(|why| SourceError::Lock { path, why }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(LockFile::default()),
+            Err(source) => Err(SourceError::Read { path, source }),
+        };
+        state.read = Some((root.to_owned(), lock.as_ref().ok().cloned()));
+        state.lock = lock?;
+        Ok(())
+    }
+
+    /// The directory of all that builds make, in which sources are unpacked.
+    pub fn target_dir(&self, root: &Utf8Path) -> Utf8PathBuf {
+        // `..` stays: what it means depends on symbolic links.
+        root.join(&self.target_dir).components().collect()
+    }
+
+    fn places(&self, root: &Utf8Path) -> Utf8PathBuf {
+        self.target_dir(root).join("sources")
+    }
+
+    fn place(&self, root: &Utf8Path, source: &LockedSource) -> Utf8PathBuf {
+        let mut hasher = blake3::Hasher::new();
+        let (what, prefix) = match &source.origin {
+            SourceOrigin::Archive { sha256, strip_prefix, .. } => {
+                (Some(sha256), strip_prefix.as_ref())
+            }
+            SourceOrigin::Git { .. } => (source.commit.as_ref(), None),
+        };
+        for part in [what, prefix, source.patches.as_ref(), Some(&source.tree)] {
+            let part = part.map_or("", String::as_str);
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        let hash = hasher.finalize().to_hex();
+        self.places(root).join(format!("{}-{}", source.origin.stem(), &hash[..12]))
+    }
+
+    /// Makes the directory of a source, and returns the digest of what is in it. `known`: the entry of
+    /// the lock file, whose digest it must have.
+    fn unpack(
+        &self,
+        root: &Utf8Path,
+        spec: &SourceSpec,
+        entry: &LockedSource,
+        known: Option<&LockedSource>,
+        fetch: &mut GitFetch<'_>,
+    ) -> Result<String, SourceError> {
+        let places = self.places(root);
+        let cannot = |source| SourceError::Write { path: places.clone(), source };
+        let what = match &entry.commit {
+            Some(commit) => format!("{} at {}", spec.origin.url(), &commit[..12]),
+            None => spec.origin.url().to_owned(),
+        };
+        let failed = |why: UnpackError| SourceError::Unpack { what: what.clone(), why };
+        let archive = match &spec.origin {
+            SourceOrigin::Archive { url, sha256, .. } => {
+                Some(download::archive(&self.cache, url, sha256, self.network, fetch.report)?)
+            }
+            SourceOrigin::Git { .. } => None,
+        };
+        fs::create_dir_all(&places).map_err(cannot)?;
+        let dir = tempfile::Builder::new().prefix(".new-").tempdir_in(&places).map_err(cannot)?;
+        let new = dir.path().join("tree");
+        fs::create_dir(&new).map_err(cannot)?;
+        let tree = match (&spec.origin, archive) {
+            (SourceOrigin::Archive { strip_prefix, .. }, Some(archive)) => {
+                (fetch.report)(SourceEvent::Unpacking {
+                    krate: spec.krate.clone(),
+                    what: what.clone(),
+                });
+                let prefix = match strip_prefix {
+                    Some(prefix) => StripPrefix::This(prefix),
+                    None => StripPrefix::Only,
+                };
+                archive::unpack(&archive, &new, prefix).map_err(failed)?
+            }
+            (origin, _) => {
+                let commit = entry.commit.as_deref().unwrap_or_default();
+                let mut writer = TreeWriter::new(&new, LARGEST_TREE);
+                repository::export(fetch, origin.url(), commit, &mut writer)?;
+                (fetch.report)(SourceEvent::Unpacking {
+                    krate: spec.krate.clone(),
+                    what: what.clone(),
+                });
+                writer.finish(StripPrefix::Nothing).map_err(failed)?
+            }
+        };
+        patches::apply(&self.git, &tree, &spec.krate, &spec.patches)?;
+        let digest = tree::finish(&tree).map_err(failed)?;
+        let digest = digest_text(&digest);
+        if let Some(known) = known.filter(|known| known.tree != digest) {
+            return Err(SourceError::Tree {
+                what: format!("`{}`, {what}", spec.krate),
+                locked: known.tree.clone(),
+                found: digest,
+            });
+        }
+        let place = self.place(root, &LockedSource { tree: digest.clone(), ..entry.clone() });
+        // Another process may have made it meanwhile.
+        match fs::rename(&tree, &place) {
+            Err(error) if !place.is_dir() => Err(cannot(error)),
+            _ => Ok(digest),
+        }
+    }
+}
+
+impl SourceFinder for SourceStore {
+    fn find(&self, root: &Utf8Path, spec: &SourceSpec) -> Option<FoundSource> {
+        // What is wrong is said when the sources are asked for.
+        self.open(root).ok()?;
+        let patches = patches::digest(&spec.patches).ok()?.map(|hash| digest_text(&hash));
+        let state = self.state.borrow();
+        let is_it = |known: &&LockedSource| {
+            known.origin == spec.origin
+                && known.patches == patches
+                && known.crates.contains(&spec.krate)
+        };
+        let known = state.lock.sources.iter().find(is_it)?;
+        let dir = self.place(root, known);
+        dir.is_dir().then(|| FoundSource { dir, commit: known.commit.clone() })
+    }
+}
+
+/// Never half of it.
+fn write(path: &Utf8Path, text: &str) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Utf8Path::new("/"));
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(text.as_bytes())?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    file.as_file().set_permissions(mode)?;
+    file.persist(path)?;
+    Ok(())
+}
