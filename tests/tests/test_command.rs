@@ -3,6 +3,7 @@
 use serde_json::Value;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
+use tender_tests::interop::{CommandLine, Pool};
 use tender_tests::{Run, TestSpace, wait_until};
 
 /// A crate `zip` with a library, and tests of the given names and bodies of `main`.
@@ -492,6 +493,32 @@ fn benchmarks_run_one_at_a_time_optimised() {
     assert!(space.path("target/release/.tender/zip/bench/one").is_file());
     let run = space.tender(&["bench", "--profile", "dev", "--bench", "two"]).expect_code(101);
     run.expect_stderr(&["zip::two: exit status 9"]);
+}
+
+#[test]
+fn benchmarks_hold_the_whole_pool_of_a_parent() {
+    let body =
+        "fclose(fopen(\"up\", \"w\"));\nwhile (access(\"go\", F_OK)) usleep(1000);\nreturn 0;";
+    let check = |lent: &[u8], expect: &[&str], not: &str| {
+        let space = space(&[]);
+        space.write("benches/one.c", program(body));
+        let pool = Pool::fifo(&space, b"AB");
+        pool.drain();
+        pool.put(lent);
+        let tender = tender_tests::program("tender");
+        let line = CommandLine::new([tender.as_str(), "-C", space.root().as_str(), "bench"]);
+        let bench = space.start(pool.around(line).command(&space));
+        wait_until("the benchmark runs", || space.exists("up"));
+        assert_eq!(pool.left(), 0, "no other job starts meanwhile");
+        space.write("go", "");
+        let run = bench.finish().expect_ok();
+        assert!(!run.stderr.contains(not), "{run}");
+        run.expect_stderr(expect);
+        assert_eq!(pool.drain(), lent);
+    };
+    check(b"AB", &["1 test run: 1 passed"], "other jobs");
+    // Another job holds a slot, and does not end.
+    check(b"A", &["other jobs run beside this: it has 2 of the 3 slots of the pool"], "FAIL");
 }
 
 #[test]

@@ -5,18 +5,21 @@ use super::build::{What, run_build};
 use super::env::CliEnvironment;
 use super::error::CliError;
 use super::exit::CliExit;
-use super::options::{BuildOptions, InstallOptions, PlaceOptions, PrefixOptions, UninstallOptions};
+use super::options::{
+    BuildOptions, InstallOptions, MessageFormat, PlaceOptions, PrefixOptions, UninstallOptions,
+};
 use super::project::{Project, current_dir};
 use super::terminal::Terminal;
 use crate::graph::{self, Artifact, Graph, Mode, Scans, Targets};
 use crate::install::{
-    self, CrateFiles, InstallChanges, InstallLayout, InstallLock, InstallPlan, InstallRequest,
-    needed_crates,
+    self, CrateFiles, CratePlan, InstallChanges, InstallLayout, InstallLock, InstallPlan,
+    InstallRequest, needed_crates,
 };
 use crate::manifest::CrateId;
 use crate::report::{Verbosity, style, words};
 use crate::toolchain::Machine;
 use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tender_protocol::Level;
 
@@ -40,6 +43,9 @@ pub fn install(
             terminal.say(&style::message(Level::Note, text));
         }
         let (_, changes) = expected(&project, &build, &layout)?;
+        if build.message_format == MessageFormat::Json {
+            return super::print(&format!("{}\n", finished_message(&layout, &changes, true)));
+        }
         let writes = changes.writes.iter().map(|path| ("install", path));
         let removals = changes.removals.iter().map(|path| ("remove", path));
         return print_changes(&layout, writes.chain(removals));
@@ -62,7 +68,38 @@ pub fn install(
     install::replace(&layout, &plan, &changes)?;
     drop(lock);
     report(&layout, &plan, &changes, terminal);
+    if build.message_format == MessageFormat::Json {
+        let crates = plan.crates.iter().map(|krate| crate_message(&layout, krate, &changes));
+        let messages = crates.chain([finished_message(&layout, &changes, false)]);
+        super::print(&messages.map(|message| format!("{message}\n")).collect::<String>())?;
+    }
     Ok(CliExit::Success)
+}
+
+fn crate_message(layout: &InstallLayout, krate: &CratePlan, changes: &InstallChanges) -> Value {
+    let files: Vec<&Utf8PathBuf> = krate.entries.keys().collect();
+    let written: Vec<&&Utf8PathBuf> =
+        files.iter().filter(|path| changes.writes.contains(path)).collect();
+    json!({
+        "reason": "crate-installed",
+        "name": krate.name,
+        "version": krate.version,
+        "prefix": layout.root(),
+        "chosen": krate.chosen,
+        "files": files,
+        "written": written,
+    })
+}
+
+fn finished_message(layout: &InstallLayout, changes: &InstallChanges, dry_run: bool) -> Value {
+    json!({
+        "reason": "install-finished",
+        "prefix": layout.root(),
+        "dry_run": dry_run,
+        "written": changes.writes,
+        "removed": changes.removals,
+        "kept": changes.kept,
+    })
 }
 
 /// What is installed is optimised, unless another profile is asked for.

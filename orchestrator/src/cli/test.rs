@@ -191,6 +191,7 @@ impl TestCommand {
             retries: self.runner.retries,
             fail_fast: !self.cases.no_fail_fast,
             serial: self.serial,
+            whole_pool: self.kind == ProgramKind::Bench,
         };
         let mut lines = TestLines::new(terminal.console(), terminal.verbosity, self.captures);
         let json = self.build.message_format == MessageFormat::Json;

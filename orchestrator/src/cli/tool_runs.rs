@@ -71,7 +71,7 @@ impl ToolRuns<'_> {
         let test = |program| Selected { program, case: None, skipped: None };
         let tests = (0..programs.len()).map(test).collect();
         let list = TestList { programs, tests, filtered_out: 0 };
-        let options = SuiteOptions { retries: 0, fail_fast: false, serial: self.serial };
+        let options = SuiteOptions { serial: self.serial, ..SuiteOptions::default() };
         let mut sink = ToolSink { terminal, ended };
         let summary = run_suite(&mut runner, &list, options, true, &mut sink);
         if let Some(text) = runner.finish() {

@@ -214,10 +214,30 @@ pub fn changes_of(
             known.contains(&dir.to_path_buf())
                 || lock.made.contains(&path)
                 || path.symlink_metadata().is_err()
+                || is_left(&path, &layout.list_dir())
         };
         list.directories = above.into_iter().filter(is_ours).map(Utf8Path::to_owned).collect();
     }
     Ok(changes)
+}
+
+/// What the names of files begin with that are written and not yet renamed.
+const NEW: &str = ".tender-new-";
+
+/// Whether an installation that was killed has made this directory: nothing else is in it than what
+/// such a one leaves.
+fn is_left(dir: &Utf8Path, list_dir: &Utf8Path) -> bool {
+    let is_dir = dir.symlink_metadata().is_ok_and(|found| found.is_dir());
+    let Ok(entries) = dir.read_dir_utf8() else { return false };
+    let mut is_empty = true;
+    for entry in entries {
+        let Ok(entry) = entry else { return false };
+        is_empty = false;
+        if !entry.file_name().starts_with(NEW) && !is_left(entry.path(), list_dir) {
+            return false;
+        }
+    }
+    is_dir && (!is_empty || dir == list_dir)
 }
 
 /// Installs.
@@ -269,7 +289,7 @@ impl Staged {
         // The same name each time, so that what an interrupted installation has left is replaced.
         // Not made of the file's own name, which may be as long as names can be.
         let digest = blake3::hash(path.as_str().as_bytes()).to_hex();
-        let new = dir.join(format!(".tender-new-{}", &digest[..16]));
+        let new = dir.join(format!("{NEW}{}", &digest[..16]));
         let write = |source| InstallError::Write { path: path.clone(), source };
         remove(&new)?;
         self.files.push((new.clone(), path.clone()));

@@ -10,7 +10,8 @@
 //!
 //! What acts is thin:
 //! - `runner.rs`: the loop: the pool, processes, pipes, signals; `attempt.rs`: one process with its
-//!   pipes; `leftovers.rs`: processes that a test has left; `memory.rs`: leases by history.
+//!   pipes; `leftovers.rs`: processes that a test has left; `memory.rs`: leases by history;
+//!   `whole_pool.rs`: all slots for one program.
 //! - `suite.rs`: lists the cases of programs, then runs the chosen tests.
 
 mod attempt;
@@ -26,6 +27,7 @@ mod sanitizers;
 mod suite;
 mod tap;
 mod verdict;
+mod whole_pool;
 
 pub use capture::Captured;
 pub use filter::{FilterError, Partition, TestFilter};

@@ -23,6 +23,8 @@ pub struct SuiteOptions {
     pub fail_fast: bool,
     /// One test at a time.
     pub serial: bool,
+    /// And that one has all slots of the pool.
+    pub whole_pool: bool,
 }
 
 /// The times of one test.
@@ -128,6 +130,11 @@ impl TestRun {
             Some(_) if self.options.serial => 1,
             Some(_) => self.waiting.len(),
         }
+    }
+
+    /// Whether each test has all slots of the pool.
+    pub fn has_whole_pool(&self) -> bool {
+        self.options.whole_pool
     }
 
     /// How many attempts a test may have.
@@ -434,7 +441,7 @@ mod tests {
             steps in proptest::collection::vec((0..8u8, any::<bool>()), 0..200),
             retries in 0..3u32, fail_fast: bool, serial: bool, tests in 1..6usize,
         ) {
-            let mut run = run(SuiteOptions { retries, fail_fast, serial }, tests);
+            let mut run = run(SuiteOptions { retries, fail_fast, serial, whole_pool: false }, tests);
             let (mut now, mut open) = (0, Vec::new());
             for (step, fails) in steps.into_iter().chain(std::iter::repeat_n((0, false), 100)) {
                 now += SECOND;

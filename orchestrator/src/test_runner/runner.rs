@@ -8,6 +8,7 @@ use super::memory::TestMemory;
 use super::model::{AttemptResult, TestId, TestVerdict};
 use super::run::{Order, TestRun};
 use super::verdict::AttemptFacts;
+use super::whole_pool::WholePool;
 use crate::host::error::{jobserver_error, system};
 use crate::host::{self, EngineError, Guard, Slots, parent_is_gone};
 use crate::keys::{ChildId, ItemId};
@@ -59,6 +60,8 @@ pub struct Runner {
     watch: Watch<Readable>,
     signals: Signals,
     memory: TestMemory,
+    /// The slots of a program that has all.
+    whole: Option<WholePool>,
     mark: &'static str,
     /// Attempts that have started.
     started: u32,
@@ -123,8 +126,8 @@ impl Runner {
             watch.add(parent.as_fd(), Interest::READABLE, Readable::Parent).map_err(failed())?;
         }
         let memory = TestMemory::new(budget, place.history.as_deref());
-        let (started, interrupted) = (0, None);
-        Ok(Runner { pool, guard, watch, signals, memory, mark: place.mark, started, interrupted })
+        let (whole, mark, started, interrupted) = (None, place.mark, 0, None);
+        Ok(Runner { pool, guard, watch, signals, memory, whole, mark, started, interrupted })
     }
 
     /// The signal that has ended a run.
@@ -150,6 +153,7 @@ impl Runner {
         report: OnEvent<'_>,
     ) -> Result<(), EngineError> {
         let mut running: BTreeMap<ItemId, RunningAttempt> = BTreeMap::new();
+        self.whole = run.has_whole_pool().then(WholePool::default);
         loop {
             let now_us = now_us();
             self.watch_memory(&running, now_us);
@@ -195,13 +199,19 @@ impl Runner {
         judge: Judge<'_>,
         report: OnEvent<'_>,
     ) -> Result<(), EngineError> {
-        let wanted = u32::try_from(run.startable()).unwrap_or(u32::MAX);
+        let wanted = match (&self.whole, run.startable()) {
+            (Some(whole), 1..) => whole.wanted(&self.pool),
+            (_, startable) => u32::try_from(startable).unwrap_or(u32::MAX),
+        };
         let lost = self.pool.begin_round(wanted, now_us()).map_err(jobserver_error)?;
         if let Some(error) = lost {
             report(RunnerEvent::Warning { text: parent_is_gone(&error) });
         }
         while let Some(test) = run.next() {
             let (item, job) = (ItemId(self.started), &jobs[test.0]);
+            if self.whole.as_mut().is_some_and(|whole| !whole.is_ready(&self.pool, now_us())) {
+                break;
+            }
             if self.pool.broker.free() == 0 || !self.memory.lease(item, &job.name) {
                 break;
             }
@@ -210,6 +220,15 @@ impl Runner {
                 break;
             }
             self.started += 1;
+            if let Some(whole) = &mut self.whole
+                && let Some(slots) = whole.hold(&mut self.pool)
+            {
+                let all = self.pool.hint();
+                let text = format!(
+                    "other jobs run beside this: it has {slots} of the {all} slots of the pool"
+                );
+                report(RunnerEvent::Warning { text });
+            }
             let mark = format!("{}.{}", std::process::id(), item.0);
             let mut command = job.command.clone();
             command.env.push((self.mark.to_owned(), mark.clone()));
@@ -231,7 +250,7 @@ impl Runner {
                     );
                 }
                 Err(error) => {
-                    self.pool.broker.remove(ChildId::Command(item));
+                    self.free(item);
                     self.memory.give_up(item);
                     let why = format!("`{}`: {error}", command.words[0]);
                     let none = Captured::default();
@@ -264,17 +283,30 @@ impl Runner {
     ) -> Result<Duration, EngineError> {
         let now_us = now_us();
         // A slot for a test that waits for memory would be idle.
-        let lacks = if self.pool.broker.free() > 0 { 0 } else { run.startable() };
-        let lacks = u32::try_from(lacks).unwrap_or(u32::MAX).min(self.pool.max_additional());
+        let lacks = match (&self.whole, run.startable()) {
+            (Some(whole), 1..) => whole.wanted(&self.pool),
+            _ if self.pool.broker.free() > 0 => 0,
+            (_, startable) => u32::try_from(startable).unwrap_or(u32::MAX),
+        };
+        let lacks = lacks.min(self.pool.max_additional());
+        let whole_us = self.whole.as_ref().and_then(WholePool::deadline_us);
         let round_us = self.pool.end_round(lacks, now_us).map_err(jobserver_error)?;
         let lingers = running.values().any(|one| one.lingers_since.is_some());
         let look_us = lingers.then_some(now_us + LEAK_LOOK_US);
-        let due = [round_us, run.next_due_us(), look_us, Some(self.memory.next_us())];
+        let due = [round_us, whole_us, run.next_due_us(), look_us, Some(self.memory.next_us())];
         let next_us = due.into_iter().flatten().min().unwrap_or(Micros::MAX);
         if running.values().any(|one| one.is_hot) {
             return Ok(Duration::ZERO);
         }
         Ok(TICK.min(next_us.saturating_sub(now_us).duration()))
+    }
+
+    /// A program has ended.
+    fn free(&mut self, item: ItemId) {
+        self.pool.broker.remove(ChildId::Command(item));
+        if let Some(whole) = &mut self.whole {
+            whole.release(&mut self.pool);
+        }
     }
 
     fn handle_signals(&mut self, run: &mut TestRun, running: &BTreeMap<ItemId, RunningAttempt>) {
@@ -369,7 +401,7 @@ impl Runner {
                 }
             }
             self.watch.remove_source(Readable::Attempt(item));
-            self.pool.broker.remove(ChildId::Command(item));
+            self.free(item);
             let (stdout, stderr, found) = one.attempt.finish();
             let facts = AttemptFacts {
                 end: Ok(exit),

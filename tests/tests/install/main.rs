@@ -1,5 +1,7 @@
 //! `tender install` and `tender uninstall`: what is where, who may use it, and what is refused.
 
+mod killed;
+mod messages;
 mod refused;
 mod space;
 mod tree;
