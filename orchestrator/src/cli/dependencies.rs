@@ -113,7 +113,7 @@ fn place_of(
     let SourceArgs { git, branch, tag, rev, url, sha256, strip_prefix, .. } = source;
     let mut checksum = sha256.clone();
     if let (Some(url), None) = (url, sha256) {
-        let store = sources::store(&PlaceOptions::default(), environment, &current_dir()?);
+        let store = sources::store(&PlaceOptions::default(), false, environment, &current_dir()?);
         let found = store.checksum(url, &mut |event| sources::say(&event, terminal))?;
         checksum = Some(found);
     }

@@ -15,6 +15,7 @@ mod error;
 mod exec;
 mod exit;
 mod explain;
+mod fetch;
 mod fmt;
 mod install;
 mod jobs;
@@ -103,6 +104,9 @@ fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<CliExit, CliEr
         CliCommand::Metadata(options) => metadata::metadata(options, &environment, terminal),
         CliCommand::Add(options) => dependencies::add(options, &environment, terminal),
         CliCommand::Remove(options) => dependencies::remove(options, &environment, terminal),
+        CliCommand::Fetch(options) => fetch::fetch(options, &environment, terminal),
+        CliCommand::Update(options) => fetch::update(options, &environment, terminal),
+        CliCommand::Vendor(options) => fetch::vendor(options, &environment, terminal),
         CliCommand::Package(options) => package::package(options, &environment, terminal),
         CliCommand::Completions { shell } => commands::completions(*shell),
         CliCommand::ManPages { pages } => commands::man_pages(pages),

@@ -100,6 +100,15 @@ pub enum CliCommand {
     /// Remove dependencies from the manifest
     #[command(visible_alias = "rm")]
     Remove(RemoveOptions),
+    /// Fetch the sources of all dependencies, and restore those that were edited
+    #[command(after_help = FETCH_EXAMPLES)]
+    Fetch(FetchOptions),
+    /// Choose the commits of git dependencies again
+    #[command(after_help = UPDATE_EXAMPLES)]
+    Update(UpdateOptions),
+    /// Copy the sources of all dependencies into the workspace
+    #[command(after_help = VENDOR_EXAMPLES)]
+    Vendor(FetchOptions),
     /// Make a source archive of a crate
     Package(PackageOptions),
     /// Install programs, libraries and headers
@@ -472,6 +481,40 @@ pub struct RemoveOptions {
     /// The crate that loses them (else that of the current directory)
     #[arg(short, long, value_name = "NAME")]
     pub package: Option<String>,
+}
+
+const FETCH_EXAMPLES: &str = "Examples:
+  tender fetch                      # then `tender build --offline` works
+  tender fetch --locked             # in CI, before the network is taken away";
+
+const UPDATE_EXAMPLES: &str = "Examples:
+  tender update                     # all
+  tender update -p zlib";
+
+const VENDOR_EXAMPLES: &str = "Examples:
+  tender vendor                     # to `vendor`, where builds look for them from then on
+  rm -r vendor                      # and no more";
+
+/// Of commands that fetch sources.
+#[derive(Clone, Debug, Args)]
+pub struct FetchOptions {
+    /// Directory of all outputs, which has the unpacked sources (else `target` beside the root manifest)
+    #[arg(long, value_name = "DIR")]
+    pub target_dir: Option<Utf8PathBuf>,
+    /// Path of the manifest (else the nearest `Tender.toml`, here or above)
+    #[arg(long, value_name = "PATH")]
+    pub manifest_path: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub network: NetworkOptions,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct UpdateOptions {
+    /// Only the source of this crate (may be repeated)
+    #[arg(short, long, value_name = "NAME")]
+    pub package: Vec<String>,
+    #[command(flatten)]
+    pub fetch: FetchOptions,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -125,7 +125,7 @@ impl Project {
         if matches!(request.crates, FeatureCrates::Default) {
             request.crates = FeatureCrates::At(nearest.clone());
         }
-        let store = sources::store(place, environment, &here);
+        let store = sources::store(place, true, environment, &here);
         let loaded = sources::load(&root, &mut request, &store, terminal)?;
         if !loaded.warnings.is_empty() && !environment.is_repeated {
             terminal.console().print(&problems_text(&loaded.warnings));

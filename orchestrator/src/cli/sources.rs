@@ -11,9 +11,10 @@ use crate::sources::{GitProgram, SourceCache, SourceEvent, SourceNetwork, Source
 use camino::Utf8Path;
 use std::rc::Rc;
 
-/// The sources of the workspace of a command.
+/// The sources of the workspace of a command. `vendored`: copies in the workspace count.
 pub fn store(
     place: &PlaceOptions,
+    vendored: bool,
     environment: &CliEnvironment,
     here: &Utf8Path,
 ) -> Rc<SourceStore> {
@@ -22,7 +23,7 @@ pub fn store(
     let target_dir = target_dir(place, environment, here);
     let NetworkOptions { locked, offline, frozen } = place.network;
     let network = SourceNetwork { locked: locked || frozen, offline: offline || frozen };
-    Rc::new(SourceStore::new(SourceCache::new(cache), git, network, target_dir))
+    Rc::new(SourceStore::new(SourceCache::new(cache), git, network, target_dir, vendored))
 }
 
 /// Reads the workspace of the manifest. Fetches what it takes, as far as `request.sources` says, and

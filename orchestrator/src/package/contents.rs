@@ -1,6 +1,7 @@
 //! Which files an archive has. Pure: the workspace and the names of files in, places out.
 
 use crate::manifest::{self, Crate, CrateId, LOCK_NAME, MANIFEST_NAME, Workspace};
+use crate::sources::VENDOR_DIR;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -77,6 +78,11 @@ pub fn contents(
     files.extend([root.join(LOCK_NAME)].into_iter().filter(|path| has(path)));
     let of_root = workspace.files_for_sources.iter();
     files.extend(of_root.filter(|path| path.starts_with(root) && has(path)).cloned());
+    // Copies of sources are left out, as sources are: the lock file says what they are.
+    let copies = root.join(VENDOR_DIR);
+    if has(&copies.join(LOCK_NAME)) {
+        files.retain(|path| !path.starts_with(&copies));
+    }
     let below = |path: Utf8PathBuf| {
         let below = path.strip_prefix(root).ok()?.to_owned();
         Some((below, path))

@@ -48,6 +48,13 @@ pub enum SourceError {
     NoCommit { url: String, commit: String },
     #[error("{url} has no {what}: {why}")]
     NoReference { url: String, what: String, why: String },
+    /// The copies in the workspace are not of what is wanted.
+    #[error(
+        "the copies of sources in `{dir}` do not have {what} as the lock file and the manifests name it"
+    )]
+    Vendored { dir: Utf8PathBuf, what: String },
+    #[error("`{path}` is there, and `tender vendor` has not made it")]
+    NotVendored { path: Utf8PathBuf },
     #[error("the submodule `{path}` of {url}: {why}")]
     Submodule { url: String, path: String, why: String },
 }
@@ -68,6 +75,10 @@ impl SourceError {
                 "run `tender fetch` without `--locked`, and commit the lock file"
             }
             Self::Offline { .. } => "run `tender fetch` where there is a network",
+            Self::Vendored { .. } => "run `tender vendor` again, or remove the directory",
+            Self::NotVendored { .. } => {
+                "move it away: builds take sources from a directory of this name"
+            }
             Self::NoCache => "set XDG_CACHE_HOME or HOME to an absolute path",
             Self::Cache { .. } => "make room, or name another directory by XDG_CACHE_HOME",
             Self::Checksum { .. } => {
@@ -95,6 +106,8 @@ impl SourceError {
                 | Self::LockedRest { .. }
                 | Self::Offline { .. }
                 | Self::NoCache
+                | Self::Vendored { .. }
+                | Self::NotVendored { .. }
         )
     }
 }

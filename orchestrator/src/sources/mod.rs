@@ -27,8 +27,10 @@ mod repository;
 mod store;
 mod tree;
 mod unpack;
+mod vendored;
 
 pub use cache::SourceCache;
 pub use error::SourceError;
 pub use git::GitProgram;
-pub use store::{SourceEvent, SourceNetwork, SourceStore};
+pub use store::{SourceCheck, SourceEvent, SourceNetwork, SourceStore};
+pub use vendored::VENDOR_DIR;

@@ -10,6 +10,7 @@ use super::patches;
 use super::repository::{self, GitFetch};
 use super::tree;
 use super::unpack::{StripPrefix, TreeWriter, UnpackError};
+use super::vendored::{self, VENDOR_DIR};
 use crate::manifest::{
     DeclaredSources, FoundSource, LOCK_NAME, LockFile, LockedSource, SourceFinder, SourceOrigin,
     SourceSpec, check_archive_url, digest_text,
@@ -61,7 +62,19 @@ pub struct SourceStore {
     network: SourceNetwork,
     /// The directory of all that builds make; where it is relative, it is below the workspace.
     target_dir: Utf8PathBuf,
+    /// Copies in the workspace count.
+    vendored: bool,
     state: RefCell<StoreState>,
+}
+
+/// What is found out about sources that are there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceCheck {
+    Whole,
+    /// They had been changed, and are there no more.
+    Made,
+    /// The copy in this directory has been changed.
+    Vendored(Utf8PathBuf),
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +82,8 @@ struct StoreState {
     /// The directory of the workspace, and the lock file as it was read; None: it could not be.
     read: Option<(Utf8PathBuf, Option<LockFile>)>,
     lock: LockFile,
+    /// What copies in the workspace are of; None: there are none, or they do not count.
+    vendored: Option<LockFile>,
 }
 
 impl SourceStore {
@@ -77,8 +92,9 @@ impl SourceStore {
         git: GitProgram,
         network: SourceNetwork,
         target_dir: Utf8PathBuf,
+        vendored: bool,
     ) -> SourceStore {
-        SourceStore { cache, git, network, target_dir, state: RefCell::default() }
+        SourceStore { cache, git, network, target_dir, vendored, state: RefCell::default() }
     }
 
     /// Fetches sources that `find` has not found, and notes in the lock file what they are.
@@ -92,6 +108,10 @@ impl SourceStore {
         report: &mut dyn FnMut(SourceEvent),
     ) -> Result<(), SourceError> {
         self.open(root)?;
+        if self.state.borrow().vendored.is_some() {
+            let what = format!("`{}` from {}", spec.krate, spec.origin);
+            return Err(SourceError::Vendored { dir: root.join(VENDOR_DIR), what });
+        }
         let patches = patches::digest(&spec.patches)?.map(|hash| digest_text(&hash));
         let known = self.state.borrow().lock.sources.clone();
         let known = || known.iter().filter(|known| known.origin == spec.origin);
@@ -189,6 +209,74 @@ impl SourceStore {
         Ok(())
     }
 
+    /// What the lock file has.
+    ///
+    /// # Errors
+    /// It is wrong.
+    pub fn lock_file(&self, root: &Utf8Path) -> Result<Vec<LockedSource>, SourceError> {
+        self.open(root)?;
+        Ok(self.locked())
+    }
+
+    /// What the lock file has by now.
+    pub fn locked(&self) -> Vec<LockedSource> {
+        self.state.borrow().lock.sources.clone()
+    }
+
+    /// Chooses commits again, of the sources of these crates; none: of all.
+    pub fn forget(&self, crates: &[String]) {
+        let is_meant = |source: &LockedSource| {
+            crates.is_empty() || source.crates.iter().any(|name| crates.contains(name))
+        };
+        self.state.borrow_mut().lock.sources.retain(|source| !is_meant(source));
+    }
+
+    /// Looks at all files of the sources that are there. What was changed is removed, apart from copies
+    /// in the workspace.
+    ///
+    /// # Errors
+    /// Files cannot be read or removed.
+    pub fn check(&self) -> Result<Vec<(LockedSource, SourceCheck)>, SourceError> {
+        let state = self.state.borrow();
+        let Some((root, _)) = &state.read else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for source in &state.lock.sources {
+            let dir = match &state.vendored {
+                None => self.place(root, source),
+                Some(_) => vendored::place(root, source),
+            };
+            // Nothing on this machine has needed it.
+            if !dir.is_dir() {
+                continue;
+            }
+            let check = match (vendored::is_whole(&dir, source)?, &state.vendored) {
+                (true, _) => SourceCheck::Whole,
+                (false, Some(_)) => SourceCheck::Vendored(dir),
+                (false, None) => {
+                    fs::remove_dir_all(&dir)
+                        .map_err(|source| SourceError::Write { path: dir, source })?;
+                    SourceCheck::Made
+                }
+            };
+            found.push((source.clone(), check));
+        }
+        Ok(found)
+    }
+
+    /// Copies all sources, which are there, into the workspace, and returns how many there are.
+    ///
+    /// # Errors
+    /// They cannot be written, or something else is in their place.
+    pub fn vendor(&self, root: &Utf8Path) -> Result<usize, SourceError> {
+        let with_place = |source: LockedSource| {
+            let place = self.place(root, &source);
+            (source, place)
+        };
+        let sources: Vec<_> = self.locked().into_iter().map(with_place).collect();
+        vendored::write(root, &sources)?;
+        Ok(sources.len())
+    }
+
     /// Reads the lock file, once.
     fn open(&self, root: &Utf8Path) -> Result<(), SourceError> {
         let mut state = self.state.borrow_mut();
@@ -204,8 +292,11 @@ impl SourceStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(LockFile::default()),
             Err(source) => Err(SourceError::Read { path, source }),
         };
-        state.read = Some((root.to_owned(), lock.as_ref().ok().cloned()));
+        let vendored = if self.vendored { vendored::read(root) } else { Ok(None) };
+        let is_read = vendored.is_ok();
+        state.read = Some((root.to_owned(), lock.as_ref().ok().filter(|_| is_read).cloned()));
         state.lock = lock?;
+        state.vendored = vendored?;
         Ok(())
     }
 
@@ -317,7 +408,13 @@ impl SourceFinder for SourceStore {
                 && known.crates.contains(&spec.krate)
         };
         let known = state.lock.sources.iter().find(is_it)?;
-        let dir = self.place(root, known);
+        let dir = match &state.vendored {
+            None => self.place(root, known),
+            Some(copies) => {
+                copies.sources.iter().find(|copy| *copy == known)?;
+                vendored::place(root, known)
+            }
+        };
         dir.is_dir().then(|| FoundSource { dir, commit: known.commit.clone() })
     }
 }

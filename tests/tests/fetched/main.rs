@@ -3,6 +3,7 @@
 
 mod archives;
 mod bad_servers;
+mod commands;
 mod repositories;
 mod server;
 mod shared;

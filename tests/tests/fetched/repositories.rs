@@ -4,7 +4,7 @@
 use crate::space::{app, command, files, greet, run, says, tender};
 use tender_tests::TestSpace;
 
-fn git(space: &TestSpace, dir: &str, args: &[&str]) -> String {
+pub fn git(space: &TestSpace, dir: &str, args: &[&str]) -> String {
     let own = [
         "-C",
         dir,
@@ -20,14 +20,14 @@ fn git(space: &TestSpace, dir: &str, args: &[&str]) -> String {
 }
 
 /// A commit of all that is in `dir`, its name.
-fn commit(space: &TestSpace, dir: &str) -> String {
+pub fn commit(space: &TestSpace, dir: &str) -> String {
     git(space, dir, &["add", "--all"]);
     git(space, dir, &["commit", "-q", "-m", "x"]);
     git(space, dir, &["rev-parse", "HEAD"])
 }
 
 /// A repository `repo` with `greet`, which says `one`, and its commit.
-fn repository() -> (TestSpace, String) {
+pub fn repository() -> (TestSpace, String) {
     let space = TestSpace::new();
     greet(&space, "repo", "one");
     git(&space, "repo", &["init", "-q", "-b", "main"]);
@@ -35,7 +35,7 @@ fn repository() -> (TestSpace, String) {
     (space, first)
 }
 
-fn url(space: &TestSpace, dir: &str) -> String {
+pub fn url(space: &TestSpace, dir: &str) -> String {
     format!("git = \"file://{}\"", space.path(dir))
 }
 
