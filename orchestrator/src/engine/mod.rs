@@ -179,7 +179,7 @@ impl<'a> Engine<'a> {
         let tasks = schedule::tasks(graph, wall_us, |key, expected| record.need(key, expected));
         let places = Fifos::usual_places(graph.state_dir.clone().into());
         Fifos::remove_stale(graph.state_dir.as_std_path());
-        let fifos = Fifos::new(places).map_err(|source| EngineError::Jobserver { source })?;
+        let fifos = Fifos::new(places);
         let (pool, guard) = slots.into_pool(fifos)?;
         let (jobs, slots) = (pool.hint(), JobSlots::new(pool));
         let signals = Signals::take_over().map_err(system("take over signals"))?;

@@ -77,7 +77,7 @@ impl<'a> Guest<'a> {
         report: Report<'a>,
     ) -> Result<Guest<'a>, RunError> {
         let (program, arguments) = words.split_first().expect("a command has a program");
-        let (mut pool, mut guard) = slots.into_pool(fifos()?)?;
+        let (mut pool, mut guard) = slots.into_pool(fifos())?;
         let name = program.to_string_lossy();
         let here = Utf8Path::new(".");
         let mut tools = Tools::default();
@@ -132,7 +132,7 @@ impl<'a> Guest<'a> {
         program: &str,
         report: Report<'a>,
     ) -> Result<(Guest<'a>, u32), EngineError> {
-        let (mut pool, guard) = slots.into_pool(fifos()?)?;
+        let (mut pool, guard) = slots.into_pool(fifos())?;
         let deadline_us = now_us() + GATHER_US;
         let mut taken = 0;
         loop {
@@ -306,6 +306,6 @@ fn wait_for(parent: &Parent, deadline_us: Micros) -> io::Result<()> {
     }
 }
 
-fn fifos() -> Result<Fifos, EngineError> {
-    Fifos::new(Fifos::places_of_user()).map_err(jobserver_error)
+fn fifos() -> Fifos {
+    Fifos::new(Fifos::places_of_user())
 }

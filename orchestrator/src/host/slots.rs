@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn watchdog_is_forked_before_there_is_a_thread() {
         let directory = tempfile::tempdir().unwrap();
-        let fifos = Fifos::new([directory.path().to_owned()]).unwrap();
+        let fifos = Fifos::new([directory.path().to_owned()]);
         // Its tokens come from the job client's thread, because it has no open ends that we could
         // borrow through.
         let pool = tender_jobclient::Pool::private(3).unwrap();

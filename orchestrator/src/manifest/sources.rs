@@ -8,6 +8,7 @@ use super::raw::Manifest;
 use super::reader::Text;
 use super::walk::{Dirs, FileKind, WalkedPath};
 use camino::{Utf8Path, Utf8PathBuf};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What stands around the lists of one crate.
@@ -95,14 +96,14 @@ impl Lists<'_> {
     ) -> Sources {
         let mut exclusions = Exclusions::of(patterns);
         let listed = sources.files.into_iter().chain(sources.ruled);
-        let mut files: BTreeSet<Utf8PathBuf> =
+        let mut files: Vec<Utf8PathBuf> =
             listed.filter(|path| !exclusions.take_listed(path)).collect();
         let rules = self.rules;
         // What commands write is known, and no file of the list. But rules have to be told of it.
         let outputs = self.outputs;
         let is_listed = |path: &Utf8PathBuf| !outputs.contains(path) || rules.are_for(path);
         for (pattern, text) in patterns.iter().filter(|(pattern, _)| !pattern.exclude) {
-            let mut named = BTreeSet::new();
+            let mut named = Vec::new();
             match &pattern.place {
                 PatternKind::Path(path) if !rules.is_source(path) && !path.is_dir() => {
                     let problem =
@@ -117,7 +118,7 @@ impl Lists<'_> {
                 }
                 PatternKind::Path(path) => {
                     if self.is_there(path, text) {
-                        named.insert(path.clone());
+                        named.push(path.clone());
                     }
                 }
                 PatternKind::Glob(_) => {
@@ -130,6 +131,7 @@ impl Lists<'_> {
             named.retain(|path| !exclusions.take(path, pattern));
             files.extend(named);
         }
+        sort_paths(&mut files);
         self.warn_of_idle(&exclusions, texts, before);
         let mut patterns = sources.patterns;
         patterns.extend(texts.iter().map(|text| text.value.clone()));
@@ -154,15 +156,15 @@ impl Lists<'_> {
         own: &BTreeSet<Utf8PathBuf>,
     ) -> Vec<Utf8PathBuf> {
         let before = self.problems.len();
-        let mut files = BTreeSet::new();
+        let mut files = Vec::new();
         let patterns = self.parse(texts);
         let mut exclusions = Exclusions::of(&patterns);
         for (pattern, text) in patterns.iter().filter(|(pattern, _)| !pattern.exclude) {
-            let mut named = BTreeSet::new();
+            let mut named = Vec::new();
             match &pattern.place {
                 PatternKind::Path(path) => {
                     if self.is_there(path, text) {
-                        named.insert(path.clone());
+                        named.push(path.clone());
                     }
                 }
                 PatternKind::Glob(_) => {
@@ -174,7 +176,8 @@ impl Lists<'_> {
             files.extend(named);
         }
         self.warn_of_idle(&exclusions, told, before);
-        files.into_iter().collect()
+        sort_paths(&mut files);
+        files
     }
 
     /// Warns of exclusions among `told` that took nothing, unless something else is wrong: more than
@@ -314,6 +317,23 @@ impl Lists<'_> {
     }
 }
 
+/// Sorts paths by their components, each once. Paths compare so by themselves, but slowly, and these
+/// have no `.` and no double slash. Walks come in order already.
+fn sort_paths(paths: &mut Vec<Utf8PathBuf>) {
+    paths.sort_by(|a, b| by_component(a.as_str(), b.as_str()));
+    paths.dedup_by(|a, b| a.as_str() == b.as_str());
+}
+
+/// A slash comes before all that a name can have.
+fn by_component(a: &str, b: &str) -> Ordering {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let place = |byte: u8| if byte == b'/' { 0 } else { byte };
+    match a.iter().zip(b).find(|(a, b)| a != b) {
+        Some((a, b)) => place(*a).cmp(&place(*b)),
+        None => a.len().cmp(&b.len()),
+    }
+}
+
 /// The exclusions of a list, and whether each has taken something away.
 struct Exclusions<'p, 't>(Vec<(&'p Pattern, &'t Text, bool)>);
 
@@ -360,4 +380,20 @@ pub(super) fn excludes_nothing(text: &Text) -> Problem {
 /// Texts may come from another manifest than the crate's, by inheritance.
 fn dir_of(text: &Text) -> &Utf8Path {
     text.at.source.dir()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_sorted_by_their_components() {
+        let mut paths: Vec<Utf8PathBuf> =
+            ["a-b/c", "a/b.c", "a", "a/b/c", "a.c", "a/b.c", "b", "", "a/b-c"]
+                .map(Into::into)
+                .to_vec();
+        let expect: BTreeSet<Utf8PathBuf> = paths.iter().cloned().collect();
+        sort_paths(&mut paths);
+        assert_eq!(paths, expect.into_iter().collect::<Vec<_>>());
+    }
 }

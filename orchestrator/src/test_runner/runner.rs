@@ -116,7 +116,7 @@ impl Runner {
     /// The system does not let us, or the parent's pool cannot be joined.
     pub fn new(slots: Slots, budget: Budget, place: &RunnerPlace) -> Result<Runner, EngineError> {
         prepare_this_process().map_err(system("prepare for a child process"))?;
-        let fifos = Fifos::new(Fifos::places_of_user()).map_err(jobserver_error)?;
+        let fifos = Fifos::new(Fifos::places_of_user());
         let (pool, guard) = slots.into_pool(fifos)?;
         let signals = Signals::take_over().map_err(system("take over signals"))?;
         let mut watch = Watch::new().map_err(system("create an epoll instance"))?;

@@ -32,29 +32,40 @@ const PREFIX: &str = "tender-jobs-";
 /// Bytes. Kernels with larger pages round up to one page, which then holds that many more bytes.
 const PIPE_SIZE: usize = 2 * 4096;
 
-/// The private directory of the FIFOs; removed when this is dropped.
+/// The private directory of the FIFOs; removed when this is dropped. It is made with the first FIFO,
+/// because a build with nothing to do needs none, and file systems take their time to make one.
 #[derive(Debug)]
 pub struct Fifos {
-    directory: TempDir,
+    places: Vec<PathBuf>,
+    directory: Option<TempDir>,
     made: u32,
 }
 
 impl Fifos {
-    /// Makes the directory in the first of `places` that can hold one, for the caller's user alone.
+    /// The directory will be in the first of `places` that can hold one, for the caller's user alone.
     ///
     /// A place is skipped if its path has a blank or is not UTF-8, because every client splits
     /// MAKEFLAGS at blanks, and if its file system does not support FIFOs.
+    pub fn new(places: impl IntoIterator<Item = PathBuf>) -> Fifos {
+        Fifos { places: places.into_iter().collect(), directory: None, made: 0 }
+    }
+
+    /// Makes the directory, and a FIFO in it.
     ///
     /// # Errors
     /// No place can hold it; the error is that of the last place.
-    pub fn new(places: impl IntoIterator<Item = PathBuf>) -> io::Result<Fifos> {
+    fn first(&mut self) -> io::Result<Fifo> {
         let mut why = io::Error::new(
             io::ErrorKind::NotFound,
             "no directory is known for the jobserver's FIFOs",
         );
-        for place in places {
-            match Fifos::in_place(&place) {
-                Ok(fifos) => return Ok(fifos),
+        for place in &self.places {
+            match in_place(place) {
+                Ok((directory, fifo)) => {
+                    self.directory = Some(directory);
+                    self.made = 1;
+                    return Ok(fifo);
+                }
                 Err(error) => {
                     why = io::Error::new(error.kind(), format!("{}: {error}", place.display()));
                 }
@@ -88,26 +99,32 @@ impl Fifos {
             }
         }
     }
+}
 
-    fn in_place(place: &Path) -> io::Result<Fifos> {
-        let clean = place.to_str().is_some_and(|path| !path.contains(char::is_whitespace));
-        if !clean || !place.is_absolute() {
-            let why = "a jobserver's path must be absolute, UTF-8, and without blanks";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
-        }
-        let for_us_alone = Permissions::from_mode(0o700);
-        let directory =
-            tempfile::Builder::new().prefix(PREFIX).permissions(for_us_alone).tempdir_in(place)?;
-        let mut fifos = Fifos { directory, made: 0 };
-        fifos.make().map(|_probe| fifos)
+fn in_place(place: &Path) -> io::Result<(TempDir, Fifo)> {
+    let clean = place.to_str().is_some_and(|path| !path.contains(char::is_whitespace));
+    if !clean || !place.is_absolute() {
+        let why = "a jobserver's path must be absolute, UTF-8, and without blanks";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
+    let for_us_alone = Permissions::from_mode(0o700);
+    let directory =
+        tempfile::Builder::new().prefix(PREFIX).permissions(for_us_alone).tempdir_in(place)?;
+    let fifo = Fifo::create(path_in(&directory, 0))?;
+    Ok((directory, fifo))
+}
+
+/// The path of the FIFO of this number.
+fn path_in(directory: &TempDir, number: u32) -> String {
+    format!("{}/{number}", directory.path().display())
 }
 
 impl Ports for Fifos {
     type Port = Fifo;
 
     fn make(&mut self) -> io::Result<Fifo> {
-        let path = format!("{}/{}", self.directory.path().display(), self.made);
+        let Some(directory) = &self.directory else { return self.first() };
+        let path = path_in(directory, self.made);
         self.made += 1;
         Fifo::create(path)
     }
@@ -244,7 +261,7 @@ mod tests {
     use tender_jobclient::{FromEnv, Pool};
 
     fn fifos() -> Fifos {
-        Fifos::new([directories::temporary()]).unwrap()
+        Fifos::new([directories::temporary()])
     }
 
     /// A client's own open file description of the FIFO.
@@ -256,8 +273,8 @@ mod tests {
     fn fifo_is_private_and_removed_when_dropped() {
         let mut fifos = fifos();
         let fifo = fifos.make().unwrap();
-        let (path, directory) = (fifo.path.clone(), fifos.directory.path().to_owned());
-        let path = PathBuf::from(path);
+        let path = PathBuf::from(&fifo.path);
+        let directory = path.parent().unwrap().to_owned();
         let metadata = std::fs::metadata(&path).unwrap();
         assert!(metadata.file_type().is_fifo());
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
@@ -270,16 +287,29 @@ mod tests {
     }
 
     #[test]
+    fn fifos_make_their_directory_with_the_first_of_them() {
+        let place = tempfile::tempdir().unwrap();
+        let entries = || std::fs::read_dir(place.path()).unwrap().count();
+        let mut fifos = Fifos::new([place.path().to_owned()]);
+        assert_eq!(entries(), 0);
+        let (one, two) = (fifos.make().unwrap(), fifos.make().unwrap());
+        assert_ne!(one.path(), two.path());
+        assert_eq!(entries(), 1);
+        drop((one, two, fifos));
+        assert_eq!(entries(), 0);
+    }
+
+    #[test]
     fn fifos_skip_places_whose_path_no_client_can_parse() {
         let parent = tempfile::tempdir().unwrap();
         let with_blank = parent.path().join("with blank");
         std::fs::create_dir(&with_blank).unwrap();
         let missing = parent.path().join("missing");
-        let fifos =
-            Fifos::new([missing.clone(), with_blank.clone(), directories::temporary()]).unwrap();
-        assert!(fifos.directory.path().starts_with(directories::temporary()));
+        let mut fifos = Fifos::new([missing.clone(), with_blank.clone(), directories::temporary()]);
+        let fifo = fifos.make().unwrap();
+        assert!(Path::new(fifo.path()).starts_with(directories::temporary()));
         assert_eq!(std::fs::read_dir(&with_blank).unwrap().count(), 0);
-        let why = Fifos::new([missing, with_blank]).unwrap_err().to_string();
+        let why = Fifos::new([missing, with_blank]).make().unwrap_err().to_string();
         assert!(why.contains("with blank: a jobserver's path must be"), "{why}");
     }
 
