@@ -18,11 +18,25 @@ pub fn profile_dir(profile: &Profile) -> &str {
 /// `path` for a worker in `root`: relative if it is below, else absolute. A name
 /// that a driver or linker would take for an option or a response file gets a leading `./`.
 pub fn seen_from(root: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
-    match path.strip_prefix(root) {
-        Ok(rest) if rest.as_str().is_empty() => Utf8PathBuf::from("."),
-        Ok(rest) if rest.as_str().starts_with(['-', '@']) => Utf8PathBuf::from(format!("./{rest}")),
-        Ok(rest) => rest.to_owned(),
-        Err(_) => path.to_owned(),
+    match below(root, path) {
+        Some("") => Utf8PathBuf::from("."),
+        Some(rest) if rest.starts_with(['-', '@']) => Utf8PathBuf::from(format!("./{rest}")),
+        Some(rest) => Utf8PathBuf::from(rest),
+        None => path.to_owned(),
+    }
+}
+
+/// `path` relative to `dir`, if it is below. As `Utf8Path::strip_prefix`, which parses both, and is
+/// asked here several times for each source of a build.
+fn below<'p>(dir: &Utf8Path, path: &'p Utf8Path) -> Option<&'p str> {
+    let plain = path.as_str().strip_prefix(dir.as_str()).and_then(|rest| rest.strip_prefix('/'));
+    match plain {
+        Some(rest)
+            if !dir.as_str().is_empty() && !rest.is_empty() && !rest.starts_with(['/', '.']) =>
+        {
+            Some(rest)
+        }
+        _ => path.strip_prefix(dir).ok().map(Utf8Path::as_str),
     }
 }
 
@@ -47,11 +61,11 @@ pub(super) fn name_in_crate(
     crate_out: &Utf8Path,
     source: &Utf8Path,
 ) -> String {
-    if let Ok(rest) = source.strip_prefix(crate_out) {
+    if let Some(rest) = below(crate_out, source) {
         return format!("$OUT_DIR/{rest}");
     }
-    if let Ok(rest) = source.strip_prefix(&krate.dir) {
-        return rest.to_string();
+    if let Some(rest) = below(&krate.dir, source) {
+        return rest.to_owned();
     }
     let (Ok(dir), Ok(source_in_root)) = (krate.dir.strip_prefix(root), source.strip_prefix(root))
     else {
@@ -148,6 +162,17 @@ pub(super) fn member_names(sources: &[(String, bool)]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn path_below_a_directory_is_that_of_strip_prefix() {
+        for dir in ["/w", "/", "/w/a", "", "w"] {
+            for path in ["/w/a/b.c", "/w", "/w/", "/wa/b", "/w//a", "/w/./a", "/", "w/a", "w", ""] {
+                let (dir, path) = (Utf8Path::new(dir), Utf8Path::new(path));
+                let expect = path.strip_prefix(dir).ok().map(Utf8Path::as_str);
+                assert_eq!(below(dir, path), expect, "{dir} {path}");
+            }
+        }
+    }
 
     #[test]
     fn paths_below_the_root_are_relative() {

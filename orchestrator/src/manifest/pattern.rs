@@ -19,7 +19,7 @@ pub enum SourceKind {
 
 /// By extension; upper case counts, as for clang. None for headers and all else that is no source.
 pub fn source_kind(path: &Utf8Path) -> Option<SourceKind> {
-    Some(match path.extension()? {
+    Some(match extension(path)? {
         "c" => SourceKind::Unit(Language::C),
         "cc" | "cpp" | "cxx" | "c++" | "C" => SourceKind::Unit(Language::Cxx),
         _ if is_interface(path) => SourceKind::Unit(Language::Cxx),
@@ -33,6 +33,17 @@ pub fn source_kind(path: &Utf8Path) -> Option<SourceKind> {
     })
 }
 
+/// As `Utf8Path::extension`, which parses the whole path, and is asked here several times for each
+/// source of a build.
+fn extension(path: &Utf8Path) -> Option<&str> {
+    let (_, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
+    match name.rsplit_once('.') {
+        _ if ["", ".", ".."].contains(&name) => path.extension(),
+        Some((stem, extension)) if !stem.is_empty() => Some(extension),
+        _ => None,
+    }
+}
+
 /// Headers, and parts of sources that others include, of C and C++.
 pub fn is_header(path: &Utf8Path) -> bool {
     let extension = path.extension().unwrap_or_default();
@@ -42,7 +53,7 @@ pub fn is_header(path: &Utf8Path) -> bool {
 /// Whether the name says that the source declares a module of C++20. These are the extensions that
 /// clang, MSVC and CMake use.
 pub fn is_interface(path: &Utf8Path) -> bool {
-    let extension = path.extension().unwrap_or_default();
+    let extension = extension(path).unwrap_or_default();
     ["cppm", "ixx", "mpp", "ccm", "cxxm", "c++m"].contains(&extension)
 }
 
@@ -257,6 +268,28 @@ fn compile(below: &str, depth: Option<usize>) -> Result<GlobSet, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn extension_is_that_of_the_last_component() {
+        for path in [
+            "a.c",
+            "a/b.tar.gz",
+            "a",
+            ".c",
+            "a/.c",
+            "a.b/c",
+            "a.",
+            "a/..",
+            "a.c/",
+            "",
+            "/",
+            "..c",
+            "a.c/.",
+        ] {
+            let path = Utf8Path::new(path);
+            assert_eq!(extension(path), path.extension(), "{path}");
+        }
+    }
 
     #[test]
     fn patterns_mention_files() {
