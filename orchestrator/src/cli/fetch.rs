@@ -5,7 +5,7 @@ use super::error::{CliError, suggestion};
 use super::exit::CliExit;
 use super::options::{FetchOptions, PlaceOptions, UpdateOptions};
 use super::project::{Project, current_dir};
-use super::sources;
+use super::sources::{self, NoPackages};
 use super::terminal::Terminal;
 use crate::manifest::{FeatureCrates, LoadOptions, LockedSource, SourceChoice, SourceOrigin};
 use crate::report::{style, words};
@@ -164,6 +164,7 @@ impl Opened {
             config: environment.config.texts.clone(),
             crates: FeatureCrates::Members,
             sources: SourceChoice::All,
+            packages: Some(Rc::new(NoPackages)),
             ..LoadOptions::default()
         };
         // Warnings have been shown.

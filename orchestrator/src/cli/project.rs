@@ -4,7 +4,7 @@ use super::config::CliConfig;
 use super::env::{self, CliEnvironment};
 use super::error::{CliError, problems_text, suggestion};
 use super::options::{BuildOptions, FeatureArgs, PlaceOptions, Selection};
-use super::sources;
+use super::sources::{self, SystemPackages};
 use super::terminal::Terminal;
 use crate::manifest::{
     self, CrateId, FeatureCrates, FeatureOptions, LoadOptions, MemorySetting, ProbeAnswers,
@@ -125,6 +125,14 @@ impl Project {
         if matches!(request.crates, FeatureCrates::Default) {
             request.crates = FeatureCrates::At(nearest.clone());
         }
+        let option = if place.release { Some("release") } else { place.profile.as_deref() };
+        let set = option.or_else(|| environment.chosen_profile());
+        let profile = set.unwrap_or("dev").to_owned();
+        let packages = SystemPackages {
+            target_dir: target_dir(place, environment, &here),
+            profile: profile.clone(),
+        };
+        request.packages = Some(Rc::new(packages));
         let store = sources::store(place, true, environment, &here);
         let loaded = sources::load(&root, &mut request, &store, terminal)?;
         if !loaded.warnings.is_empty() && !environment.is_repeated {
@@ -136,9 +144,6 @@ impl Project {
         let here_crate =
             here_crate.map(|at| CrateId(u32::try_from(at).expect("crates are counted in 32 bits")));
         let target_dir = workspace.root.join(target_dir(place, environment, &here));
-        let option = if place.release { Some("release") } else { place.profile.as_deref() };
-        let set = option.or_else(|| environment.chosen_profile());
-        let profile = set.unwrap_or("dev").to_owned();
         let target_dir = tidy(&target_dir);
         let output_dir = match &place.target {
             Some(platform) => target_dir.join(platform.triple()),

@@ -5,10 +5,13 @@ use super::error::CliError;
 use super::options::{NetworkOptions, PlaceOptions};
 use super::project::target_dir;
 use super::terminal::Terminal;
-use crate::manifest::{self, LoadError, LoadOptions, Loaded, SourceChoice};
+use crate::manifest::{
+    self, LoadError, LoadOptions, Loaded, PackageFinder, SourceChoice, TargetPlatform,
+};
 use crate::report::style;
 use crate::sources::{GitProgram, SourceCache, SourceEvent, SourceNetwork, SourceStore};
-use camino::Utf8Path;
+use crate::toolchain;
+use camino::{Utf8Path, Utf8PathBuf};
 use std::rc::Rc;
 
 /// The sources of the workspace of a command. `vendored`: copies in the workspace count.
@@ -24,6 +27,33 @@ pub fn store(
     let NetworkOptions { locked, offline, frozen } = place.network;
     let network = SourceNetwork { locked: locked || frozen, offline: offline || frozen };
     Rc::new(SourceStore::new(SourceCache::new(cache), git, network, target_dir, vendored))
+}
+
+/// Asks pkg-config, whose answers are kept where builds by this profile keep them.
+#[derive(Debug)]
+pub struct SystemPackages {
+    /// The directory of all outputs; where it is relative, it is below that of the workspace.
+    pub target_dir: Utf8PathBuf,
+    pub profile: String,
+}
+
+impl PackageFinder for SystemPackages {
+    fn has(&self, root: &Utf8Path, package: &str, target: Option<&TargetPlatform>) -> bool {
+        let mut dir = root.join(&self.target_dir);
+        dir.extend(target.map(|target| target.platform.triple()));
+        let profile = if self.profile == "dev" { "debug" } else { &self.profile };
+        toolchain::has_package(&dir.join(profile).join(".tender"), package, target)
+    }
+}
+
+/// Says that the system has nothing, so that all fallbacks are known.
+#[derive(Debug)]
+pub struct NoPackages;
+
+impl PackageFinder for NoPackages {
+    fn has(&self, _: &Utf8Path, _: &str, _: Option<&TargetPlatform>) -> bool {
+        false
+    }
 }
 
 /// Reads the workspace of the manifest. Fetches what it takes, as far as `request.sources` says, and

@@ -750,7 +750,12 @@ static LAUNCH: [Key; 3] = [
 ];
 
 static DEPENDENCY: Table = Table {
-    groups: &[own(&SOURCE_KEYS), own(&DEPENDENCY_KEYS), own(&LINKED_DEPENDENCY_KEYS)],
+    groups: &[
+        own(&SOURCE_KEYS),
+        own(&SYSTEM_KEYS),
+        own(&DEPENDENCY_KEYS),
+        own(&LINKED_DEPENDENCY_KEYS),
+    ],
     required: &[],
     elsewhere: &[],
 };
@@ -760,6 +765,8 @@ static BUILD_DEPENDENCY: Table = Table {
     required: &[],
     elsewhere: &[
         ("lib", LINKED_DEPENDENCY),
+        ("pkg-config", LINKED_DEPENDENCY),
+        ("fallback", LINKED_DEPENDENCY),
         ("public", LINKED_DEPENDENCY),
         ("headers-only", LINKED_DEPENDENCY),
         ("system", LINKED_DEPENDENCY),
@@ -785,6 +792,16 @@ static SOURCE_KEYS: [Key; 10] = [
     key("rev", ValueKind::Text(check_git_name), "A commit of the repository."),
     key("patches", ValueKind::Texts(any), "Patches of the sources, applied in order."),
     key("manifest", ValueKind::Text(any), "A manifest for sources that have none."),
+];
+
+/// Of a library that the system may have.
+static SYSTEM_KEYS: [Key; 2] = [
+    key(
+        "pkg-config",
+        ValueKind::Text(check_word),
+        "A package of the system, such as `\"zlib >= 1.2\"`, in place of a crate.",
+    ),
+    key("fallback", ValueKind::Table(&PATCH), "The crate, where the system lacks the package."),
 ];
 
 static PATCH: Table = Table { groups: &[own(&SOURCE_KEYS)], required: &[], elsewhere: &[] };

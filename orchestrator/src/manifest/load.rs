@@ -13,7 +13,7 @@ use super::model::{
     Bin, Crate, CrateId, CrateSource, DeclaredDependency, Dependency, DependencyKind,
     TargetPlatform, Workspace,
 };
-use super::origin::{FoundSource, SourceChoice, SourceFinder, SourceSpec};
+use super::origin::{FoundSource, PackageFinder, SourceChoice, SourceFinder, SourceSpec};
 use super::pattern::{Pattern, PatternKind, in_out_dir, resolve};
 use super::problem::{Location, ManifestErrors, ManifestText, Problem, quoted, sort, suggestion};
 use super::profile::resolve_profiles;
@@ -73,6 +73,8 @@ pub struct LoadOptions {
     pub sources: SourceChoice,
     /// Knows where they are; None: none is there.
     pub finder: Option<Rc<dyn SourceFinder>>,
+    /// Knows which packages the system has; None: it seems to have all.
+    pub packages: Option<Rc<dyn PackageFinder>>,
 }
 
 /// The answers of probes: by the name of a crate and whether it is built for the build, then by the
@@ -123,7 +125,8 @@ pub(super) fn load_root(
     problems: Vec<Problem>,
 ) -> Result<Loaded, LoadError> {
     let finder = options.finder.clone();
-    let mut loader = Loader { problems, finder, ..Loader::default() };
+    let packages = options.packages.clone();
+    let mut loader = Loader { problems, finder, packages, ..Loader::default() };
     let workspace = loader.workspace(root, options);
     if !loader.wanted.is_empty() && !loader.problems.iter().any(Problem::is_error) {
         return Err(LoadError::Sources { root: loader.root, wanted: loader.wanted });
@@ -136,7 +139,7 @@ pub(super) fn load_root(
     problems.retain(|problem| problem.is_error() || !of_others(problem));
     let sources = DeclaredSources {
         all: loader.places.into_iter().map(|(spec, _)| spec).collect(),
-        some_absent: loader.nodes.iter().any(|node| node.is_absent),
+        some_absent: loader.some_absent,
     };
     sort(&mut problems);
     // What is inherited is looked at once for each heir.
@@ -193,6 +196,12 @@ struct Loader {
     /// The directory of the workspace.
     root: Utf8PathBuf,
     finder: Option<Rc<dyn SourceFinder>>,
+    packages: Option<Rc<dyn PackageFinder>>,
+    target: Option<TargetPlatform>,
+    /// The place of what stands for packages of the system.
+    system: Option<usize>,
+    /// Not all sources that manifests name are known.
+    some_absent: bool,
     /// Sources and the crate in them, in order of discovery. None: it is broken, which has been
     /// said.
     places: Vec<(SourceSpec, Option<usize>)>,
@@ -236,6 +245,7 @@ impl Loader {
         }
         let profiles = resolve_profiles(&profiles, &mut self.problems);
         let target = self.target(&manifest, options.target.as_ref());
+        self.target.clone_from(&target);
         let table = manifest.workspace.take();
         let root_package = manifest.package.is_some().then(|| self.insert(manifest, true));
         if let Some(table) = &table {
@@ -463,7 +473,23 @@ impl Loader {
     /// The crate that a dependency of a node is on.
     fn dependency(&mut self, at: usize, number: usize) -> Option<usize> {
         let table = &self.nodes[at].manifest.dependencies[number];
-        let (name, declared) = (table.krate().value.clone(), table.place.clone());
+        let (name, mut declared) = (table.krate().value.clone(), table.place.clone());
+        if let DependencyPlace::System { package, fallback } = &declared {
+            let finder = self.packages.as_ref();
+            let has = |finder: &Rc<dyn PackageFinder>| {
+                finder.has(&self.root, &package.value, self.target.as_ref())
+            };
+            match fallback {
+                Some(fallback) if finder.is_some_and(|finder| !has(finder)) => {
+                    declared = (**fallback).clone();
+                    self.nodes[at].manifest.dependencies[number].place = declared.clone();
+                }
+                fallback => {
+                    self.some_absent |= fallback.is_some();
+                    return Some(self.system_node());
+                }
+            }
+        }
         let mut source = self.nodes[at].source.clone();
         let mut dir = self.nodes[at].manifest.source.dir().to_owned();
         let mut place = declared.clone();
@@ -478,9 +504,22 @@ impl Loader {
             return None;
         }
         match place {
+            DependencyPlace::System { .. } => Some(self.system_node()),
             DependencyPlace::Path(path) => self.neighbour(&dir, &path, source),
             DependencyPlace::Elsewhere(spec, location) => self.fetched(&spec, &location),
         }
+    }
+
+    /// What stands for packages of the system: it has neither a name nor dependencies.
+    fn system_node(&mut self) -> usize {
+        if let Some(known) = self.system {
+            return known;
+        }
+        let text = ManifestText::new(self.root.join(MANIFEST_NAME), "[workspace]\n");
+        let manifest = raw::parse(&text, &mut Vec::new()).expect("it is TOML");
+        self.nodes.push(Node { is_absent: true, ..node(manifest, false) });
+        self.system = Some(self.nodes.len() - 1);
+        self.nodes.len() - 1
     }
 
     /// Whether nobody has chosen another place for the crate of this name. `declared` is what the
@@ -495,6 +534,7 @@ impl Loader {
     ) -> bool {
         let spec = match place {
             DependencyPlace::Elsewhere(spec, _) => Some((**spec).clone()),
+            DependencyPlace::System { .. } => return true,
             // A neighbour in the same sources.
             DependencyPlace::Path(_) if is_fetched => return true,
             DependencyPlace::Path(_) => None,
@@ -699,9 +739,11 @@ impl Loader {
             SourceChoice::All => true,
         };
         let absent = |at: &usize| self.nodes[*at].is_absent;
+        let some_absent = self.places.iter().any(|(_, at)| at.as_ref().is_some_and(absent));
         let wanted = self.places.iter().filter_map(|(spec, at)| Some((spec, at.filter(absent)?)));
         self.wanted =
             wanted.filter(|(_, at)| is_wanted(*at)).map(|(spec, _)| spec.clone()).collect();
+        self.some_absent |= some_absent;
         let absent: Vec<bool> = self.nodes.iter().map(|node| node.is_absent).collect();
         for node in &mut self.nodes {
             for target in &mut node.dependencies {
@@ -1031,6 +1073,9 @@ fn files_of(place: &DependencyPlace) -> Vec<Utf8PathBuf> {
     match place {
         DependencyPlace::Elsewhere(spec, _) => {
             spec.patches.iter().chain(&spec.manifest).cloned().collect()
+        }
+        DependencyPlace::System { fallback, .. } => {
+            fallback.iter().flat_map(|place| files_of(place)).collect()
         }
         DependencyPlace::Path(_) => Vec::new(),
     }

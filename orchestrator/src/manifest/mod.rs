@@ -54,7 +54,9 @@ pub use load::{DeclaredSources, LoadError, LoadOptions, Loaded, ProbeAnswers, lo
 pub use locate::{FoundManifest, find, read};
 pub use lock_file::{LOCK_NAME, LockFile, LockFileError, LockedSource, digest_text, is_commit};
 pub use model::*;
-pub use origin::{FoundSource, GitReference, SourceChoice, SourceFinder, SourceOrigin, SourceSpec};
+pub use origin::{
+    FoundSource, GitReference, PackageFinder, SourceChoice, SourceFinder, SourceOrigin, SourceSpec,
+};
 pub use pattern::{
     Mention, OUT_DIR, SourceKind, is_header, is_interface, mention, normalise, resolve, source_kind,
 };

@@ -1,6 +1,7 @@
 //! Where the sources of a crate come from that is in no directory of the user's: an archive or a git
 //! repository. Pure: values, which `sources` fetches.
 
+use super::model::TargetPlatform;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fmt;
 
@@ -105,6 +106,13 @@ pub struct FoundSource {
 pub trait SourceFinder: fmt::Debug {
     /// `root`: the directory of the workspace. None: they are not there yet.
     fn find(&self, root: &Utf8Path, spec: &SourceSpec) -> Option<FoundSource>;
+}
+
+/// Says whether the system has a package. Asked while manifests are read.
+pub trait PackageFinder: fmt::Debug {
+    /// `package`: its name, and the versions that will do. `target`: the platform that is built for,
+    /// if it is named.
+    fn has(&self, root: &Utf8Path, package: &str, target: Option<&TargetPlatform>) -> bool;
 }
 
 /// Which sources a command needs.

@@ -259,6 +259,8 @@ pub(super) enum DependencyPlace {
     Path(Text),
     /// In sources to be fetched, and where the manifest says so.
     Elsewhere(Box<SourceSpec>, Location),
+    /// It is a package of the system, such as `zlib >= 1.2`, unless that lacks it.
+    System { package: Text, fallback: Option<Box<DependencyPlace>> },
 }
 
 impl DependencyPlace {
@@ -266,6 +268,7 @@ impl DependencyPlace {
         match self {
             DependencyPlace::Path(text) => &text.at,
             DependencyPlace::Elsewhere(_, at) => at,
+            DependencyPlace::System { package, .. } => &package.at,
         }
     }
 
@@ -274,6 +277,7 @@ impl DependencyPlace {
         match self {
             DependencyPlace::Path(text) => text.value.clone(),
             DependencyPlace::Elsewhere(spec, _) => spec.origin.to_string(),
+            DependencyPlace::System { package, .. } => format!("the package {}", package.value),
         }
     }
 }
@@ -772,7 +776,11 @@ fn dependency_table(
     section: &Section<'_, '_>,
 ) -> Option<DependencyTable> {
     let package = section.string(cx, "package");
-    let place = dependency_place(cx, package.as_ref().unwrap_or(&name), section);
+    let krate = package.as_ref().unwrap_or(&name);
+    let place = match kind {
+        DependencyKind::Build => dependency_place(cx, krate, section),
+        _ => place_or_package(cx, krate, section),
+    };
     // A build-dependency has none of these keys.
     let is_linked = kind != DependencyKind::Build;
     let switch = |key| is_linked.then(|| section.switch(cx, key)).flatten();
@@ -819,6 +827,34 @@ fn patch_tables(cx: &mut Context<'_>, file: &Section<'_, '_>) -> Vec<(Text, Depe
         patches.extend(place.map(|place| (name, place)));
     }
     patches
+}
+
+/// As `dependency_place`, where a package of the system may do.
+fn place_or_package(
+    cx: &mut Context<'_>,
+    krate: &Text,
+    section: &Section<'_, '_>,
+) -> Option<DependencyPlace> {
+    let Some(span) = section.key_span("pkg-config") else {
+        if let Some(span) = section.key_span("fallback") {
+            let problem = cx.error(span, "`fallback` has no effect without `pkg-config`");
+            problem.help = Some("write its keys in its place".to_owned());
+            return None;
+        }
+        return dependency_place(cx, krate, section);
+    };
+    let places = ["path", "url", "git"];
+    if let Some(key) = places.iter().find(|key| section.key_span(key).is_some()) {
+        let message = format!("`{key}` and `pkg-config` both say where the library is");
+        cx.error(span, message).help =
+            Some(format!("put `{key}` into `fallback = {{ {key} = \"...\" }}`"));
+        return None;
+    }
+    let fallback = match section.table(cx, "fallback") {
+        Some(section) => Some(Box::new(dependency_place(cx, krate, &section)?)),
+        None => None,
+    };
+    Some(DependencyPlace::System { package: section.string(cx, "pkg-config")?, fallback })
 }
 
 /// Keys that stand beside others alone.

@@ -9,14 +9,14 @@ use super::features::FeatureValue;
 use super::libs::{check_conditional, check_generated, connect};
 use super::load::ProbeAnswers;
 use super::model::{
-    Bin, ConfigHeader, Crate, Generate, InstallSettings, Launch, LeftOut, Lib, ProgramKind,
-    Sources, TargetSettings,
+    Bin, ConfigHeader, Crate, DependencyKind, Generate, InstallSettings, Launch, LeftOut, Lib,
+    ProgramKind, Sources, TargetSettings,
 };
 use super::pattern::{Glob, Pattern, in_out_dir, resolve, source_kind};
 use super::problem::{Location, Problem, suggestion};
 use super::raw::{
-    BinTable, ConfigHeaderTable, DEV_KINDS, DevTable, GenerateTable, LibTable, Manifest, Settings,
-    TargetLibTable, TargetTable,
+    BinTable, ConfigHeaderTable, DEV_KINDS, DependencyPlace, DependencyTable, DevTable,
+    GenerateTable, LibTable, Manifest, Settings, TargetLibTable, TargetTable,
 };
 use super::reader::Text;
 use super::sources::{Lists, Rules};
@@ -38,6 +38,8 @@ pub(super) struct ConditionChoice<'a> {
     /// The macros of its features.
     features: Settings,
     public_defines: Vec<String>,
+    /// Packages of the system that tests, examples and benchmarks alone use.
+    dev_packages: Vec<String>,
 }
 
 impl<'a> ConditionChoice<'a> {
@@ -82,6 +84,15 @@ impl<'a> ConditionChoice<'a> {
             }
         }
         let [private, public_defines] = defines;
+        let packages = |kind: DependencyKind| -> Vec<String> {
+            let used = enabled.dependencies.iter().filter_map(|at| manifest.dependencies.get(*at));
+            let of_kind = used.filter(|table| table.kind == kind);
+            let package = |table: &DependencyTable| match &table.place {
+                DependencyPlace::System { package, .. } => Some(package.value.clone()),
+                _ => None,
+            };
+            of_kind.filter_map(package).collect()
+        };
         let strip = |tables: Vec<(usize, &'a TargetTable)>| {
             tables.into_iter().map(|(_, table)| table).collect()
         };
@@ -91,9 +102,11 @@ impl<'a> ConditionChoice<'a> {
             enabled: enabled.features.clone(),
             features: Settings {
                 defines: Some(private).filter(|defines| !defines.is_empty()),
+                pkg_config: Some(packages(DependencyKind::Normal)).filter(|all| !all.is_empty()),
                 ..Settings::default()
             },
             public_defines,
+            dev_packages: packages(DependencyKind::Dev),
         }
     }
 }
@@ -141,6 +154,9 @@ pub(super) fn resolve_crate(
     let before = resolver.lists.problems.len();
     let mut bins = resolver.bins(&manifest.bins);
     let mut dev = resolver.dev(&manifest.dev);
+    for bin in &mut dev {
+        bin.settings.pkg_config.extend(choice.dev_packages.iter().cloned());
+    }
     let libs = resolver.libs(&manifest.libs, choice, &bins, &dev);
     let generate = resolver.generate(&manifest.generate, commands);
     let config_headers =

@@ -111,6 +111,16 @@ impl Machine {
     }
 }
 
+/// Whether the system has a package, by what pkg-config says; that is kept in `cache_dir`, as `Machine`
+/// does. `target`: the platform that is built for, if it is named.
+pub fn has_package(cache_dir: &Utf8Path, package: &str, target: Option<&TargetPlatform>) -> bool {
+    let cache = match target {
+        Some(target) => pkg_config::Cache::for_target(cache_dir, target),
+        None => pkg_config::Cache::new(cache_dir),
+    };
+    cache.has(package)
+}
+
 impl Surroundings for Machine {
     fn pkg_config(&self, package: &str, host: bool) -> Result<PkgConfig, String> {
         let of_target = self.target.as_ref().filter(|_| !host).map(|target| &target.pkg_config);

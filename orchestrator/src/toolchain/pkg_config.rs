@@ -51,7 +51,8 @@ pub(super) struct Cache {
 struct CachedPackage {
     environment: BTreeMap<String, String>,
     stamps: Vec<Stamp>,
-    found: PkgConfig,
+    /// None: the system does not have it.
+    found: Option<PkgConfig>,
 }
 
 impl Cache {
@@ -93,32 +94,73 @@ impl Cache {
     /// # Errors
     /// The text for users: the error of pkg-config, or that it is not installed.
     pub fn find(&self, package: &str) -> Result<PkgConfig, String> {
-        let kept = self.kept.get_or_init(|| {
-            let bytes = read_saved(&self.file).unwrap_or_default();
-            RefCell::new(serde_json::from_slice(&bytes).unwrap_or_default())
-        });
-        let counts = |name: &str| name.starts_with("PKG_CONFIG") || VARIABLES.contains(&name);
-        let mut environment = self.defaults.clone();
-        environment.extend(std::env::vars().filter(|(name, _)| counts(name)));
+        let kept = self.kept();
+        let environment = self.environment();
         if let Some(answer) = kept.borrow().get(package)
             && answer.environment == environment
             && answer.stamps.iter().all(Stamp::holds)
+            // Where there is none, the error of the program is wanted.
+            && let Some(found) = &answer.found
         {
-            return Ok(answer.found.clone());
+            return Ok(found.clone());
         }
         let variable = |name: &str| environment.get(name).map(String::as_str);
         let program = PkgConfigProgram {
             name: variable("PKG_CONFIG").unwrap_or(&self.program),
             environment: &environment,
         };
-        let (found, stamps) =
-            ask(&program, variable("PKG_CONFIG_PATH"), variable("PKG_CONFIG_LIBDIR"), package)?;
-        kept.borrow_mut().insert(
-            package.to_owned(),
-            CachedPackage { environment, stamps, found: found.clone() },
-        );
+        let (path, libdir) = (variable("PKG_CONFIG_PATH"), variable("PKG_CONFIG_LIBDIR"));
+        let (found, stamps) = ask(&program, path, libdir, package)?;
+        let answer = CachedPackage { environment, stamps, found: Some(found.clone()) };
+        kept.borrow_mut().insert(package.to_owned(), answer);
         save(&self.file, &*kept.borrow());
         Ok(found)
+    }
+
+    /// Whether there is such a package. That there is none is kept too, until something appears where
+    /// it was looked for.
+    pub fn has(&self, package: &str) -> bool {
+        let kept = self.kept();
+        let environment = self.environment();
+        if let Some(answer) = kept.borrow().get(package)
+            && answer.environment == environment
+            && answer.stamps.iter().all(Stamp::holds)
+        {
+            return answer.found.is_some();
+        }
+        if self.find(package).is_ok() {
+            return true;
+        }
+        let variable = |name: &str| environment.get(name).map(String::as_str);
+        let name = variable("PKG_CONFIG").unwrap_or(&self.program);
+        let program = PkgConfigProgram { name, environment: &environment };
+        let (path, libdir) = (variable("PKG_CONFIG_PATH"), variable("PKG_CONFIG_LIBDIR"));
+        let searched = searched(&program, path, libdir);
+        let dirs: Vec<&Utf8Path> = searched.iter().map(Utf8PathBuf::as_path).collect();
+        let name = package.split_whitespace().next().unwrap_or(package);
+        let mut stamps: Vec<Stamp> =
+            resolve(program.name, Utf8Path::new("")).iter().map(|path| Stamp::of(path)).collect();
+        stamps.extend(package_files(name, &dirs).iter().map(|path| Stamp::of(path)));
+        stamps.extend(dirs.into_iter().map(Stamp::of));
+        let answer = CachedPackage { environment, stamps, found: None };
+        kept.borrow_mut().insert(package.to_owned(), answer);
+        save(&self.file, &*kept.borrow());
+        false
+    }
+
+    fn kept(&self) -> &RefCell<BTreeMap<String, CachedPackage>> {
+        self.kept.get_or_init(|| {
+            let bytes = read_saved(&self.file).unwrap_or_default();
+            RefCell::new(serde_json::from_slice(&bytes).unwrap_or_default())
+        })
+    }
+
+    /// The variables that the answers depend on.
+    fn environment(&self) -> BTreeMap<String, String> {
+        let counts = |name: &str| name.starts_with("PKG_CONFIG") || VARIABLES.contains(&name);
+        let mut environment = self.defaults.clone();
+        environment.extend(std::env::vars().filter(|(name, _)| counts(name)));
+        environment
     }
 }
 
@@ -137,12 +179,8 @@ fn ask(
 ) -> Result<(PkgConfig, Vec<Stamp>), String> {
     let cflags = words(&run(program, &["--print-errors", "--cflags", package])?);
     let libs = words(&run(program, &["--print-errors", "--libs", package])?);
-    let standard = match libdir {
-        Some(libdir) => libdir.to_owned(),
-        None => run(program, &["--variable=pc_path", "pkg-config"]).unwrap_or_default(),
-    };
-    let dirs = path.unwrap_or_default().split(':').chain(standard.trim().split(':'));
-    let mut dirs: Vec<&Utf8Path> = dirs.filter(|dir| !dir.is_empty()).map(Utf8Path::new).collect();
+    let searched = searched(program, path, libdir);
+    let mut dirs: Vec<&Utf8Path> = searched.iter().map(Utf8PathBuf::as_path).collect();
     // Where the package itself was found, if that is another directory.
     let name = package.split_whitespace().next().unwrap_or(package);
     let own = run(program, &["--variable=pcfiledir", name]).unwrap_or_default();
@@ -153,6 +191,20 @@ fn ask(
     stamps.extend(package_files(name, &dirs).iter().map(|path| Stamp::of(path)));
     stamps.extend(dirs.into_iter().map(Stamp::of));
     Ok((PkgConfig { cflags, libs }, stamps))
+}
+
+/// The directories where packages are looked for.
+fn searched(
+    program: &PkgConfigProgram<'_>,
+    path: Option<&str>,
+    libdir: Option<&str>,
+) -> Vec<Utf8PathBuf> {
+    let standard = match libdir {
+        Some(libdir) => libdir.to_owned(),
+        None => run(program, &["--variable=pc_path", "pkg-config"]).unwrap_or_default(),
+    };
+    let dirs = path.unwrap_or_default().split(':').chain(standard.trim().split(':'));
+    dirs.filter(|dir| !dir.is_empty()).map(Utf8PathBuf::from).collect()
 }
 
 /// The `.pc` files of a package and of all that it requires, those in earlier directories first.

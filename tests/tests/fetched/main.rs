@@ -8,3 +8,4 @@ mod repositories;
 mod server;
 mod shared;
 mod space;
+mod system;

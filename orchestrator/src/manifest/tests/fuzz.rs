@@ -48,7 +48,7 @@ fn stays_below(dir: &Utf8Path, manifest: &Manifest) -> bool {
     }
     let paths = manifest.dependencies.iter().filter_map(|dependency| match &dependency.place {
         DependencyPlace::Path(path) => Some(path.clone()),
-        DependencyPlace::Elsewhere(..) => None,
+        DependencyPlace::Elsewhere(..) | DependencyPlace::System { .. } => None,
     });
     texts.extend(paths);
     texts.extend(manifest.generate.iter().flat_map(|command| {
