@@ -27,7 +27,7 @@ pub use outcome::{
 pub use wire::{WireError, decode, encode};
 
 /// Version of the message format. Both sides refuse any other version.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Major version of LLVM that both programs are built for.
 pub const LLVM_MAJOR: u32 = 22;

@@ -280,6 +280,9 @@ mod tests {
         check(PROTOCOL, "22.1.8", Ok(()));
         check(PROTOCOL, "21.1.0", Err("LLVM 21.1.0 and tender is built for LLVM 22"));
         check(PROTOCOL, "221.0", Err("LLVM 221.0"));
-        check(7, "22", Err("version 7 of the worker protocol and tender speaks version 1"));
+        let other = PROTOCOL + 1;
+        let text =
+            format!("version {other} of the worker protocol and tender speaks version {PROTOCOL}");
+        check(other, "22", Err(&text));
     }
 }

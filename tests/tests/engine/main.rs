@@ -6,6 +6,7 @@ use space::{Space, Told};
 use tender::engine::Summary;
 use tender::events::Severity;
 use tender::host::EngineError;
+use tender_protocol::PROTOCOL;
 
 /// A workspace whose worker has another name, which changes its behaviour.
 fn worker_called(name: &str) -> Space {
@@ -188,8 +189,12 @@ fn standard_error_of_a_worker_is_shown_up_to_a_limit() {
 
 #[test]
 fn worker_that_does_not_fit_is_refused() {
+    let other = PROTOCOL + 1;
+    let of_protocol = format!(
+        "speaks version {other} of the worker protocol and tender speaks version {PROTOCOL}"
+    );
     for (called, says) in [
-        ("wrong-protocol", "speaks version 2 of the worker protocol and tender speaks version 1"),
+        ("wrong-protocol", of_protocol.as_str()),
         ("wrong-llvm", "LLVM 3.1 and tender is built for LLVM 22"),
         ("not-a-worker", "Usage: something else"),
     ] {
