@@ -29,11 +29,18 @@ impl WatchScope {
     /// The directories of all crates.
     pub fn of_project(project: &Project) -> WatchScope {
         let target_dir = real(&project.target_dir);
-        let mut dirs: BTreeSet<Utf8PathBuf> = [real(&project.workspace.root)].into();
+        let mut dirs: BTreeSet<Utf8PathBuf> = BTreeSet::new();
+        // What is named for sources that were fetched may lie anywhere.
+        let mut inputs = BTreeSet::new();
         for krate in &project.workspace.crates {
             add_tree(&real(&krate.dir), &target_dir, &mut dirs);
+            inputs.extend(krate.files_for_sources.iter().map(|path| real(path)));
         }
-        WatchScope { dirs, target_dir, ..WatchScope::default() }
+        inputs.extend(project.workspace.files_for_sources.iter().map(|path| real(path)));
+        dirs.extend(inputs.iter().filter_map(|path| path.parent()).map(Utf8Path::to_owned));
+        // Last, because a tree that is known is not looked into.
+        dirs.insert(real(&project.workspace.root));
+        WatchScope { dirs, inputs, target_dir, ..WatchScope::default() }
     }
 
     /// With those of all that the items of a graph are known to read.
@@ -45,7 +52,8 @@ impl WatchScope {
         let inputs = inputs.iter().map(|path| real(&graph.root.join(path)));
         let is_watched =
             |path: &Utf8PathBuf| !path.starts_with(&self.target_dir) && !is_of_system(path);
-        self.inputs = inputs.filter(is_watched).collect();
+        let inputs: Vec<Utf8PathBuf> = inputs.filter(is_watched).collect();
+        self.inputs.extend(inputs);
         let dirs = self.inputs.iter().filter_map(|path| path.parent()).map(Utf8Path::to_owned);
         self.dirs.extend(dirs);
         self
