@@ -28,6 +28,8 @@ struct Port {
 enum Test {
     /// Each program of a package.
     Programs(&'static str),
+    /// The tests of these packages, by `tender test`.
+    Tests(&'static [&'static str]),
     /// A command. `{port}` stands for the port's directory, `{bin}` for that of the programs, and
     /// `{sources}` for that of all sources.
     Words(&'static [&'static str]),
@@ -35,7 +37,7 @@ enum Test {
     Tap(&'static [&'static str], &'static [&'static str]),
 }
 
-use Test::{Programs, Tap, Words};
+use Test::{Programs, Tap, Tests, Words};
 
 const PORTS: [Port; 17] = [
     Port {
@@ -43,7 +45,7 @@ const PORTS: [Port; 17] = [
         packages: &["z"],
         env: &[],
         tests: &[
-            Words(&["example"]),
+            Tests(&["z"]),
             Words(&["cp", "{port}/ChangeLog", "text"]),
             Words(&["minigzip", "-9", "text"]),
             Words(&["gzip", "-t", "text.gz"]),
@@ -51,12 +53,7 @@ const PORTS: [Port; 17] = [
             Words(&["cmp", "text", "{port}/ChangeLog"]),
         ],
     },
-    Port {
-        name: "libpng",
-        packages: &["png"],
-        env: &[],
-        tests: &[Words(&["pngtest", "{port}/pngtest.png"])],
-    },
+    Port { name: "libpng", packages: &["png"], env: &[], tests: &[Tests(&["png"])] },
     Port {
         // Debian has Lua's own test suite for 5.1 alone. These parts of it hold for 5.4 too.
         name: "lua",
@@ -125,25 +122,9 @@ const PORTS: [Port; 17] = [
         env: &[],
         tests: &[Programs("spdlog-tests")],
     },
-    Port {
-        name: "snappy",
-        packages: &["snappy", "snappy-tests"],
-        env: &["srcdir={port}"],
-        tests: &[Programs("snappy-tests")],
-    },
-    Port {
-        name: "leveldb",
-        packages: &["leveldb", "leveldb-tests"],
-        // It fails if a compaction in the background is quicker than the test's own.
-        env: &["GTEST_FILTER=-DBTest.HiddenValuesAreRemoved"],
-        tests: &[Programs("leveldb-tests")],
-    },
-    Port {
-        name: "oniguruma",
-        packages: &["onig", "onig-tests"],
-        env: &[],
-        tests: &[Programs("onig-tests")],
-    },
+    Port { name: "snappy", packages: &["snappy"], env: &[], tests: &[Tests(&["snappy-tests"])] },
+    Port { name: "leveldb", packages: &["leveldb"], env: &[], tests: &[Tests(&["leveldb-tests"])] },
+    Port { name: "oniguruma", packages: &["onig"], env: &[], tests: &[Tests(&["onig-tests"])] },
     Port {
         name: "jq",
         packages: &["jq"],
@@ -179,11 +160,7 @@ const PORTS: [Port; 17] = [
         env: &[],
         // The commands and sums are those of its CMakeLists.txt.
         tests: &[
-            Words(&["tjunittest"]),
-            Words(&["tjunittest", "-alloc"]),
-            Words(&["tjunittest", "-yuv"]),
-            Words(&["tjunittest", "-yuv", "-noyuvpad"]),
-            Words(&["tjunittest", "-bmp"]),
+            Tests(&["jpeg"]),
             Words(&[
                 "cjpeg",
                 "-rgb",
@@ -258,15 +235,19 @@ impl Ports {
 
     /// Builds a port and runs its tests. Returns how many, or why it failed.
     fn check(&self, port: &Port) -> Result<usize, String> {
-        let packages = port.packages.iter().flat_map(|package| ["-p", package]);
-        let options = ["-C", self.root.as_str(), "build", "-q", "-j2", "--message-format", "json"];
-        let build: Vec<&str> = options.into_iter().chain(packages).collect();
-        let build = self.space.tender(&build);
+        let build = self.tender(&["build", "-q", "--message-format", "json"], port.packages);
         if !build.status.success() {
             return Err(format!("it cannot be built\n{build}"));
         }
         std::fs::create_dir(self.space.path(port.name)).unwrap();
         port.tests.iter().map(|test| self.test(port, test, &build)).sum()
+    }
+
+    fn tender(&self, words: &[&str], packages: &[&str]) -> Run {
+        let packages = packages.iter().flat_map(|package| ["-p", package]);
+        let options = ["-C", self.root.as_str()].into_iter().chain(words.iter().copied());
+        let words: Vec<&str> = options.chain(["-j2"]).chain(packages).collect();
+        self.space.tender(&words)
     }
 
     fn test(&self, port: &Port, test: &Test, build: &Run) -> Result<usize, String> {
@@ -278,6 +259,13 @@ impl Ports {
                     passed(self.run(port, &[program]))?;
                 }
                 Ok(programs.len())
+            }
+            Tests(packages) => {
+                let run =
+                    self.tender(&["test", "--no-fail-fast", "--message-format", "json"], packages);
+                let count = tests_passed(&run);
+                assert!(!run.status.success() || count > 0, "{packages:?} have no tests: {run}");
+                passed(run).map(|()| count)
             }
             Words(words) => passed(self.run(port, words)).map(|()| 1),
             Tap(words, may_fail) => {
@@ -330,6 +318,13 @@ fn programs(build: &Run, package: &str) -> Vec<String> {
         |message: &Value| message["package_id"].as_str().is_some_and(|of| of.contains(&id));
     let messages = build.messages().into_iter().filter(of_package);
     messages.filter_map(|message| message["executable"].as_str().map(str::to_owned)).collect()
+}
+
+/// How many tests passed, by the messages of `tender test`.
+fn tests_passed(run: &Run) -> usize {
+    let messages = run.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut ends = messages.filter(|message| message["reason"] == "test-run-finished");
+    ends.next().and_then(|end| end["passed"].as_u64()).unwrap_or(0) as usize
 }
 
 /// Checks `ports` in a workspace of `names`.

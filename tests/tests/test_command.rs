@@ -496,6 +496,19 @@ fn benchmarks_run_one_at_a_time_optimised() {
 }
 
 #[test]
+fn tests_wait_for_private_headers_that_they_ask_for() {
+    let space = space(&[("private", "return HAVE_PRINTF == 1 ? add(0, 0) : 1;")]);
+    space.edit("tests/private.c", "#include <zip.h>", "#include \"config.h\"\n#include <zip.h>");
+    space.write(
+        "Tender.toml",
+        "[package]\nname = \"zip\"\n[[config]]\nheader = \"config.h\"\n[config.probes]\n\
+         HAVE_PRINTF = { has-function = \"printf\", headers = [\"stdio.h\"] }\n\
+         [[test]]\nname = \"private\"\ninclude = [\"$OUT_DIR\"]\n",
+    );
+    space.tender(&["test", "-j4"]).expect_ok().expect_stderr(&["1 test run: 1 passed"]);
+}
+
+#[test]
 fn benchmarks_hold_the_whole_pool_of_a_parent() {
     let body =
         "fclose(fopen(\"up\", \"w\"));\nwhile (access(\"go\", F_OK)) usleep(1000);\nreturn 0;";

@@ -4,7 +4,7 @@ use super::GraphError;
 use super::args::CompileWords;
 use super::build::{Builder, system_cflags};
 use super::generate::{Generated, commands_of};
-use super::instance::Instance;
+use super::instance::{BuiltFor, Instance};
 use super::model::{Ingredients, Item, ItemKind, Run};
 use super::runtime;
 use crate::keys::ItemId;
@@ -24,6 +24,14 @@ impl Builder<'_> {
         interfaces: &[(String, Vec<String>)],
         after: &[ItemId],
     ) -> Result<Generated, GraphError> {
+        // Those of the crate itself, which is planned before its tests, examples and benchmarks.
+        let of = match of.built_for {
+            BuiltFor::Dev => {
+                let krate = &self.workspace[of.id];
+                &Instance { krate, built_for: BuiltFor::Users, ..*of }
+            }
+            _ => of,
+        };
         // They lie beside what the crate's commands write.
         let of = &commands_of(of);
         let mut generated = Generated::default();
