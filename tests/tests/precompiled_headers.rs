@@ -170,3 +170,28 @@ fn headers_and_modules_exclude_each_other() {
     let run = space.tender(&["build"]).expect_code(101);
     run.expect_stderr(&["crate `app` has `precompiled-headers`", "scan-modules = false"]);
 }
+
+#[test]
+fn headers_are_parsed_once_for_targets_with_the_same_words() {
+    let space = TestSpace::new();
+    space.write(
+        "Tender.toml",
+        "[package]\nname = \"app\"\nprecompiled-headers = [\"<string>\"]\n\
+         [[bin]]\nname = \"one\"\nsources = [\"src/one.cpp\"]\n\
+         [[bin]]\nname = \"two\"\nsources = [\"src/two.cpp\"]\n\
+         [[bin]]\nname = \"other\"\nsources = [\"src/other.cpp\"]\ndefines = [\"OTHER\"]\n",
+    );
+    for (name, code) in [("one", 1), ("two", 2), ("other", 3)] {
+        let text = format!("int main() {{ return std::string({code}, 'x').size(); }}\n");
+        space.write(&format!("src/{name}.cpp"), text);
+    }
+    // The item does not depend on what was asked for.
+    space.build(&["--bin", "two"]);
+    assert!(space.exists("target/debug/.tender/app/headers/bin-one/precompiled.pch"));
+    assert_eq!(space.build(&[]).iter().filter(|one| one.unit == "precompiled-headers").count(), 1);
+    for (name, code) in [("one", 1), ("two", 2), ("other", 3)] {
+        space.built(&format!("target/debug/{name}")).expect_code(code);
+    }
+    assert!(!space.exists("target/debug/.tender/app/headers/bin-two/precompiled.pch"));
+    space.expect_fresh(&[]);
+}

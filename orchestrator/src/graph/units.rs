@@ -118,6 +118,13 @@ impl<'a> CrateUnits<'a> {
         !self.targets[number].settings.precompiled_headers.is_empty()
     }
 
+    /// Whether two targets, which are prepared, compile their sources of a kind by the same words, with
+    /// the same `inputs`.
+    fn compiles_alike(&self, one: usize, other: usize, kind: SourceKind) -> bool {
+        let (one, other) = (self.prepared(one), self.prepared(other));
+        one.args(kind).0 == other.args(kind).0 && one.declared == other.declared
+    }
+
     fn prepared(&self, number: usize) -> &PreparedTarget<'a> {
         self.prepared[number].as_ref().expect("the target was prepared")
     }
@@ -128,6 +135,20 @@ impl<'a> CrateUnits<'a> {
 }
 
 impl<'a> Target<'a> {
+    /// Whether its units of this language begin with precompiled headers: those of C++, or of C in a
+    /// target without C++.
+    fn precompiles(&self, language: Language) -> bool {
+        let is_cxx =
+            |path: &Utf8PathBuf| source_kind(path) == Some(SourceKind::Unit(Language::Cxx));
+        let mut sources = self.sources.files.iter().chain(self.generated);
+        !self.settings.precompiled_headers.is_empty()
+            && match language {
+                Language::Cxx => true,
+                Language::C => !sources.any(is_cxx),
+                _ => false,
+            }
+    }
+
     /// Its sources. Generated files come last whether or not an earlier build has left them on the
     /// disk for the globs to find.
     fn compiled(&self, generated: &[Utf8PathBuf]) -> impl Iterator<Item = &'a Utf8Path> {
@@ -248,10 +269,8 @@ impl<'a> Builder<'_> {
             if prepared.is_err() {
                 continue;
             }
-            let (first, own) = (units.prepared(candidate), units.prepared(number));
             let headers = |target: usize| &units.targets[target].settings.precompiled_headers;
-            if first.args(kind).0 == own.args(kind).0
-                && first.declared == own.declared
+            if units.compiles_alike(candidate, number, kind)
                 && headers(candidate) == headers(number)
             {
                 return candidate;
@@ -356,8 +375,9 @@ impl<'a> Builder<'_> {
         Ok(())
     }
 
-    /// The item of a target's precompiled headers, for units of this language: those of C++, or of C
-    /// in a target without C++. None if it has none.
+    /// The item of a target's precompiled headers, for its units of this language; `source` is one of
+    /// them. None if it has none. Targets that have the same headers and words share the item, which is
+    /// that of the first of them.
     ///
     /// # Errors
     /// [`GraphError::SameOutput`].
@@ -365,40 +385,50 @@ impl<'a> Builder<'_> {
         &mut self,
         units: &mut CrateUnits<'a>,
         number: usize,
+        source: &Utf8Path,
         language: Language,
     ) -> Result<Option<ItemId>, GraphError> {
-        let of = units.context.of;
-        let (krate, target, prepared) = (of.krate, &units.targets[number], units.prepared(number));
-        let headers = &target.settings.precompiled_headers;
-        let is_cxx =
-            |path: &Utf8PathBuf| source_kind(path) == Some(SourceKind::Unit(Language::Cxx));
-        let mut sources = target.sources.files.iter().chain(target.generated);
-        let reads_them = match language {
-            Language::Cxx => true,
-            Language::C => !sources.any(is_cxx),
-            _ => false,
-        };
-        if headers.is_empty() || !reads_them {
+        if !units.targets[number].precompiles(language) {
             return Ok(None);
         }
+        let kind = SourceKind::Unit(language);
+        let mut owner = number;
+        for candidate in 0..number {
+            let headers = |target: usize| &units.targets[target].settings.precompiled_headers;
+            if !units.targets[candidate].precompiles(language)
+                || headers(candidate) != headers(number)
+            {
+                continue;
+            }
+            // One that is not built now may need a package that is missing.
+            let prepared = self
+                .prepare_target(units, candidate)
+                .and_then(|()| self.prepare_kind(units, candidate, source, kind));
+            if prepared.is_ok() && units.compiles_alike(candidate, number, kind) {
+                owner = candidate;
+                break;
+            }
+        }
+        let of = units.context.of;
+        let (krate, target, prepared) = (of.krate, &units.targets[owner], units.prepared(owner));
         if prepared.precompiled.is_some() {
             return Ok(prepared.precompiled);
         }
+        let headers = &target.settings.precompiled_headers;
         let line = |header: &String| match header.starts_with('<') {
             true => format!("#include {header}\n"),
             false => format!("#include \"{header}\"\n"),
         };
         // No file: what is in the manifest is read as one that lies beside it.
-        let source = self.path_for_commands(&krate.dir.join("precompiled-headers"));
+        let place = self.path_for_commands(&krate.dir.join("precompiled-headers"));
         let directory = self.path_for_commands(&self.side(of.built_for).crates_dir);
         let directory = directory.join(&krate.name).join("headers").join(&target.directory);
         let output = directory.join("precompiled.pch");
-        let (args, mut ingredients) = prepared.args(SourceKind::Unit(language)).clone();
-        let text: String = headers.iter().map(line).collect();
+        let (args, mut ingredients) = prepared.args(kind).clone();
         ingredients.own.extend(headers.iter().cloned());
         let work = Work::Precompile {
-            source: source.to_string(),
-            text,
+            source: place.to_string(),
+            text: headers.iter().map(line).collect(),
             language,
             args,
             output: output.to_string(),
@@ -409,7 +439,7 @@ impl<'a> Builder<'_> {
             host: of.is_host(),
             kind: ItemKind::Precompile,
             key: format!("{} precompile {}", krate.name, target.name),
-            label: source.to_string(),
+            label: place.to_string(),
             after: prepared.after.clone(),
             run: Run::Worker(work),
             program: None,
@@ -418,7 +448,7 @@ impl<'a> Builder<'_> {
             ingredients,
             size: 0,
         })?;
-        units.prepared_mut(number).precompiled = Some(item);
+        units.prepared_mut(owner).precompiled = Some(item);
         Ok(Some(item))
     }
 
@@ -468,7 +498,7 @@ impl<'a> Builder<'_> {
         ingredients.own.extend(imported.words);
         after.extend(imported.after);
         if let Some(language) = language
-            && let Some(item) = self.precompiled_headers(units, number, language)?
+            && let Some(item) = self.precompiled_headers(units, number, path, language)?
         {
             let words = ["-include-pch".to_owned(), self.graph[item].outputs[0].to_string()];
             args.extend(words.iter().cloned());
