@@ -55,7 +55,8 @@ use terminal::{Stderr, Terminal};
 /// The main function.
 pub fn main() -> ExitCode {
     // clap prints help, the version and errors of usage itself; the latter exit with 2.
-    let options = Options::try_parse().unwrap_or_else(|error| without_far_tips(error).exit());
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let options = Options::of(&arguments).unwrap_or_else(|error| without_far_tips(error).exit());
     let mut terminal = Terminal::plain();
     let result = dispatch(&options, &mut terminal);
     let exit = result.unwrap_or_else(|error| {

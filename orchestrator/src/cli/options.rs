@@ -25,6 +25,40 @@ pub struct Options {
     pub command: CliCommand,
 }
 
+impl Options {
+    /// The options of these arguments, the first of which is the program.
+    ///
+    /// clap makes the options of all commands to parse those of one, which is an eighth of a build
+    /// that has nothing to do. So `build` is tried alone; errors and help come from all commands.
+    ///
+    /// # Errors
+    /// Those of clap, which also stand for help and the version.
+    pub fn of(arguments: &[OsString]) -> Result<Options, clap::Error> {
+        if arguments.iter().any(|word| word == "build" || word == "b")
+            && let Ok(BuildAlone { common, command: BuildCommand::Build(options) }) =
+                BuildAlone::try_parse_from(arguments)
+        {
+            return Ok(Options { common, command: CliCommand::Build(options) });
+        }
+        Options::try_parse_from(arguments)
+    }
+}
+
+#[derive(Debug, Parser)]
+#[command(name = "tender")]
+struct BuildAlone {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: BuildCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum BuildCommand {
+    #[command(alias = "b")]
+    Build(TargetsOptions),
+}
+
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Common options")]
@@ -805,7 +839,36 @@ mod tests {
     }
 
     fn parse(line: &str) -> Result<Options, clap::Error> {
-        Options::try_parse_from(line.split(' '))
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        Options::of(&words)
+    }
+
+    #[test]
+    fn options_of_a_build_are_those_of_all_commands() {
+        for line in [
+            "tender build",
+            "tender b -q",
+            "tender -v -C build build -p a --release -j2",
+            "tender build --bin build -F x,y --config build.jobs=2 --color never",
+            "tender build --watch --message-format json",
+            "tender test build",
+            "tender run -- build b",
+            "tender -C b check",
+            "tender exec build",
+            "tender foo build",
+            "tender build --help",
+            "tender build --version",
+            "tender help build",
+            "tender build --nope",
+            "tender build more",
+            "tender build -j",
+            "tender --nope build",
+        ] {
+            let alone = parse(line).map_err(|error| error.to_string());
+            let of_all =
+                Options::try_parse_from(line.split(' ')).map_err(|error| error.to_string());
+            assert_eq!(format!("{alone:?}"), format!("{of_all:?}"), "{line}");
+        }
     }
 
     #[track_caller]
