@@ -41,7 +41,6 @@ pub use exit::CliExit;
 
 use crate::graph::Mode;
 use crate::report::style;
-use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
 use config::CliConfig;
 use env::CliEnvironment;
