@@ -151,6 +151,33 @@ fn import_says_what_is_wrong_with_a_build_directory() {
     assert!(!space.exists("p/Tender.toml"));
 }
 
+/// The build directory has answers to other programs' queries too.
+#[test]
+fn import_takes_over_precompiled_headers() {
+    let space = TestSpace::new();
+    space.write(
+        "p/CMakeLists.txt",
+        "cmake_minimum_required(VERSION 3.16)\nproject(p CXX)\nadd_executable(app src/main.cpp)\n\
+         target_precompile_headers(app PRIVATE src/pch.h <vector>)\n",
+    );
+    space.write("p/src/pch.h", "#include <string>\n");
+    space.write(
+        "p/src/main.cpp",
+        "int main() { return int(std::vector<std::string>(3).size()); }\n",
+    );
+    space.write("p/b/.cmake/api/v1/query/codemodel-v2", "");
+    if !configure(&space, "p", "p/b", &[]) {
+        return;
+    }
+    import(&space, "p/b");
+    let manifest = space.read("p/Tender.toml");
+    let expect =
+        "sources = [\"src/main.cpp\"]\nprecompiled-headers = [\"src/pch.h\", \"<vector>\"]\n";
+    assert!(manifest.contains(expect), "{manifest}");
+    space.tender(&["-C", "p", "build"]).expect_ok();
+    space.built("p/target/debug/app").expect_code(3);
+}
+
 #[test]
 fn import_tells_what_custom_commands_make() {
     let space = TestSpace::new();

@@ -36,6 +36,7 @@ pub struct SettingsDraft {
     pub cxx_flags: Vec<String>,
     pub link: Vec<String>,
     pub link_args: Vec<String>,
+    pub precompiled_headers: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -116,6 +117,7 @@ fn settings(text: &mut String, settings: &SettingsDraft) {
     list(text, "cxx-flags", &settings.cxx_flags);
     list(text, "link", &settings.link);
     list(text, "link-args", &settings.link_args);
+    list(text, "precompiled-headers", &settings.precompiled_headers);
 }
 
 fn optional_list(text: &mut String, key: &str, values: Option<&[String]>) {

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Deserialize)]
 struct Index {
+    /// By client; answers to queries that have no client are entries of their own.
     #[serde(default)]
-    reply: BTreeMap<String, BTreeMap<String, IndexEntry>>,
+    reply: BTreeMap<String, serde_json::Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -96,6 +97,14 @@ struct CompileGroup {
     includes: Vec<IncludeReply>,
     #[serde(default)]
     defines: Vec<DefineReply>,
+    #[serde(default)]
+    precompile_headers: Vec<PrecompileHeader>,
+}
+
+/// A path, or a name in angle brackets.
+#[derive(Debug, Deserialize)]
+struct PrecompileHeader {
+    header: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -190,6 +199,8 @@ pub struct CmakeTarget {
     pub dependencies: Vec<String>,
     /// Words of its link, by role.
     pub link: Vec<(String, Vec<String>)>,
+    /// Absolute paths, and names in angle brackets.
+    pub precompiled_headers: Vec<String>,
     /// Include directories and macros that it has by linking something.
     pub inherited: BTreeSet<String>,
 }
@@ -219,8 +230,9 @@ pub enum ReplyError {
 /// It is no index, or has no answer for `client`.
 pub fn codemodel_file(index: &str, client: &str) -> Result<String, ReplyError> {
     let mut index: Index = serde_json::from_str(index)?;
-    let entry = index.reply.get_mut(client).and_then(|answers| answers.remove("codemodel-v2"));
-    match entry {
+    let answers = index.reply.remove(client).unwrap_or_else(|| serde_json::json!({}));
+    let mut answers: BTreeMap<String, IndexEntry> = serde_json::from_value(answers)?;
+    match answers.remove("codemodel-v2") {
         Some(IndexEntry { json_file: Some(file), .. }) => Ok(file),
         Some(IndexEntry { error: Some(error), .. }) => Err(ReplyError::NoAnswer(error)),
         _ => Err(ReplyError::NoAnswer("there is no `codemodel-v2` in the index".to_owned())),
@@ -254,7 +266,11 @@ pub fn target(text: &str, project: &CmakeProject) -> Result<CmakeTarget, ReplyEr
     let mut groups = Vec::new();
     for group in &reply.compile_groups {
         let fragments = group.compile_command_fragments.iter();
-        let mut options = sort(fragments.flat_map(|fragment| words(&fragment.fragment)));
+        let all = fragments.flat_map(|fragment| words(&fragment.fragment));
+        let mut options = match group.precompile_headers.is_empty() {
+            true => sort(all),
+            false => sort(without_precompiled(&all.collect::<Vec<_>>())),
+        };
         for include in &group.includes {
             let path = absolute(&include.path).into_string();
             if reply.backtrace_graph.is_inherited(include.backtrace) {
@@ -277,8 +293,26 @@ pub fn target(text: &str, project: &CmakeProject) -> Result<CmakeTarget, ReplyEr
     }
     let mut sources = Vec::new();
     let mut generated = Vec::new();
+    // As for tender, those of C++ are for a target that has any.
+    let of_language = |language: &str| {
+        let mut groups = reply.compile_groups.iter().filter(|group| group.language == language);
+        groups.find(|group| !group.precompile_headers.is_empty())
+    };
+    let precompiled = of_language("CXX").or_else(|| of_language("C"));
+    let precompiled_headers: Vec<String> = (precompiled.iter())
+        .flat_map(|group| &group.precompile_headers)
+        .map(|one| match one.header.starts_with('<') {
+            true => one.header.clone(),
+            false => absolute(Utf8Path::new(&one.header)).into_string(),
+        })
+        .collect();
     for source in &reply.sources {
         let path = absolute(&source.path);
+        // CMake's own file that includes the headers, and the source that it compiles it by.
+        let is_pch = path.file_name().is_some_and(|name| name.starts_with(PCH_NAME));
+        if precompiled.is_some() && is_pch {
+            continue;
+        }
         match source.compile_group_index.and_then(|at| groups.get(at)) {
             Some((language, options)) => sources.push(CmakeSource {
                 path,
@@ -312,12 +346,40 @@ pub fn target(text: &str, project: &CmakeProject) -> Result<CmakeTarget, ReplyEr
             .collect(),
         sources,
         generated,
+        precompiled_headers,
         dependencies: reply.dependencies.into_iter().map(|dependency| dependency.id).collect(),
         link: fragments
             .map(|fragment| (fragment.role.clone(), words(&fragment.fragment)))
             .collect(),
         inherited,
     })
+}
+
+/// What the names of the files begin with by which CMake makes precompiled headers
+/// (cmGeneratorTarget::GetPchHeader).
+const PCH_NAME: &str = "cmake_pch.";
+
+/// Words without those by which CMake makes and uses precompiled headers.
+fn without_precompiled(words: &[String]) -> Vec<String> {
+    let is_pch =
+        |word: &str| Utf8Path::new(word).file_name().is_some_and(|name| name.starts_with(PCH_NAME));
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (mut kept, mut rest) = (Vec::new(), &words[..]);
+    while let [first, ..] = rest {
+        let length = match rest {
+            ["-Xclang", "-include" | "-include-pch", "-Xclang", path, ..] if is_pch(path) => 4,
+            ["-Xclang", "-emit-pch", ..] => 2,
+            ["-include", path, ..] if is_pch(path) => 2,
+            ["-x", "c-header" | "c++-header", ..] => 2,
+            ["-Winvalid-pch" | "-fpch-instantiate-templates", ..] => 1,
+            _ => {
+                kept.push((*first).to_owned());
+                1
+            }
+        };
+        rest = &rest[length..];
+    }
+    kept
 }
 
 #[cfg(test)]
@@ -339,8 +401,8 @@ mod tests {
 
     #[test]
     fn replies_are_read() {
-        let index =
-            r#"{"reply": {"client-x": {"codemodel-v2": {"jsonFile": "c.json"}}}, "cmake": {}}"#;
+        let index = r#"{"reply": {"client-x": {"codemodel-v2": {"jsonFile": "c.json"}}, "codemodel-v2": {"jsonFile": "d",
+            "version": {"major": 2}}, "client-y": 1}, "cmake": {}}"#;
         assert_eq!(codemodel_file(index, "client-x").unwrap(), "c.json");
         let (project, files) = codemodel(CODEMODEL).unwrap();
         assert_eq!((project.source.as_str(), project.build.as_str()), ("/s", "/b"));
@@ -358,6 +420,25 @@ mod tests {
             target.link,
             [("libraries".to_owned(), vec!["-lm".to_owned(), "-lz".to_owned()])]
         );
+    }
+
+    #[test]
+    fn reply_names_precompiled_headers_and_not_how_cmake_makes_them() {
+        let text = r#"{"id": "a", "name": "a", "type": "EXECUTABLE", "paths": {"source": ".", "build": "."},
+            "sources": [{"path": "b/cmake_pch.hxx", "isGenerated": true}, {"path": "b/cmake_pch.hxx.cxx",
+            "compileGroupIndex": 0, "isGenerated": true}, {"path": "m.cpp", "compileGroupIndex": 1}],
+            "compileGroups": [{"language": "CXX", "sourceIndexes": [1], "precompileHeaders": [{"header": "/s/x.h"}]},
+            {"language": "CXX", "sourceIndexes": [2], "precompileHeaders": [{"header": "/s/x.h"}, {"header": "<map>"}],
+            "compileCommandFragments": [{"fragment": "-O2 -Xclang -fx -Winvalid-pch -Xclang -include-pch -Xclang /b/cmake_pch.hxx.pch -Xclang -include -Xclang /b/cmake_pch.hxx -include y.h"}]}]}"#;
+        let (project, _) = codemodel(CODEMODEL).unwrap();
+        let target = target(text, &project).unwrap();
+        assert_eq!(target.precompiled_headers, ["/s/x.h"]);
+        assert_eq!(target.generated, [""; 0]);
+        let [source] = &target.sources[..] else { panic!("{:?}", target.sources) };
+        assert_eq!(source.path, "/s/m.cpp");
+        assert_eq!(source.options.flags, ["-Xclang", "-fx", "-include", "y.h"]);
+        let of_gcc = ["-c", "-Winvalid-pch", "-x", "c++-header", "-include", "/b/cmake_pch.hxx"];
+        assert_eq!(without_precompiled(&of_gcc.map(str::to_owned)), ["-c"]);
     }
 
     #[test]

@@ -405,6 +405,11 @@ impl Translator<'_> {
             .cloned()
             .collect();
         settings.link_args = link.args.clone();
+        let shown = |header: &String| match header.starts_with('<') {
+            true => header.clone(),
+            false => self.shown(planned, Utf8Path::new(header)),
+        };
+        settings.precompiled_headers = target.precompiled_headers.iter().map(shown).collect();
         let name = target.name.clone();
         for sentence in unsaid {
             self.decisions
@@ -642,6 +647,7 @@ mod tests {
             artifacts: vec![],
             sources: sources.iter().map(source).collect(),
             generated: vec![],
+            precompiled_headers: vec![],
             dependencies: vec![],
             link: vec![],
             inherited: BTreeSet::new(),
