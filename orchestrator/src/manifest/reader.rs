@@ -418,7 +418,8 @@ impl<'t, 'i> Section<'t, 'i> {
             (ValueKind::Jobs, DeValue::Integer(_) | DeValue::String(_)) => {
                 let text = plain(value.get_ref()).unwrap_or_default();
                 if let Err(why) = text.parse::<JobCount>() {
-                    let message = format!("`{}` is not a number of jobs", text.escape_debug());
+                    let text = text.escape_debug();
+                    let message = format!("`{name}` must be a number of jobs, not `{text}`");
                     cx.refuse(value, message).help = Some(why);
                 }
             }

@@ -296,7 +296,7 @@ fn manifest_keys_and_types_are_checked() {
             "Tender.toml:4 `true`: `link` must be a string, not a boolean",
         ],
     );
-    check("[build]\njobs = 0", &["Tender.toml:4 `0`: `0` is not a number of jobs"]);
+    check("[build]\njobs = 0", &["Tender.toml:4 `0`: `jobs` must be a number of jobs, not `0`"]);
     check(
         "[build]\nmemory = \"much\"",
         &["Tender.toml:4 `\"much\"`: `much` is no amount of memory"],

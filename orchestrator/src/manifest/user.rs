@@ -93,7 +93,10 @@ mod tests {
             "[term]\ncolor = \"alway\"\n",
             "2 \"alway\": `color` must be one of \"auto\", \"always\", \"never\"; did you mean `always`?",
         );
-        check("[build]\njobs = 0\n", "2 0: `0` is not a number of jobs; jobs may not be 0");
+        check(
+            "[build]\njobs = 0\n",
+            "2 0: `jobs` must be a number of jobs, not `0`; jobs may not be 0",
+        );
         check(
             "[build]\ntarget-dir = \"\"\n",
             "2 \"\": the path is empty; write a path, such as `build`",
