@@ -236,7 +236,12 @@ fn plan_split_dwarf_leaves_no_signal_handler() {
             .unwrap();
         use std::io::{BufRead, Write};
         let mut input = child.stdin.take().unwrap();
-        writeln!(input, "{}", json!({"type": "hello", "protocol": 1, "llvm": "22"})).unwrap();
+        writeln!(
+            input,
+            "{}",
+            json!({"type": "hello", "protocol": tender_protocol::PROTOCOL, "llvm": "22"})
+        )
+        .unwrap();
         writeln!(input, "{plan}").unwrap();
         writeln!(input, "{}", json!({"type": "lease", "plan": 1, "item": 0, "bytes": 0})).unwrap();
         let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
