@@ -118,13 +118,6 @@ impl<'a> CrateUnits<'a> {
         !self.targets[number].settings.precompiled_headers.is_empty()
     }
 
-    /// Whether two targets, which are prepared, compile their sources of a kind by the same words, with
-    /// the same `inputs`.
-    fn compiles_alike(&self, one: usize, other: usize, kind: SourceKind) -> bool {
-        let (one, other) = (self.prepared(one), self.prepared(other));
-        one.args(kind).0 == other.args(kind).0 && one.declared == other.declared
-    }
-
     fn prepared(&self, number: usize) -> &PreparedTarget<'a> {
         self.prepared[number].as_ref().expect("the target was prepared")
     }
@@ -260,23 +253,35 @@ impl<'a> Builder<'_> {
         kind: SourceKind,
     ) -> usize {
         let candidates = units.shared.get(source).cloned().unwrap_or_default();
-        for candidate in candidates.into_iter().take_while(|candidate| *candidate < number) {
-            // One that is not built now may need a package that is missing.
-            let prepared = self
-                .prepare_target(units, candidate)
-                .and_then(|()| self.prepare_kind(units, candidate, source, kind))
-                .and_then(|()| self.prepare_kind(units, number, source, kind));
-            if prepared.is_err() {
-                continue;
-            }
-            let headers = |target: usize| &units.targets[target].settings.precompiled_headers;
-            if units.compiles_alike(candidate, number, kind)
-                && headers(candidate) == headers(number)
-            {
-                return candidate;
-            }
+        let mut earlier = candidates.into_iter().take_while(|candidate| *candidate < number);
+        earlier
+            .find(|candidate| self.compiles_alike(units, *candidate, number, source, kind))
+            .unwrap_or(number)
+    }
+
+    /// Whether an earlier target compiles its sources of a kind as the target `number` does: by the
+    /// same words, with the same `inputs` and precompiled headers. Prepares both.
+    fn compiles_alike(
+        &mut self,
+        units: &mut CrateUnits<'a>,
+        earlier: usize,
+        number: usize,
+        source: &Utf8Path,
+        kind: SourceKind,
+    ) -> bool {
+        // One that is not built now may need a package that is missing.
+        let prepared = self
+            .prepare_target(units, earlier)
+            .and_then(|()| self.prepare_kind(units, earlier, source, kind))
+            .and_then(|()| self.prepare_kind(units, number, source, kind));
+        if prepared.is_err() {
+            return false;
         }
-        number
+        let (first, own) = (units.prepared(earlier), units.prepared(number));
+        let headers = |target: usize| &units.targets[target].settings.precompiled_headers;
+        first.args(kind).0 == own.args(kind).0
+            && first.declared == own.declared
+            && headers(earlier) == headers(number)
     }
 
     fn prepare_target(
@@ -388,31 +393,24 @@ impl<'a> Builder<'_> {
         source: &Utf8Path,
         language: Language,
     ) -> Result<Option<ItemId>, GraphError> {
+        if let Some(known) = units.prepared(number).precompiled {
+            return Ok(Some(known).filter(|_| units.targets[number].precompiles(language)));
+        }
         if !units.targets[number].precompiles(language) {
             return Ok(None);
         }
         let kind = SourceKind::Unit(language);
-        let mut owner = number;
-        for candidate in 0..number {
-            let headers = |target: usize| &units.targets[target].settings.precompiled_headers;
-            if !units.targets[candidate].precompiles(language)
-                || headers(candidate) != headers(number)
-            {
-                continue;
-            }
-            // One that is not built now may need a package that is missing.
-            let prepared = self
-                .prepare_target(units, candidate)
-                .and_then(|()| self.prepare_kind(units, candidate, source, kind));
-            if prepared.is_ok() && units.compiles_alike(candidate, number, kind) {
-                owner = candidate;
-                break;
-            }
-        }
+        let owner = (0..number)
+            .find(|earlier| {
+                units.targets[*earlier].precompiles(language)
+                    && self.compiles_alike(units, *earlier, number, source, kind)
+            })
+            .unwrap_or(number);
         let of = units.context.of;
         let (krate, target, prepared) = (of.krate, &units.targets[owner], units.prepared(owner));
-        if prepared.precompiled.is_some() {
-            return Ok(prepared.precompiled);
+        if let Some(known) = prepared.precompiled {
+            units.prepared_mut(number).precompiled = Some(known);
+            return Ok(Some(known));
         }
         let headers = &target.settings.precompiled_headers;
         let line = |header: &String| match header.starts_with('<') {
@@ -449,6 +447,7 @@ impl<'a> Builder<'_> {
             size: 0,
         })?;
         units.prepared_mut(owner).precompiled = Some(item);
+        units.prepared_mut(number).precompiled = Some(item);
         Ok(Some(item))
     }
 
