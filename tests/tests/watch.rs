@@ -4,7 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
-use tender_tests::TestSpace;
+use tender_tests::{TestSpace, wait_until};
 
 /// Long enough for the slowest machine: a test that reaches it has failed.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -211,11 +211,7 @@ fn edit_while_a_build_runs_is_built_right_after() {
         ": > .log/begun\nwhile [ ! -e .log/go ]; do sleep 0.01; done\n: > \"$OUT_DIR/made.h\"\n",
     );
     let mut watching = Watching::start(&space, &["build", "--watch", "-v"]);
-    let started = Instant::now();
-    while !space.exists(".log/begun") {
-        assert!(started.elapsed() < LONGEST);
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("the command begins", || space.exists(".log/begun"));
     space.write("src/deep/late.c", "int late(void) { return 1; }\n");
     space.write(".log/go", "");
     let said = watching.expect(WATCHES);
@@ -286,11 +282,9 @@ fn watch_speaks_json_only_of_what_it_builds() {
     let mut watching = Watching::start(&space, &["build", "--watch", "--message-format", "json"]);
     watching.expect("Finished");
     let finished = |count: usize| {
-        let started = Instant::now();
-        while space.read(".log/out").matches("\"build-finished\"").count() < count {
-            assert!(started.elapsed() < LONGEST);
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait_until("builds are finished", || {
+            space.read(".log/out").matches("\"build-finished\"").count() >= count
+        });
     };
     finished(1);
     space.write("src/main.c", "int main(void) { return 7; }\n");
