@@ -149,11 +149,11 @@ pub enum Work {
     /// Writes the module file (BMI) of a unit that declares a named module or a partition. Gives
     /// errors only: the warnings are those of its `Compile` or `Check`.
     Interface { source: String, args: Vec<String>, output: String },
-    /// Writes a precompiled header of `text`, which is read as the content of `source`, a file that
-    /// need not exist. Units that read it have it among their `modules`.
+    /// Writes a precompiled header that includes `headers`: names as after `#include`, those without
+    /// angle brackets in quotes, as a file `source`, which need not exist, would find them. Units that read it have it among their `modules`.
     Precompile {
         source: String,
-        text: String,
+        headers: Vec<String>,
         language: Language,
         args: Vec<String>,
         output: String,

@@ -37,13 +37,13 @@ pub(super) fn interface(
 /// Runs a `Work::Precompile`.
 pub(super) fn precompile(
     unit: &Unit<'_>,
-    text: &str,
+    headers: &[String],
     output: &str,
     shared: &Shared,
     reporter: &Reporter<'_>,
 ) -> Finished {
     let UnitResult { result, dependencies } =
-        unit.precompile(text, &shared.caches.stamps, reporter);
+        unit.precompile(headers, &shared.caches.stamps, reporter);
     with_dependencies(written(result, output, reporter), dependencies)
 }
 

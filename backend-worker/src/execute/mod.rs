@@ -77,9 +77,9 @@ impl Execute for Executor {
                 let unit = without_object(job, source, Language::Cxx, args, output);
                 cxx_modules::interface(&unit, output, &self.shared, &reporter)
             }
-            Work::Precompile { source, text, language, args, output } => {
+            Work::Precompile { source, headers, language, args, output } => {
                 let unit = without_object(job, source, *language, args, output);
-                cxx_modules::precompile(&unit, text, output, &self.shared, &reporter)
+                cxx_modules::precompile(&unit, headers, output, &self.shared, &reporter)
             }
             Work::Archive { output, members, .. } => {
                 reporter.enter(PhaseName::Archive);

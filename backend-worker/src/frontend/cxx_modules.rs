@@ -22,16 +22,21 @@ impl Unit<'_> {
         })
     }
 
-    /// Precompiles `text`, which stands in the place of the source.
+    /// Precompiles headers, which stand in the place of the source: names as after `#include`, those
+    /// without angle brackets in quotes.
     pub fn precompile(
         &self,
-        text: &str,
+        headers: &[String],
         cache: &HashCache,
         observer: &dyn Observer,
     ) -> UnitResult<Buffer> {
         self.listened(cache, observer, |listener| {
+            let line = |header: &String| match header.starts_with('<') {
+                true => format!("#include {header}\n"),
+                false => format!("#include \"{header}\"\n"),
+            };
             let mut clang = self.open(listener)?;
-            clang.assume_text(text);
+            clang.assume_text(&headers.iter().map(line).collect::<String>());
             clang.precompile()
         })
     }

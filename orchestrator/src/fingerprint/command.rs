@@ -45,10 +45,11 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
             add(output);
             args.iter().for_each(|arg| add(arg));
         }
-        Run::Worker(Work::Precompile { source, text, language, args, output }) => {
+        Run::Worker(Work::Precompile { source, headers, language, args, output }) => {
             add("precompile");
             add(source);
-            add(text);
+            add(&format!("headers {}", headers.len()));
+            headers.iter().for_each(|header| add(header));
             add(language_name(*language));
             add(output);
             args.iter().for_each(|arg| add(arg));

@@ -89,15 +89,14 @@ fn with_text_of_headers(graph: &Graph, args: &[String]) -> Vec<String> {
     };
     let made = |item: &&Item| item.outputs.first().is_some_and(|path| *path == args[at + 1]);
     let mut words = args[..at].to_vec();
-    if let Some(Run::Worker(Work::Precompile { source, text, .. })) =
+    if let Some(Run::Worker(Work::Precompile { source, headers, .. })) =
         graph.items.iter().find(made).map(|item| &item.run)
     {
         let dir = Utf8Path::new(source).parent().unwrap_or(Utf8Path::new(""));
-        for line in text.lines() {
-            let header = line.trim_start_matches("#include ");
-            let name = header.trim_matches(['"', '<', '>']);
+        for header in headers {
+            let name = header.trim_matches(['<', '>']);
             let beside = dir.join(name);
-            let is_beside = header.starts_with('"') && graph.root.join(&beside).exists();
+            let is_beside = !header.starts_with('<') && graph.root.join(&beside).exists();
             let path = if is_beside { beside.as_str() } else { name };
             words.extend(["-include".to_owned(), path.to_owned()]);
         }
@@ -140,8 +139,8 @@ fn digest(graph: &Graph, llvm_bin: &Utf8Path) -> String {
     add(graph.root.as_str());
     add(llvm_bin.as_str());
     for item in &graph.items {
-        if let Run::Worker(Work::Precompile { text, .. }) = &item.run {
-            add(text);
+        if let Run::Worker(Work::Precompile { headers, .. }) = &item.run {
+            headers.iter().for_each(|header| add(header));
         }
     }
     for (source, _, args, object) in units(graph) {

@@ -413,10 +413,6 @@ impl<'a> Builder<'_> {
             return Ok(Some(known));
         }
         let headers = &target.settings.precompiled_headers;
-        let line = |header: &String| match header.starts_with('<') {
-            true => format!("#include {header}\n"),
-            false => format!("#include \"{header}\"\n"),
-        };
         // No file: what is in the manifest is read as one that lies beside it.
         let place = self.path_for_commands(&krate.dir.join("precompiled-headers"));
         let directory = self.path_for_commands(&self.side(of.built_for).crates_dir);
@@ -426,7 +422,7 @@ impl<'a> Builder<'_> {
         ingredients.own.extend(headers.iter().cloned());
         let work = Work::Precompile {
             source: place.to_string(),
-            text: headers.iter().map(line).collect(),
+            headers: headers.clone(),
             language,
             args,
             output: output.to_string(),
