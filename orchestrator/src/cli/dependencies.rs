@@ -4,9 +4,11 @@
 use super::env::CliEnvironment;
 use super::error::{CliError, problems_text, suggestion};
 use super::exit::CliExit;
-use super::options::{AddOptions, DependencyArgs, PlaceOptions, RemoveOptions, SourceArgs};
+use super::options::{
+    AddOptions, DependencyArgs, MessageFormat, PlaceOptions, RemoveOptions, SourceArgs,
+};
 use super::project::{Project, current_dir};
-use super::sources;
+use super::sources::{self, SourceReport};
 use super::terminal::Terminal;
 use crate::manifest::{
     self, DependencyKind, MANIFEST_NAME, NewDependency, normalise, package_name, replace_manifest,
@@ -114,7 +116,8 @@ fn place_of(
     let mut checksum = sha256.clone();
     if let (Some(url), None) = (url, sha256) {
         let store = sources::store(&PlaceOptions::default(), false, environment, &current_dir()?);
-        let found = store.checksum(url, &mut |event| sources::say(&event, terminal))?;
+        let mut report = SourceReport::new(terminal, MessageFormat::Human);
+        let found = store.checksum(url, &mut report)?;
         checksum = Some(found);
     }
     if git.is_none() && url.is_none() {

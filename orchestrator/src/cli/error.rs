@@ -35,7 +35,8 @@ pub enum CliError {
     Engine(EngineError),
     Install(InstallError),
     Package(PackageError),
-    Sources(SourceError),
+    /// Of each source that cannot be had.
+    Sources(Vec<SourceError>),
 }
 
 impl CliError {
@@ -67,7 +68,7 @@ impl CliError {
             }
             Self::Install(error) if error.is_usage() => CliExit::Usage,
             Self::Package(PackageError::Outside { .. }) => CliExit::Usage,
-            Self::Sources(error) if error.is_usage() => CliExit::Usage,
+            Self::Sources(errors) if errors.iter().all(SourceError::is_usage) => CliExit::Usage,
             Self::Build { .. }
             | Self::Engine(_)
             | Self::Install(_)
@@ -87,7 +88,7 @@ impl CliError {
             Self::Scaffold(error) => error_text(&error.to_string(), error.help().as_deref()),
             Self::Engine(error) => error_text(&error.to_string(), None),
             Self::Package(error) => error_text(&error.to_string(), error.help().as_deref()),
-            Self::Sources(error) => error_text(&error.to_string(), error.help().as_deref()),
+            Self::Sources(errors) => sources_text(errors),
             Self::Install(error) => error_text(&error.to_string(), error.help().as_deref()),
         }
     }
@@ -118,6 +119,16 @@ pub fn problems_text(problems: &[Problem]) -> String {
     text
 }
 
+/// The same help is said once, after the last error that it is for.
+fn sources_text(errors: &[SourceError]) -> String {
+    let texts = errors.iter().enumerate().map(|(at, error)| {
+        let help = error.help();
+        let is_last = errors[at + 1..].iter().all(|later| later.help() != help);
+        error_text(&error.to_string(), help.as_deref().filter(|_| is_last))
+    });
+    texts.collect()
+}
+
 fn error_text(message: &str, help: Option<&str>) -> String {
     let mut text = style::message(Level::Error, message.trim_end());
     if let Some(help) = help {
@@ -134,7 +145,7 @@ impl From<ManifestErrors> for CliError {
 
 impl From<SourceError> for CliError {
     fn from(error: SourceError) -> Self {
-        Self::Sources(error)
+        Self::Sources(vec![error])
     }
 }
 

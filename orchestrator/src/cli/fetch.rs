@@ -3,9 +3,9 @@
 use super::env::CliEnvironment;
 use super::error::{CliError, suggestion};
 use super::exit::CliExit;
-use super::options::{FetchOptions, PlaceOptions, UpdateOptions};
+use super::options::{FetchOptions, MessageFormat, PlaceOptions, UpdateOptions};
 use super::project::{Project, current_dir};
-use super::sources::{self, NoPackages};
+use super::sources::{self, NoPackages, SourceReport};
 use super::terminal::Terminal;
 use crate::manifest::{FeatureCrates, LoadOptions, LockedSource, SourceChoice, SourceOrigin};
 use crate::report::{style, words};
@@ -136,6 +136,7 @@ struct Opened {
     root: Utf8PathBuf,
     manifest: Utf8PathBuf,
     store: Rc<SourceStore>,
+    format: MessageFormat,
 }
 
 impl Opened {
@@ -155,7 +156,7 @@ impl Opened {
         let project = Project::open(&place, environment, terminal)?;
         let (root, manifest) = (project.workspace.root, project.workspace.manifest);
         let store = sources::store(&place, vendored, environment, &current_dir()?);
-        Ok(Self { root, manifest, store })
+        Ok(Self { root, manifest, store, format: options.message_format })
     }
 
     /// Fetches all that is not there.
@@ -168,7 +169,8 @@ impl Opened {
             ..LoadOptions::default()
         };
         // Warnings have been shown.
-        sources::load(&self.manifest, &mut request, &self.store, terminal)?;
+        let mut report = SourceReport::new(terminal, self.format);
+        sources::load(&self.manifest, &mut request, &self.store, &mut report)?;
         Ok(())
     }
 }

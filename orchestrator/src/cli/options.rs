@@ -538,6 +538,9 @@ pub struct FetchOptions {
     /// Path of the manifest (else the nearest `Tender.toml`, here or above)
     #[arg(long, value_name = "PATH")]
     pub manifest_path: Option<Utf8PathBuf>,
+    /// `json`: messages for programs, on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "human", hide_default_value = true)]
+    pub message_format: MessageFormat,
     #[command(flatten)]
     pub network: NetworkOptions,
 }

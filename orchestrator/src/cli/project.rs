@@ -3,8 +3,8 @@
 use super::config::CliConfig;
 use super::env::{self, CliEnvironment};
 use super::error::{CliError, problems_text, suggestion};
-use super::options::{BuildOptions, FeatureArgs, PlaceOptions, Selection};
-use super::sources::{self, SystemPackages};
+use super::options::{BuildOptions, FeatureArgs, MessageFormat, PlaceOptions, Selection};
+use super::sources::{self, SourceReport, SystemPackages};
 use super::terminal::Terminal;
 use crate::manifest::{
     self, CrateId, FeatureCrates, FeatureOptions, LoadOptions, MemorySetting, ProbeAnswers,
@@ -37,7 +37,8 @@ impl Project {
         environment: &CliEnvironment,
         terminal: Terminal,
     ) -> Result<Self, CliError> {
-        Self::load(place, LoadOptions::default(), environment, terminal)
+        let report = SourceReport::new(terminal, MessageFormat::Human);
+        Self::load(place, LoadOptions::default(), environment, (terminal, report))
     }
 
     /// As `open`, for a build. `dev`: it builds tests, examples or benchmarks. `probes`: their
@@ -60,7 +61,8 @@ impl Project {
             sources: SourceChoice::Needed,
             ..LoadOptions::default()
         };
-        Self::load(place, request, environment, terminal)
+        let report = SourceReport::new(terminal, options.message_format);
+        Self::load(place, request, environment, (terminal, report))
     }
 
     /// As `open`, with features of the chosen crates, and whether their tests, examples or benchmarks
@@ -82,7 +84,8 @@ impl Project {
             probes,
             ..LoadOptions::default()
         };
-        Self::load(place, request, environment, terminal)
+        let report = SourceReport::new(terminal, MessageFormat::Human);
+        Self::load(place, request, environment, (terminal, report))
     }
 
     /// As `open`, for a command that shows the chosen crates with these features, and all that they may
@@ -103,14 +106,15 @@ impl Project {
             sources: SourceChoice::All,
             ..LoadOptions::default()
         };
-        Self::load(place, request, environment, terminal)
+        let report = SourceReport::new(terminal, MessageFormat::Human);
+        Self::load(place, request, environment, (terminal, report))
     }
 
     fn load(
         place: &PlaceOptions,
         mut request: LoadOptions,
         environment: &CliEnvironment,
-        terminal: Terminal,
+        (terminal, mut report): (Terminal, SourceReport),
     ) -> Result<Self, CliError> {
         let here = current_dir()?;
         let (root, nearest) = match &place.manifest_path {
@@ -134,7 +138,7 @@ impl Project {
         };
         request.packages = Some(Rc::new(packages));
         let store = sources::store(place, true, environment, &here);
-        let loaded = sources::load(&root, &mut request, &store, terminal)?;
+        let loaded = sources::load(&root, &mut request, &store, &mut report)?;
         if !loaded.warnings.is_empty() && !environment.is_repeated {
             terminal.console().print(&problems_text(&loaded.warnings));
         }

@@ -2,14 +2,16 @@
 
 use super::env::{self, CliEnvironment};
 use super::error::CliError;
-use super::options::{NetworkOptions, PlaceOptions};
+use super::options::{MessageFormat, NetworkOptions, PlaceOptions};
 use super::project::target_dir;
 use super::terminal::Terminal;
 use crate::manifest::{
     self, LoadError, LoadOptions, Loaded, PackageFinder, SourceChoice, TargetPlatform,
 };
-use crate::report::style;
-use crate::sources::{GitProgram, SourceCache, SourceEvent, SourceNetwork, SourceStore};
+use crate::report::{Place, SourceLines, SourceMessages, Verbosity};
+use crate::sources::{
+    GitProgram, SourceCache, SourceEvent, SourceNetwork, SourceSink, SourceStore,
+};
 use crate::toolchain;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::rc::Rc;
@@ -56,6 +58,37 @@ impl PackageFinder for NoPackages {
     }
 }
 
+/// Shows what is fetched, to people and with `--message-format json` to programs.
+pub struct SourceReport {
+    lines: SourceLines,
+    messages: Option<SourceMessages>,
+}
+
+impl SourceReport {
+    pub fn new(terminal: Terminal, format: MessageFormat) -> SourceReport {
+        let console = (terminal.verbosity > Verbosity::Quiet).then(|| terminal.console());
+        let is_json = format == MessageFormat::Json;
+        let bar = (terminal.bar && !is_json).then(|| Place::stderr(terminal.colour));
+        SourceReport {
+            lines: SourceLines::new(console, bar),
+            messages: is_json.then(SourceMessages::stdout),
+        }
+    }
+}
+
+impl SourceSink for SourceReport {
+    fn event(&mut self, event: &SourceEvent) {
+        self.lines.event(event);
+        if let Some(messages) = &mut self.messages {
+            messages.event(event);
+        }
+    }
+
+    fn tick(&mut self) {
+        self.lines.tick();
+    }
+}
+
 /// Reads the workspace of the manifest. Fetches what it takes, as far as `request.sources` says, and
 /// brings the lock file up to date.
 ///
@@ -65,7 +98,7 @@ pub fn load(
     root: &Utf8Path,
     request: &mut LoadOptions,
     store: &Rc<SourceStore>,
-    terminal: Terminal,
+    report: &mut SourceReport,
 ) -> Result<Loaded, CliError> {
     request.finder = Some(store.clone());
     loop {
@@ -80,23 +113,6 @@ pub fn load(
             Err(LoadError::Sources { root, wanted }) => (root, wanted),
         };
         super::target_dir::prepare(&store.target_dir(&root))?;
-        for spec in wanted {
-            store.provide(&root, &spec, &mut |event| say(&event, terminal))?;
-        }
+        store.provide(&root, &wanted, report).map_err(CliError::Sources)?;
     }
-}
-
-/// Shows what is being done.
-pub fn say(event: &SourceEvent, terminal: Terminal) {
-    let text = match event {
-        SourceEvent::Downloading { url } => style::status("Downloading", url),
-        SourceEvent::Updating { url } => style::status("Updating", format!("git repository {url}")),
-        SourceEvent::Unpacking { krate, what } => {
-            style::status("Unpacking", format!("`{krate}` from {what}"))
-        }
-        SourceEvent::Waiting { what } => {
-            style::caution("Blocking", format!("waiting for another download of {what}"))
-        }
-    };
-    terminal.say(&text);
 }

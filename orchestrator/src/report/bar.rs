@@ -1,65 +1,24 @@
-//! The progress bar: how much is done, what runs, the elapsed and the expected remaining time.
-//!
-//! Computes the line for the width of the terminal; indicatif draws and erases it. indicatif is set
-//! up at the first draw, because most builds end before it. Knows no diagnostics, and prints
-//! nothing permanent.
+//! The progress bar of a build: how much is done, what runs, the elapsed and the expected remaining time.
+//! Computes the text; `bar_line` draws it. Knows no diagnostics.
 
 use crate::events::Event;
 use crate::graph::{Graph, Item, ItemKind};
 use crate::keys::ItemId;
-use crate::report::screen::{self, Screen};
-use crate::report::{style, words};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use crate::report::bar_line::{BarLine, Fitted, Place};
+use crate::report::words;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::Write as _;
 use std::time::Duration;
 use tender_protocol::{Outcome, PhaseName};
 use tender_units::Micros;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-
-/// A shorter build shows no bar, which would only flicker.
-const FIRST_DRAW_US: Micros = Micros::from_millis(500);
-/// Ten draws a second, as cargo does: more take time and cannot be read.
-const BETWEEN_DRAWS_US: Micros = Micros::from_millis(100);
-/// Columns between the brackets.
-const BAR_COLUMNS: usize = 26;
-/// Below this width the line has no bar, only text.
-const WIDTH_FOR_PICTURE: usize = 70;
-/// Below this width the line has no verb either.
-const WIDTH_FOR_VERB: usize = 24;
 
 pub struct Bar {
-    place: Place,
-    drawn: Option<ProgressBar>,
-    last_draw_us: Option<Micros>,
+    line: BarLine,
     progress: BarState,
-}
-
-/// Where the bar is drawn.
-pub struct Place {
-    /// Creates a new target, because indicatif does not draw a bar again that was erased.
-    pub target: Box<dyn Fn() -> ProgressDrawTarget>,
-    /// The present number of columns; a terminal can be resized.
-    pub width: Box<dyn Fn() -> usize>,
-    pub colour: bool,
-}
-
-impl Place {
-    /// The terminal on standard error.
-    pub fn stderr(colour: bool) -> Self {
-        Self {
-            target: Box::new(|| {
-                ProgressDrawTarget::term_like_with_hz(Box::new(Screen::default()), 20)
-            }),
-            width: Box::new(|| usize::from(screen::columns())),
-            colour,
-        }
-    }
 }
 
 impl Bar {
     pub fn new(place: Place) -> Self {
-        Self { place, drawn: None, last_draw_us: None, progress: BarState::default() }
+        Self { line: BarLine::new(place), progress: BarState::default() }
     }
 
     pub fn event(&mut self, graph: &Graph, event: &Event) {
@@ -68,71 +27,19 @@ impl Bar {
 
     /// Draws if that is due. `now_us` is CLOCK_MONOTONIC.
     pub fn tick(&mut self, graph: &Graph, now_us: Micros) {
-        let Some(start) = self.progress.start_us else { return };
-        let due = match self.last_draw_us {
-            None => start + FIRST_DRAW_US,
-            Some(last) => last + BETWEEN_DRAWS_US,
-        };
-        if now_us < due || self.progress.total == 0 {
-            return;
+        let progress = &self.progress;
+        let Some(start_us) = progress.start_us else { return };
+        if progress.total > 0 {
+            let counts = (u64::from(progress.done), u64::from(progress.total));
+            self.line.tick((start_us, now_us), progress.verb, counts, |columns| {
+                progress.line(graph, now_us, columns)
+            });
         }
-        self.last_draw_us = Some(now_us);
-        self.draw(graph, now_us);
     }
 
     /// Erases the bar; the next due tick draws it again.
     pub fn clear(&mut self) {
-        if let Some(bar) = self.drawn.take() {
-            bar.finish_and_clear();
-        }
-    }
-
-    fn draw(&mut self, graph: &Graph, now_us: Micros) {
-        let width = (self.place.width)();
-        let picture = width >= WIDTH_FOR_PICTURE;
-        // Verb, space, brackets, space; the last column stays free, because some terminals wrap
-        // when it is filled.
-        let taken = match (picture, width >= WIDTH_FOR_VERB) {
-            (true, _) => 13 + BAR_COLUMNS + 3 + 1,
-            (false, true) => 13 + 1,
-            (false, false) => 1,
-        };
-        let text = self.progress.line(graph, now_us, width.saturating_sub(taken));
-        let verb = match self.place.colour {
-            true => style::bar_verb(self.progress.verb),
-            false => format!("{:>12}", self.progress.verb),
-        };
-        let template = match (picture, width >= WIDTH_FOR_VERB) {
-            (true, _) => format!("{{verb}} [{{bar:{BAR_COLUMNS}}}] {{text}}"),
-            (false, true) => "{verb} {text}".to_owned(),
-            (false, false) => "{text}".to_owned(),
-        };
-        // Keys instead of a message, because setting a message draws at once, and one update should
-        // be one draw.
-        let style = ProgressStyle::with_template(&template)
-            .expect("the template is ours")
-            .progress_chars("=> ")
-            .with_key("verb", move |_: &ProgressState, w: &mut dyn std::fmt::Write| {
-                _ = w.write_str(&verb)
-            })
-            .with_key("text", move |_: &ProgressState, w: &mut dyn std::fmt::Write| {
-                _ = w.write_str(&text)
-            });
-        let bar = self
-            .drawn
-            .get_or_insert_with(|| ProgressBar::with_draw_target(None, (self.place.target)()));
-        bar.set_style(style);
-        let (done, total) = (self.progress.done, self.progress.total);
-        bar.update(|state| {
-            state.set_len(u64::from(total));
-            state.set_pos(u64::from(done));
-        });
-    }
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.clear();
+        self.line.clear();
     }
 }
 
@@ -368,49 +275,14 @@ impl KindTimes {
     }
 }
 
-/// A line that never grows beyond its columns.
-struct Fitted {
-    text: String,
-    columns: usize,
-}
-
-impl Fitted {
-    fn new(columns: usize) -> Self {
-        Self { text: String::new(), columns }
-    }
-
-    /// Appends `part` if it fits with room for a `...` after it. If the line is empty, appends as
-    /// much as fits. Returns whether all of it was appended.
-    fn push(&mut self, part: &str) -> bool {
-        let used = self.text.width();
-        if used + part.width() <= self.columns.saturating_sub(3)
-            || part == "..." && used + 3 <= self.columns
-        {
-            self.text.push_str(part);
-            return true;
-        }
-        if self.text.is_empty() {
-            let mut left = self.columns;
-            for c in part.chars() {
-                let width = c.width().unwrap_or(0);
-                if width > left {
-                    break;
-                }
-                left -= width;
-                let _ = self.text.write_char(c);
-            }
-        }
-        false
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fingerprint::RebuildReason;
     use crate::report::fixture;
-    use indicatif::{InMemoryTerm, TermLike};
+    use indicatif::{InMemoryTerm, ProgressDrawTarget, TermLike};
     use tender_units::Bytes;
+    use unicode_width::UnicodeWidthStr;
 
     fn bar(term: &InMemoryTerm) -> Bar {
         let (target, width) = (term.clone(), term.clone());

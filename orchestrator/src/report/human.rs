@@ -449,7 +449,7 @@ mod tests {
     use crate::events::{Shortage, WaitReason};
     use crate::fingerprint::RebuildReason;
     use crate::memory::{Chosen, MemorySummary, Origin};
-    use crate::report::bar::Place;
+    use crate::report::bar_line::Place;
     use crate::report::fixture::{self, APP_LINK, APP_MAIN, Shared, ZIP_A, ZIP_ARCHIVE, ZIP_B};
     use indicatif::{InMemoryTerm, ProgressDrawTarget};
 

@@ -1,17 +1,22 @@
 //! Gets archives into the cache: by http and https, and from files. A file there has its name when it
-//! is whole and its checksum is right; what was interrupted is thrown away.
+//! is whole and its checksum is right.
+//!
+//! What was interrupted stays where the server has given the archive a strong ETag, and the next attempt,
+//! also that of a later process, asks for the rest of the same archive (RFC 9110, 13.1.5 and 14). The
+//! server then sends that, or all of another one. What cannot be continued so is thrown away.
 //!
 //! `ureq` follows the variables of proxies (HTTPS_PROXY, ALL_PROXY, NO_PROXY, ...), and
 //! `rustls-native-certs` SSL_CERT_FILE and SSL_CERT_DIR.
 
-use super::cache::{LockedFile, SourceCache};
+use super::cache::SourceCache;
 use super::error::SourceError;
+use super::partial::{PartialFile, strong_tag};
 use super::store::{SourceEvent, SourceNetwork};
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::time::Duration;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
@@ -43,24 +48,29 @@ pub(super) fn archive(
     }
     let cannot = |source| SourceError::Cache { path: part.clone(), source };
     let mut waiting = || report(SourceEvent::Waiting { what: url.to_owned() });
-    let LockedFile { mut file } = LockedFile::open(&part, &mut waiting).map_err(cannot)?;
+    let mut file = PartialFile::open(&part, url, &mut waiting).map_err(cannot)?;
     // Another process may just have made it.
     if is_whole(&path, sha256) {
-        let _ = fs::remove_file(&part);
+        file.remove();
         return Ok(path);
     }
-    report(SourceEvent::Downloading { url: url.to_owned() });
-    let found = fetch(url, &mut file).and_then(|found| match found == sha256 {
+    let mut found = fetch(url, &mut file, report);
+    // The part may have been damaged, and the server may give two archives one name.
+    if file.is_resumed() && found.as_ref().is_ok_and(|found| found != sha256) {
+        file.begin(None).map_err(cannot)?;
+        found = fetch(url, &mut file, report);
+    }
+    let found = found.and_then(|found| match found == sha256 {
         true => Ok(()),
         false => {
             Err(SourceError::Checksum { url: url.to_owned(), expected: sha256.to_owned(), found })
         }
     });
-    let done = found
-        .and_then(|()| file.sync_data().and_then(|()| fs::rename(&part, &path)).map_err(cannot));
-    if done.is_err() {
-        // So that a full disk has room again.
-        let _ = fs::remove_file(&part);
+    let done = found.and_then(|()| file.finish(&path).map_err(cannot));
+    match &done {
+        Ok(()) => {}
+        Err(SourceError::Download { .. }) if file.resumable().is_some() => {}
+        Err(_) => file.remove(),
     }
     done.map(|()| path)
 }
@@ -76,15 +86,16 @@ pub(super) fn checksum(
 ) -> Result<String, SourceError> {
     let part = cache.archive(&format!("unknown-{}", std::process::id()))?;
     let cannot = |source| SourceError::Cache { path: part.clone(), source };
-    let LockedFile { mut file } = LockedFile::open(&part, &mut || {}).map_err(cannot)?;
-    report(SourceEvent::Downloading { url: url.to_owned() });
-    let found = fetch(url, &mut file);
+    let mut file = PartialFile::open(&part, url, &mut || {}).map_err(cannot)?;
+    // Of another process that had this number.
+    file.begin(None).map_err(cannot)?;
+    let found = fetch(url, &mut file, report);
     let named = found.and_then(|sha256| {
-        fs::rename(&part, cache.archive(&sha256)?).map_err(cannot)?;
+        file.finish(&cache.archive(&sha256)?).map_err(cannot)?;
         Ok(sha256)
     });
     if named.is_err() {
-        let _ = fs::remove_file(&part);
+        file.remove();
     }
     named
 }
@@ -100,18 +111,28 @@ fn is_whole(path: &Utf8Path, sha256: &str) -> bool {
     is_whole
 }
 
-/// Writes what the address has into the file, and returns the checksum.
-fn fetch(url: &str, file: &mut File) -> Result<String, SourceError> {
+/// Writes what the address has into the file, or the rest of it, and returns the checksum.
+fn fetch(
+    url: &str,
+    file: &mut PartialFile,
+    report: &mut dyn FnMut(SourceEvent),
+) -> Result<String, SourceError> {
     let wrong = |why: String| SourceError::Download { url: url.to_owned(), why };
     if let Some(path) = url.strip_prefix("file://") {
+        report(SourceEvent::Downloading { url: url.to_owned(), resumed_at: 0 });
         let path = decoded(path);
         let mut from = File::open(&path).map_err(|error| wrong(error.to_string()))?;
-        return copy(&mut from, file).map_err(|why| why.error(url));
+        let total = from.metadata().ok().map(|meta| meta.len());
+        file.begin(None).map_err(|source| FailedCopy::To(source).error(url))?;
+        let mut progress = DownloadProgress { url, bytes: 0, total, report };
+        return copy(&mut from, Sha256::new(), file, &mut progress).map_err(|why| why.error(url));
     }
     let agent = agent();
     let mut waits = RETRIES.iter();
     loop {
-        let again = match ask(&agent, url, file) {
+        let resumed_at = file.resumable().map_or(0, |(length, _)| length);
+        report(SourceEvent::Downloading { url: url.to_owned(), resumed_at });
+        let again = match ask(&agent, url, file, report) {
             Ok(sha256) => return Ok(sha256),
             Err(again) => again,
         };
@@ -145,33 +166,74 @@ impl FailedCopy {
     }
 }
 
-fn ask(agent: &ureq::Agent, url: &str, file: &mut File) -> Result<String, FailedAttempt> {
-    let failed = |error: ureq::Error| {
-        let may_help = match &error {
-            ureq::Error::StatusCode(code) => *code >= 500 || *code == 429,
-            ureq::Error::Io(_)
-            | ureq::Error::Timeout(_)
-            | ureq::Error::ConnectionFailed
-            | ureq::Error::HostNotFound
-            | ureq::Error::Protocol(_) => true,
-            _ => false,
-        };
-        FailedAttempt { why: FailedCopy::From(words(&error)), may_help }
-    };
-    let mut response = agent.get(url).call().map_err(failed)?;
-    let length = response.headers().get("content-length");
-    let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let mut body = response.body_mut().as_reader();
-    let copied = copy(&mut body, file)
-        .map_err(|why| FailedAttempt { may_help: matches!(why, FailedCopy::From(_)), why })?;
-    let found = file.metadata().map_or(0, |meta| meta.len());
-    match length.filter(|length| *length > found) {
-        Some(length) => {
-            let why = format!("the server sent {found} of {length} bytes");
-            Err(FailedAttempt { why: FailedCopy::From(why), may_help: true })
+/// Asks once.
+fn ask(
+    agent: &ureq::Agent,
+    url: &str,
+    file: &mut PartialFile,
+    report: &mut dyn FnMut(SourceEvent),
+) -> Result<String, FailedAttempt> {
+    let to = |error| FailedAttempt { why: FailedCopy::To(error), may_help: false };
+    let odd = |why: String| FailedAttempt { why: FailedCopy::From(why), may_help: true };
+    let begun = file.resumable().map(|(length, tag)| (length, tag.to_owned()));
+    let mut request = agent.get(url);
+    if let Some((length, tag)) = &begun {
+        request = request.header("Range", format!("bytes={length}-")).header("If-Range", tag);
+    }
+    let mut response = match request.call() {
+        // All of it is there, or the server has less: what there is cannot be continued.
+        Err(ureq::Error::StatusCode(416)) if begun.is_some() => {
+            file.begin(None).map_err(to)?;
+            return Err(odd("the server has no rest of it (416)".to_owned()));
         }
+        Err(error) => {
+            let may_help = match &error {
+                ureq::Error::StatusCode(code) => *code >= 500 || *code == 429,
+                ureq::Error::Io(_)
+                | ureq::Error::Timeout(_)
+                | ureq::Error::ConnectionFailed
+                | ureq::Error::HostNotFound
+                | ureq::Error::Protocol(_) => true,
+                _ => false,
+            };
+            return Err(FailedAttempt { why: FailedCopy::From(words(&error)), may_help });
+        }
+        Ok(response) => response,
+    };
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let length = header("content-length").and_then(|text| text.parse::<u64>().ok());
+    let tag = header("etag").and_then(strong_tag).map(str::to_owned);
+    let range = header("content-range").and_then(range_start);
+    let (start, hasher) = match (response.status().as_u16(), &begun) {
+        (206, Some((start, known)))
+            if range == Some(*start) && tag.as_ref().is_none_or(|tag| tag == known) =>
+        {
+            (*start, file.resume().map_err(to)?)
+        }
+        (206, _) => {
+            file.begin(None).map_err(to)?;
+            return Err(odd("the server sent a part that it was not asked for".to_owned()));
+        }
+        _ => {
+            file.begin(tag.as_deref()).map_err(to)?;
+            (0, Sha256::new())
+        }
+    };
+    let total = length.and_then(|length| start.checked_add(length));
+    let mut progress = DownloadProgress { url, bytes: start, total, report };
+    let mut body = response.body_mut().as_reader();
+    let copied = copy(&mut body, hasher, file, &mut progress)
+        .map_err(|why| FailedAttempt { may_help: matches!(why, FailedCopy::From(_)), why })?;
+    let found = progress.bytes;
+    match total.filter(|total| *total > found) {
+        Some(total) => Err(odd(format!("the server sent {found} of {total} bytes"))),
         None => Ok(copied),
     }
+}
+
+/// Where the part begins: `bytes 5-9/10` (RFC 9110, 14.4).
+fn range_start(text: &str) -> Option<u64> {
+    text.strip_prefix("bytes ")?.trim_start().split_once('-')?.0.parse().ok()
 }
 
 fn words(error: &ureq::Error) -> String {
@@ -183,12 +245,24 @@ fn words(error: &ureq::Error) -> String {
     }
 }
 
-/// Copies all into the file, from its beginning, and returns the checksum.
-fn copy(from: &mut dyn Read, file: &mut File) -> Result<String, FailedCopy> {
-    let to = FailedCopy::To;
-    file.set_len(0).and_then(|()| io::Seek::rewind(file)).map_err(to)?;
-    let mut hasher = Sha256::new();
-    let (mut buffer, mut count) = (vec![0; 1 << 16], 0);
+/// How far a download is.
+struct DownloadProgress<'a> {
+    url: &'a str,
+    /// That are there.
+    bytes: u64,
+    /// Of the whole archive.
+    total: Option<u64>,
+    report: &'a mut dyn FnMut(SourceEvent),
+}
+
+/// Adds all to the file, and returns the checksum of that. `hasher`: of what is there.
+fn copy(
+    from: &mut dyn Read,
+    mut hasher: Sha256,
+    file: &mut PartialFile,
+    progress: &mut DownloadProgress<'_>,
+) -> Result<String, FailedCopy> {
+    let mut buffer = vec![0; 1 << 16];
     loop {
         let length = match from.read(&mut buffer) {
             Ok(0) => break,
@@ -196,12 +270,14 @@ fn copy(from: &mut dyn Read, file: &mut File) -> Result<String, FailedCopy> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(FailedCopy::From(error.to_string())),
         };
-        count += length as u64;
-        if count > LARGEST {
+        progress.bytes += length as u64;
+        if progress.bytes > LARGEST {
             return Err(FailedCopy::From(format!("it has more than {LARGEST} bytes")));
         }
         hasher.update(&buffer[..length]);
-        file.write_all(&buffer[..length]).map_err(to)?;
+        file.append(&buffer[..length]).map_err(FailedCopy::To)?;
+        let DownloadProgress { url, bytes, total, .. } = *progress;
+        (progress.report)(SourceEvent::Received { url: url.to_owned(), bytes, total });
     }
     Ok(hex(&hasher.finalize()))
 }
@@ -263,6 +339,15 @@ mod tests {
     #[test]
     fn file_address_is_decoded() {
         assert_eq!(decoded("/a%20b/%2f%zz%"), "/a b//%zz%");
+    }
+
+    #[test]
+    fn ranges_have_a_start() {
+        assert_eq!(range_start("bytes 5-9/10"), Some(5));
+        assert_eq!(range_start("bytes 5-9/*"), Some(5));
+        for text in ["bytes */10", "5-9/10", "bytes", ""] {
+            assert_eq!(range_start(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -12,8 +12,9 @@
 //! until `tender fetch`.
 //!
 //! - `store`: lock file, places, what to do when; `vendored`: copies in the workspace
-//! - `cache`: what all workspaces of a user share; `download`: archives by http and from files; `git`,
-//!   `repository`: the program, and fetching by it
+//! - `cache`: what all workspaces of a user share; `fetch_all`: several sources at once; `download`:
+//!   archives by http and from files; `partial`: what was interrupted; `git`, `repository`: the program,
+//!   and fetching by it
 //! - `archive`: the formats; `unpack`: writes a tree and nothing outside of it; `tree`: links, modes
 //!   and the digest of a tree; `patches`
 
@@ -21,7 +22,9 @@ mod archive;
 mod cache;
 mod download;
 mod error;
+mod fetch_all;
 mod git;
+mod partial;
 mod patches;
 mod repository;
 mod store;
@@ -32,5 +35,5 @@ mod vendored;
 pub use cache::SourceCache;
 pub use error::SourceError;
 pub use git::GitProgram;
-pub use store::{SourceCheck, SourceEvent, SourceNetwork, SourceStore};
+pub use store::{SourceCheck, SourceEvent, SourceNetwork, SourceSink, SourceStore};
 pub use vendored::VENDOR_DIR;

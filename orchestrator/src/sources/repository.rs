@@ -74,7 +74,19 @@ pub(super) fn resolve(
     }
 }
 
-/// Writes the tree of a commit, which is fetched if it is not there, with its submodules.
+/// Fetches a commit with its submodules, as far as they are not there.
+///
+/// # Errors
+/// They cannot be had.
+pub(super) fn fetch_whole(
+    fetch: &mut GitFetch<'_>,
+    url: &str,
+    commit: &str,
+) -> Result<(), SourceError> {
+    each_tree(fetch, (url, commit), (Path::new(""), 0), &mut |_, _, _| Ok(()))
+}
+
+/// Writes the tree of a commit with its submodules. What is not there is fetched.
 ///
 /// # Errors
 /// It cannot be had or written.
@@ -84,22 +96,25 @@ pub(super) fn export(
     commit: &str,
     writer: &mut TreeWriter,
 ) -> Result<(), SourceError> {
-    export_below(fetch, url, commit, Path::new(""), writer, 0)
+    each_tree(fetch, (url, commit), (Path::new(""), 0), &mut |repository, commit, below| {
+        writer.enter(below);
+        repository.write(commit, writer)
+    })
 }
 
-fn export_below(
+/// What is done with a repository that has a commit, for the tree in this directory.
+type WithTree<'a> = &'a mut dyn FnMut(&Repository<'_>, &str, &Path) -> Result<(), SourceError>;
+
+fn each_tree(
     fetch: &mut GitFetch<'_>,
-    url: &str,
-    commit: &str,
-    below: &Path,
-    writer: &mut TreeWriter,
-    depth: usize,
+    (url, commit): (&str, &str),
+    (below, depth): (&Path, usize),
+    act: WithTree<'_>,
 ) -> Result<(), SourceError> {
     let modules = {
         let repository = Repository::open(fetch, url)?;
         repository.have(fetch, commit)?;
-        writer.enter(below);
-        repository.write(commit, writer)?;
+        act(&repository, commit, below)?;
         repository.submodules(commit)?
     };
     for Submodule { path, commit, url: relative } in modules {
@@ -117,7 +132,7 @@ fn export_below(
         if depth == DEEPEST {
             return Err(wrong("it is too deep"));
         }
-        export_below(fetch, &from, &commit, &below.join(&path), writer, depth + 1)?;
+        each_tree(fetch, (&from, &commit), (&below.join(&path), depth + 1), act)?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use super::archive;
 use super::cache::SourceCache;
 use super::download;
 use super::error::SourceError;
+use super::fetch_all::{CachedSource, FetchMeans, WantedSource, fetch_all};
 use super::git::GitProgram;
 use super::patches;
 use super::repository::{self, GitFetch};
@@ -35,16 +36,34 @@ pub struct SourceNetwork {
     pub offline: bool,
 }
 
-/// What is being done, for people.
+/// What is being done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceEvent {
+    /// So many are fetched now.
+    Planned {
+        count: usize,
+    },
+    /// `resumed_at`: this many bytes are there already.
     Downloading {
         url: String,
+        resumed_at: u64,
+    },
+    /// Of an archive so much is there, of so much if that is known; bytes.
+    Received {
+        url: String,
+        bytes: u64,
+        total: Option<u64>,
     },
     /// A repository is asked for commits.
     Updating {
         url: String,
     },
+    /// One of those that were planned is there, or cannot be had.
+    Ended {
+        url: String,
+    },
+    /// All of them have ended.
+    Over,
     Unpacking {
         krate: String,
         what: String,
@@ -53,6 +72,13 @@ pub enum SourceEvent {
     Waiting {
         what: String,
     },
+}
+
+/// A receiver of what is being done, on one thread.
+pub trait SourceSink {
+    fn event(&mut self, event: &SourceEvent);
+    /// Called about ten times a second while something is fetched (to draw).
+    fn tick(&mut self) {}
 }
 
 #[derive(Debug)]
@@ -97,48 +123,124 @@ impl SourceStore {
         SourceStore { cache, git, network, target_dir, vendored, state: RefCell::default() }
     }
 
-    /// Fetches sources that `find` has not found, and notes in the lock file what they are.
+    /// Fetches sources that `find` has not found, several at once, and notes in the lock file what they
+    /// are. One that fails does not keep others from being fetched.
     ///
     /// # Errors
-    /// They cannot be had, or are not what the lock file says.
+    /// Of each that cannot be had, or is not what the lock file says; in order of the crates' names.
     pub fn provide(
         &self,
         root: &Utf8Path,
+        specs: &[SourceSpec],
+        sink: &mut dyn SourceSink,
+    ) -> Result<(), Vec<SourceError>> {
+        self.open(root).map_err(|error| vec![error])?;
+        let mut errors: Vec<(String, SourceError)> = Vec::new();
+        let mut wanted: Vec<(WantedSource, Vec<&SourceSpec>)> = Vec::new();
+        for spec in specs {
+            match self.wanted(root, spec) {
+                Err(error) => errors.push((spec.krate.clone(), error)),
+                Ok(None) => {
+                    if let Err(error) = self.note(root, spec, None, sink) {
+                        errors.push((spec.krate.clone(), error));
+                    }
+                }
+                Ok(Some(one)) => match wanted.iter_mut().find(|(known, _)| *known == one) {
+                    Some((_, specs)) => specs.push(spec),
+                    None => wanted.push((one, vec![spec])),
+                },
+            }
+        }
+        let (wanted, users): (Vec<WantedSource>, Vec<Vec<&SourceSpec>>) =
+            wanted.into_iter().unzip();
+        let means = FetchMeans { git: &self.git, cache: &self.cache, network: self.network };
+        if !wanted.is_empty() {
+            fetch_all(&wanted, &means, sink, &mut |at, result, sink| match result {
+                Err(error) => errors.push((users[at][0].krate.clone(), error)),
+                Ok(cached) => {
+                    for spec in &users[at] {
+                        if let Err(error) = self.note(root, spec, Some(&cached), sink) {
+                            errors.push((spec.krate.clone(), error));
+                        }
+                    }
+                }
+            });
+        }
+        if errors.is_empty() {
+            return Ok(());
+        }
+        errors.sort_by(|one, other| one.0.cmp(&other.0));
+        Err(errors.into_iter().map(|(_, error)| error).collect())
+    }
+
+    /// What has to be in the cache for these sources; None: they are there.
+    ///
+    /// # Errors
+    /// They must not be fetched.
+    fn wanted(
+        &self,
+        root: &Utf8Path,
         spec: &SourceSpec,
-        report: &mut dyn FnMut(SourceEvent),
-    ) -> Result<(), SourceError> {
-        self.open(root)?;
-        if self.state.borrow().vendored.is_some() {
-            let what = format!("`{}` from {}", spec.krate, spec.origin);
-            return Err(SourceError::Vendored { dir: root.join(VENDOR_DIR), what });
+    ) -> Result<Option<WantedSource>, SourceError> {
+        let state = self.state.borrow();
+        let what = || format!("`{}` from {}", spec.krate, spec.origin);
+        if state.vendored.is_some() {
+            return Err(SourceError::Vendored { dir: root.join(VENDOR_DIR), what: what() });
         }
         let patches = patches::digest(&spec.patches)?.map(|hash| digest_text(&hash));
-        let known = self.state.borrow().lock.sources.clone();
-        let known = || known.iter().filter(|known| known.origin == spec.origin);
+        let known = || state.lock.sources.iter().filter(|known| known.origin == spec.origin);
         let exact = known().find(|known| known.patches == patches);
         if self.network.locked && exact.is_none_or(|known| !known.crates.contains(&spec.krate)) {
-            let what = format!("`{}` from {}", spec.krate, spec.origin);
-            return Err(SourceError::Locked { lock: root.join(LOCK_NAME), what });
+            return Err(SourceError::Locked { lock: root.join(LOCK_NAME), what: what() });
         }
-        let network = self.network;
-        let mut fetch = GitFetch { git: &self.git, cache: &self.cache, network, report };
-        // A changed patch does not choose another commit.
-        let commit = match (&spec.origin, known().next()) {
-            (SourceOrigin::Archive { .. }, _) => None,
-            (SourceOrigin::Git { .. }, Some(known)) => known.commit.clone(),
-            (SourceOrigin::Git { url, reference }, None) => {
-                Some(repository::resolve(&mut fetch, url, reference)?)
+        if exact.is_some_and(|known| self.place(root, known).is_dir()) {
+            return Ok(None);
+        }
+        Ok(Some(match &spec.origin {
+            SourceOrigin::Archive { url, sha256, .. } => {
+                WantedSource::Archive { url: url.clone(), sha256: sha256.clone() }
             }
+            SourceOrigin::Git { url, reference } => WantedSource::Git {
+                url: url.clone(),
+                reference: reference.clone(),
+                // A changed patch does not choose another commit.
+                commit: known().next().and_then(|known| known.commit.clone()),
+            },
+        }))
+    }
+
+    /// Notes sources in the lock file, and unpacks them if they are not there. `cached`: None if they are.
+    ///
+    /// # Errors
+    /// They cannot be unpacked, or are not what the lock file says.
+    fn note(
+        &self,
+        root: &Utf8Path,
+        spec: &SourceSpec,
+        cached: Option<&CachedSource>,
+        sink: &mut dyn SourceSink,
+    ) -> Result<(), SourceError> {
+        let patches = patches::digest(&spec.patches)?.map(|hash| digest_text(&hash));
+        let known = self.state.borrow().lock.sources.clone();
+        let exact =
+            known.iter().find(|known| known.origin == spec.origin && known.patches == patches);
+        let mut entry = match exact {
+            Some(exact) => exact.clone(),
+            None => LockedSource {
+                crates: Vec::new(),
+                origin: spec.origin.clone(),
+                commit: match cached {
+                    Some(CachedSource::Commit(commit)) => Some(commit.clone()),
+                    _ => None,
+                },
+                patches,
+                tree: String::new(),
+            },
         };
-        let mut entry = LockedSource {
-            crates: exact.map(|known| known.crates.clone()).unwrap_or_default(),
-            origin: spec.origin.clone(),
-            commit,
-            patches,
-            tree: exact.map(|known| known.tree.clone()).unwrap_or_default(),
-        };
-        if exact.is_none() || !self.place(root, &entry).is_dir() {
-            entry.tree = self.unpack(root, spec, &entry, exact, &mut fetch)?;
+        if let Some(cached) = cached
+            && (exact.is_none() || !self.place(root, &entry).is_dir())
+        {
+            entry.tree = self.unpack(root, spec, (&entry, exact), cached, sink)?;
         }
         entry.crates.push(spec.krate.clone());
         entry.crates.sort();
@@ -155,15 +257,18 @@ impl SourceStore {
     ///
     /// # Errors
     /// It cannot be had, or its address is wrong.
-    pub fn checksum(
-        &self,
-        url: &str,
-        report: &mut dyn FnMut(SourceEvent),
-    ) -> Result<String, SourceError> {
+    pub fn checksum(&self, url: &str, sink: &mut dyn SourceSink) -> Result<String, SourceError> {
         if let Err(error) = check_archive_url(url) {
             return Err(SourceError::Download { url: url.to_owned(), why: error.message });
         }
-        download::checksum(&self.cache, url, report)
+        sink.event(&SourceEvent::Planned { count: 1 });
+        let found = download::checksum(&self.cache, url, &mut |event| {
+            sink.event(&event);
+            sink.tick();
+        });
+        sink.event(&SourceEvent::Ended { url: url.to_owned() });
+        sink.event(&SourceEvent::Over);
+        found
     }
 
     /// Writes the lock file if it has changed. Sources that no manifest names leave it, if all
@@ -333,47 +438,39 @@ impl SourceStore {
         &self,
         root: &Utf8Path,
         spec: &SourceSpec,
-        entry: &LockedSource,
-        known: Option<&LockedSource>,
-        fetch: &mut GitFetch<'_>,
+        (entry, known): (&LockedSource, Option<&LockedSource>),
+        cached: &CachedSource,
+        sink: &mut dyn SourceSink,
     ) -> Result<String, SourceError> {
         let places = self.places(root);
         let cannot = |source| SourceError::Write { path: places.clone(), source };
+        let url = spec.origin.url();
         let what = match &entry.commit {
-            Some(commit) => format!("{} at {}", spec.origin.url(), &commit[..12]),
-            None => spec.origin.url().to_owned(),
+            Some(commit) => format!("{url} at {}", &commit[..12]),
+            None => url.to_owned(),
         };
         let failed = |why: UnpackError| SourceError::Unpack { what: what.clone(), why };
-        let archive = match &spec.origin {
-            SourceOrigin::Archive { url, sha256, .. } => {
-                Some(download::archive(&self.cache, url, sha256, self.network, fetch.report)?)
-            }
-            SourceOrigin::Git { .. } => None,
-        };
+        sink.event(&SourceEvent::Unpacking { krate: spec.krate.clone(), what: what.clone() });
         fs::create_dir_all(&places).map_err(cannot)?;
         let dir = tempfile::Builder::new().prefix(".new-").tempdir_in(&places).map_err(cannot)?;
         let new = dir.path().join("tree");
         fs::create_dir(&new).map_err(cannot)?;
-        let tree = match (&spec.origin, archive) {
-            (SourceOrigin::Archive { strip_prefix, .. }, Some(archive)) => {
-                (fetch.report)(SourceEvent::Unpacking {
-                    krate: spec.krate.clone(),
-                    what: what.clone(),
-                });
-                let prefix = match strip_prefix {
-                    Some(prefix) => StripPrefix::This(prefix),
-                    None => StripPrefix::Only,
+        let tree = match cached {
+            CachedSource::Archive(archive) => {
+                let prefix = match &spec.origin {
+                    SourceOrigin::Archive { strip_prefix: Some(prefix), .. } => {
+                        StripPrefix::This(prefix)
+                    }
+                    _ => StripPrefix::Only,
                 };
-                archive::unpack(&archive, &new, prefix).map_err(failed)?
+                archive::unpack(archive, &new, prefix).map_err(failed)?
             }
-            (origin, _) => {
-                let commit = entry.commit.as_deref().unwrap_or_default();
+            CachedSource::Commit(commit) => {
                 let mut writer = TreeWriter::new(&new, LARGEST_TREE);
-                repository::export(fetch, origin.url(), commit, &mut writer)?;
-                (fetch.report)(SourceEvent::Unpacking {
-                    krate: spec.krate.clone(),
-                    what: what.clone(),
-                });
+                let mut report = |event| sink.event(&event);
+                let (git, cache, network) = (&self.git, &self.cache, self.network);
+                let mut fetch = GitFetch { git, cache, network, report: &mut report };
+                repository::export(&mut fetch, url, commit, &mut writer)?;
                 writer.finish(StripPrefix::Nothing).map_err(failed)?
             }
         };

@@ -4,6 +4,9 @@
 mod archives;
 mod bad_servers;
 mod commands;
+mod display;
+mod interrupted;
+mod parallel;
 mod repositories;
 mod server;
 mod shared;
