@@ -43,6 +43,8 @@ check_build() {
 check_test() {
     need ninja-build ninja program ninja
     need git "git, which fetches repositories" program git
+    need openssh-client "ssh, by which git reaches repositories" program ssh
+    need openssh-server "sshd, which has such repositories" test -x /usr/sbin/sshd
     need cmake "cmake, whose builds tender init reads" program cmake
     need meson "meson, whose projects use installed libraries" program meson
     need gdb gdb program gdb

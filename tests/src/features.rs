@@ -58,10 +58,12 @@ pub enum Feature {
     ClangTidy,
     /// LLVM's C++ library, with its modules.
     Libcxx,
+    /// sshd(8).
+    Sshd,
 }
 
 impl Feature {
-    pub const ALL: [Feature; 28] = [
+    pub const ALL: [Feature; 29] = [
         Feature::Root,
         Feature::Cgroup,
         Feature::Make43,
@@ -90,6 +92,7 @@ impl Feature {
         Feature::ClangFormat,
         Feature::ClangTidy,
         Feature::Libcxx,
+        Feature::Sshd,
     ];
 
     pub fn name(self) -> &'static str {
@@ -122,6 +125,7 @@ impl Feature {
             Feature::ClangFormat => "clang-format",
             Feature::ClangTidy => "clang-tidy",
             Feature::Libcxx => "libc++",
+            Feature::Sshd => "sshd",
         }
     }
 }

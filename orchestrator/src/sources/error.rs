@@ -88,6 +88,12 @@ impl SourceError {
                 "the lock file was edited, or the repository was changed behind the name of the commit; `tender update` writes the digest anew"
             }
             Self::Patch { .. } => "make the patch again, with paths that begin in `a/` and `b/`",
+            Self::Git { why, .. } if why.contains("Host key verification failed") => {
+                "connect to the host by `ssh` once and accept its key, or add that to ~/.ssh/known_hosts"
+            }
+            Self::Git { why, .. } if why.contains("Permission denied (") => {
+                "ssh offers the keys of an agent and those in ~/.ssh: the host accepts none of them"
+            }
             Self::NoGit(_) => "install git (on Debian and Ubuntu: apt-get install git)",
             Self::NoCommit { .. } => {
                 "the branch may have been replaced: `tender update` takes the commit that is there now"

@@ -83,14 +83,22 @@ impl GitProgram {
     }
 }
 
-/// What git says when it fails, in one line.
+/// Lines that say nothing of what is wrong: advice, and what follows when ssh has failed, which has said
+/// why itself.
+const SAYS_NOTHING: [&str; 5] = [
+    "hint:",
+    "warning:",
+    "fatal: Could not read from remote repository",
+    "Please make sure you have the correct access rights",
+    "and the repository exists",
+];
+
+/// What git says when it fails, and ssh below it, in one line.
 pub(super) fn complaint(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let wrong: Vec<&str> = lines
-        .clone()
-        .filter(|line| ["fatal:", "error:", "remote:"].iter().any(|start| line.starts_with(start)))
-        .collect();
+    let says = |line: &&str| !SAYS_NOTHING.iter().any(|start| line.starts_with(start));
+    let wrong: Vec<&str> = lines.clone().filter(says).collect();
     let all: Vec<&str> = if wrong.is_empty() { lines.collect() } else { wrong };
     match all.is_empty() {
         true => format!("it ended with {}", output.status),
@@ -109,6 +117,21 @@ pub(super) fn run(command: &mut Command) -> Result<Output, SourceError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn complaint_has_what_ssh_says() {
+        use std::os::unix::process::ExitStatusExt;
+        let check = |stderr: &str, expect: &str| {
+            let status = std::process::ExitStatus::from_raw(128 << 8);
+            let output = Output { status, stdout: Vec::new(), stderr: stderr.into() };
+            assert_eq!(complaint(&output), expect);
+        };
+        let tail = "fatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\nand the repository exists.\n";
+        check(&format!("Host key verification failed.\r\n{tail}"), "Host key verification failed.");
+        check(tail, &tail.trim().replace("\n\n", "\n").replace('\n', "; "));
+        check("hint: x\nfatal: repository '/x' not found\n", "fatal: repository '/x' not found");
+        check("", "it ended with exit status: 128");
+    }
 
     #[test]
     fn git_gets_no_variables_of_its_own() {

@@ -11,4 +11,5 @@ mod repositories;
 mod server;
 mod shared;
 mod space;
+mod ssh;
 mod system;
