@@ -14,7 +14,9 @@ use crate::host::{self, EngineError, Guard, Slots, parent_is_gone};
 use crate::keys::{ChildId, ItemId};
 use crate::memory::Budget;
 use crate::sys::clock::now_us;
-use crate::sys::process::{Exit, KILLED_WITHIN, Leftovers, prepare_this_process, reap_orphans};
+use crate::sys::process::{
+    Exit, KILLED_WITHIN, Leftovers, Process, prepare_this_process, reap_orphans,
+};
 use crate::sys::signals::{Signals, named, stop_this_process};
 use crate::sys::watch::Watch;
 use crate::sys::{family::Member, group};
@@ -98,6 +100,15 @@ pub(super) type Judge<'a> = &'a dyn Fn(TestId, &AttemptFacts<'_>) -> TestVerdict
 
 pub(super) type OnEvent<'a> = &'a mut dyn FnMut(RunnerEvent<'_>);
 
+/// A run: what it is about, and what runs of it.
+struct CurrentRun<'a> {
+    jobs: &'a [TestJob],
+    run: &'a mut TestRun,
+    running: BTreeMap<ItemId, RunningAttempt>,
+    judge: Judge<'a>,
+    report: OnEvent<'a>,
+}
+
 struct RunningAttempt {
     test: TestId,
     attempt: Attempt,
@@ -152,63 +163,57 @@ impl Runner {
         judge: Judge<'_>,
         report: OnEvent<'_>,
     ) -> Result<(), EngineError> {
-        let mut running: BTreeMap<ItemId, RunningAttempt> = BTreeMap::new();
         self.whole = run.has_whole_pool().then(WholePool::default);
+        let current = &mut CurrentRun { jobs, run, running: BTreeMap::new(), judge, report };
         loop {
-            let now_us = now_us();
-            self.watch_memory(&running, now_us);
-            self.start_tests(jobs, run, &mut running, judge, report)?;
-            if running.is_empty() && run.is_over() {
+            self.watch_memory(current, now_us());
+            self.start_tests(current)?;
+            if current.running.is_empty() && current.run.is_over() {
                 break;
             }
-            let timeout = self.end_round(run, &running)?;
+            let timeout = self.end_round(current)?;
             let mut ready = self.watch.wait(timeout).map_err(system("wait for a test"))?;
             if ready.contains(&Readable::Signals) {
-                self.handle_signals(run, &running);
+                self.handle_signals(current);
             }
-            let hot = running.iter().filter(|(_, one)| one.is_hot || one.lingers_since.is_some());
+            let hot = |one: &RunningAttempt| one.is_hot || one.lingers_since.is_some();
+            let hot = current.running.iter().filter(|(_, one)| hot(one));
             ready.extend(hot.map(|(item, _)| Readable::Attempt(*item)));
             for item in attempts(&ready) {
-                let Some(one) = running.get_mut(&item) else { continue };
+                let Some(one) = current.running.get_mut(&item) else { continue };
                 one.is_hot = one.attempt.read().map_err(system("read the output of a test"))?;
             }
-            self.handle_ends(jobs, run, &mut running, judge, report)?;
-            for order in run.due(crate::sys::now_us()) {
-                self.execute(order, &running, report);
+            self.handle_ends(current)?;
+            for order in current.run.due(now_us()) {
+                self.execute(order, current);
             }
-            let leaders = leaders(&running, &self.guard);
+            let leaders = current.leaders(&self.guard);
             reap_orphans(|pid| leaders.contains(&pid));
         }
-        self.kill_leftovers(report);
+        self.kill_leftovers(current.report);
         Ok(())
     }
 
-    fn watch_memory(&mut self, running: &BTreeMap<ItemId, RunningAttempt>, now_us: Micros) {
+    fn watch_memory(&mut self, current: &CurrentRun<'_>, now_us: Micros) {
         if now_us >= self.memory.next_us() {
-            let groups = running.iter().map(|(item, one)| (*item, one.attempt.process.pid()));
+            let groups = current.running.iter();
+            let groups = groups.map(|(item, one)| (*item, one.attempt.process.pid()));
             self.memory.watch(&groups.collect::<Vec<_>>(), now_us);
         }
     }
 
     /// Starts what has a slot and a lease.
-    fn start_tests(
-        &mut self,
-        jobs: &[TestJob],
-        run: &mut TestRun,
-        running: &mut BTreeMap<ItemId, RunningAttempt>,
-        judge: Judge<'_>,
-        report: OnEvent<'_>,
-    ) -> Result<(), EngineError> {
-        let wanted = match (&self.whole, run.startable()) {
+    fn start_tests(&mut self, current: &mut CurrentRun<'_>) -> Result<(), EngineError> {
+        let wanted = match (&self.whole, current.run.startable()) {
             (Some(whole), 1..) => whole.wanted(&self.pool),
             (_, startable) => u32::try_from(startable).unwrap_or(u32::MAX),
         };
         let lost = self.pool.begin_round(wanted, now_us()).map_err(jobserver_error)?;
         if let Some(error) = lost {
-            report(RunnerEvent::Warning { text: parent_is_gone(&error) });
+            (current.report)(RunnerEvent::Warning { text: parent_is_gone(&error) });
         }
-        while let Some(test) = run.next() {
-            let (item, job) = (ItemId(self.started), &jobs[test.0]);
+        while let Some(test) = current.run.next() {
+            let (item, job) = (ItemId(self.started), &current.jobs[test.0]);
             if self.whole.as_mut().is_some_and(|whole| !whole.is_ready(&self.pool, now_us())) {
                 break;
             }
@@ -227,14 +232,14 @@ impl Runner {
                 let text = format!(
                     "other jobs run beside this: it has {slots} of the {all} slots of the pool"
                 );
-                report(RunnerEvent::Warning { text });
+                (current.report)(RunnerEvent::Warning { text });
             }
             let mark = format!("{}.{}", std::process::id(), item.0);
             let mut command = job.command.clone();
             command.env.push((self.mark.to_owned(), mark.clone()));
             let entry = self.guard.entry()?;
-            let attempt = run.started(test, now_us());
-            report(RunnerEvent::Started { test, attempt, at_us: now_us() });
+            let attempt = current.run.started(test, now_us());
+            (current.report)(RunnerEvent::Started { test, attempt, at_us: now_us() });
             match Attempt::start(&command, entry) {
                 Ok(attempt) => {
                     for fd in attempt.watched() {
@@ -244,10 +249,8 @@ impl Runner {
                     }
                     let mark = format!("{}={mark}", self.mark);
                     let (is_hot, lingers_since) = (false, None);
-                    running.insert(
-                        item,
-                        RunningAttempt { test, attempt, mark, is_hot, lingers_since },
-                    );
+                    let one = RunningAttempt { test, attempt, mark, is_hot, lingers_since };
+                    current.running.insert(item, one);
                 }
                 Err(error) => {
                     self.free(item);
@@ -260,15 +263,9 @@ impl Runner {
                         report: None,
                         stdout: &none,
                     };
-                    let verdict = judge(test, &facts);
-                    conclude(
-                        run,
-                        test,
-                        verdict,
-                        (none, Captured::default(), None),
-                        Vec::new(),
-                        report,
-                    );
+                    let verdict = (current.judge)(test, &facts);
+                    let nothing = (none, Captured::default(), None);
+                    current.conclude(test, verdict, nothing, Vec::new());
                 }
             }
         }
@@ -276,12 +273,8 @@ impl Runner {
     }
 
     /// Asks for slots that are missing. Returns how long to wait for events at most.
-    fn end_round(
-        &mut self,
-        run: &TestRun,
-        running: &BTreeMap<ItemId, RunningAttempt>,
-    ) -> Result<Duration, EngineError> {
-        let now_us = now_us();
+    fn end_round(&mut self, current: &CurrentRun<'_>) -> Result<Duration, EngineError> {
+        let (run, running, now_us) = (&current.run, &current.running, now_us());
         // A slot for a test that waits for memory would be idle.
         let lacks = match (&self.whole, run.startable()) {
             (Some(whole), 1..) => whole.wanted(&self.pool),
@@ -309,51 +302,45 @@ impl Runner {
         }
     }
 
-    fn handle_signals(&mut self, run: &mut TestRun, running: &BTreeMap<ItemId, RunningAttempt>) {
+    fn handle_signals(&mut self, current: &mut CurrentRun<'_>) {
         for signal in self.signals.pending() {
             match signal {
                 SIGCONT => {}
                 SIGTSTP => {
                     let before_us = now_us();
                     let all = |signal| {
-                        running.values().for_each(|one| one.attempt.process.signal_group(signal));
+                        let running = current.running.values();
+                        running.for_each(|one| one.attempt.process.signal_group(signal));
                     };
                     all(Signal::STOP);
                     stop_this_process();
                     all(Signal::CONT);
-                    run.paused(now_us().saturating_sub(before_us));
+                    current.run.paused(now_us().saturating_sub(before_us));
                 }
                 other => {
                     self.interrupted.get_or_insert(other);
-                    for order in run.interrupt(now_us()) {
-                        self.execute(order, running, &mut |_| ());
+                    for order in current.run.interrupt(now_us()) {
+                        self.execute(order, current);
                     }
                 }
             }
         }
     }
 
-    fn execute(
-        &self,
-        order: Order,
-        running: &BTreeMap<ItemId, RunningAttempt>,
-        report: OnEvent<'_>,
-    ) {
-        let process = |test: TestId| {
-            let mut all = running.values();
-            all.find(|one| one.test == test).map(|one| &one.attempt.process)
-        };
+    fn execute(&self, order: Order, current: &mut CurrentRun<'_>) {
         match order {
-            Order::Slow(test, running) => report(RunnerEvent::Slow { test, running }),
+            Order::Slow(test, running) => {
+                (current.report)(RunnerEvent::Slow { test, running });
+            }
             Order::Ask(test) => {
                 let signal = self.interrupted.map_or(Signal::TERM, named);
-                if let Some(process) = process(test) {
+                if let Some(process) = current.process(test) {
                     process.signal_group(signal);
                     process.signal_group(Signal::CONT);
                 }
             }
             Order::Kill(test) => {
-                if let Some(process) = process(test) {
+                if let Some(process) = current.process(test) {
                     leftovers::signal_below(process.pid(), Signal::KILL);
                     process.signal_group(Signal::KILL);
                 }
@@ -362,27 +349,20 @@ impl Runner {
     }
 
     /// Sees which tests have ended, kills what they have left, and tells `run`.
-    fn handle_ends(
-        &mut self,
-        jobs: &[TestJob],
-        run: &mut TestRun,
-        running: &mut BTreeMap<ItemId, RunningAttempt>,
-        judge: Judge<'_>,
-        report: OnEvent<'_>,
-    ) -> Result<(), EngineError> {
+    fn handle_ends(&mut self, current: &mut CurrentRun<'_>) -> Result<(), EngineError> {
         let failed = || system("wait for a test");
         let mut ended = Vec::new();
-        for (item, one) in running.iter() {
+        for (item, one) in &current.running {
             if one.attempt.process.has_ended().map_err(failed())? {
                 ended.push(*item);
             }
         }
         for item in ended {
-            let mut others = leaders(running, &self.guard);
-            let Some(one) = running.get_mut(&item) else { continue };
+            let mut others = current.leaders(&self.guard);
+            let Some(one) = current.running.get_mut(&item) else { continue };
             let leader = one.attempt.process.pid();
             others.remove(&leader);
-            let is_stopped = run.is_stopped(one.test);
+            let is_stopped = current.run.is_stopped(one.test);
             let left = leftovers::of_test(leader, &one.mark, &others);
             let now_us = now_us();
             let since_us = *one.lingers_since.get_or_insert(now_us);
@@ -391,7 +371,7 @@ impl Runner {
             }
             let leaked = if is_stopped { Vec::new() } else { names(&left) };
             kill_all(left, || leftovers::of_test(leader, &one.mark, &others));
-            let Some(mut one) = running.remove(&item) else { continue };
+            let Some(mut one) = current.running.remove(&item) else { continue };
             let exit = one.attempt.process.try_reap(Leftovers::Kill).map_err(failed())?;
             let exit = exit.expect("it has ended");
             group::wait_for_end(&one.attempt.process.take_killed(), KILLED_WITHIN);
@@ -405,17 +385,17 @@ impl Runner {
             let (stdout, stderr, found) = one.attempt.finish();
             let facts = AttemptFacts {
                 end: Ok(exit),
-                timed_out: run.timed_out(one.test),
+                timed_out: current.run.timed_out(one.test),
                 report: found,
                 stdout: &stdout,
             };
-            let verdict = judge(one.test, &facts);
+            let verdict = (current.judge)(one.test, &facts);
             let took =
                 (verdict == TestVerdict::Passed && exit == Exit::Code(0)).then_some(since_us);
-            let started_us =
-                conclude(run, one.test, verdict, (stdout, stderr, found), leaked, report);
+            let output = (stdout, stderr, found);
+            let started_us = current.conclude(one.test, verdict, output, leaked);
             let took = took.map(|end_us| end_us.saturating_sub(started_us));
-            self.memory.ended(item, &jobs[one.test.0].name, took);
+            self.memory.ended(item, &current.jobs[one.test.0].name, took);
         }
         Ok(())
     }
@@ -434,6 +414,43 @@ impl Runner {
     }
 }
 
+impl CurrentRun<'_> {
+    fn process(&self, test: TestId) -> Option<&Process> {
+        let mut all = self.running.values();
+        all.find(|one| one.test == test).map(|one| &one.attempt.process)
+    }
+
+    /// Children of ours that are no orphans.
+    fn leaders(&self, guard: &Guard) -> BTreeSet<u32> {
+        self.running.values().map(|one| one.attempt.process.pid()).chain(guard.pid()).collect()
+    }
+
+    /// Tells `run` how an attempt ended, and reports it. Returns when it had started.
+    fn conclude(
+        &mut self,
+        test: TestId,
+        verdict: TestVerdict,
+        (stdout, stderr, found): (Captured, Captured, Option<&'static str>),
+        leaked: Vec<String>,
+    ) -> Micros {
+        let at_us = now_us();
+        let ended = self.run.ended(test, &verdict, !leaked.is_empty());
+        let result = AttemptResult {
+            attempt: ended.attempt,
+            verdict,
+            started_us: ended.started_us,
+            wall_us: at_us.saturating_sub(ended.started_us),
+            stdout,
+            stderr,
+            report: found,
+            leaked,
+        };
+        let is_last = ended.is_last;
+        (self.report)(RunnerEvent::Ended { test, result: &result, is_last, at_us });
+        ended.started_us
+    }
+}
+
 /// The attempts among what is ready, each once.
 fn attempts(ready: &[Readable]) -> BTreeSet<ItemId> {
     let item = |source: &Readable| match source {
@@ -441,11 +458,6 @@ fn attempts(ready: &[Readable]) -> BTreeSet<ItemId> {
         Readable::Signals | Readable::Parent => None,
     };
     ready.iter().filter_map(item).collect()
-}
-
-/// Children of ours that are no orphans.
-fn leaders(running: &BTreeMap<ItemId, RunningAttempt>, guard: &Guard) -> BTreeSet<u32> {
-    running.values().map(|one| one.attempt.process.pid()).chain(guard.pid()).collect()
 }
 
 fn names(members: &[Member]) -> Vec<String> {
@@ -463,29 +475,4 @@ fn kill_all(mut left: Vec<Member>, again: impl Fn() -> Vec<Member>) {
         leftovers::kill(&left);
         left = again();
     }
-}
-
-/// Tells `run` how an attempt ended, and reports it. Returns when it had started.
-fn conclude(
-    run: &mut TestRun,
-    test: TestId,
-    verdict: TestVerdict,
-    (stdout, stderr, found): (Captured, Captured, Option<&'static str>),
-    leaked: Vec<String>,
-    report: OnEvent<'_>,
-) -> Micros {
-    let at_us = now_us();
-    let ended = run.ended(test, &verdict, !leaked.is_empty());
-    let result = AttemptResult {
-        attempt: ended.attempt,
-        verdict,
-        started_us: ended.started_us,
-        wall_us: at_us.saturating_sub(ended.started_us),
-        stdout,
-        stderr,
-        report: found,
-        leaked,
-    };
-    report(RunnerEvent::Ended { test, result: &result, is_last: ended.is_last, at_us });
-    ended.started_us
 }
