@@ -280,6 +280,7 @@ impl TestCommand {
                 slow_after: launch.slow_after.unwrap_or(SLOW_AFTER),
                 harness,
                 is_sanitized,
+                jobserver: launch.jobserver,
             })
         };
         artifacts.map(program).collect()

@@ -66,6 +66,7 @@ impl ToolRuns<'_> {
             slow_after: SLOW_AFTER,
             harness: Harness::ExitCode,
             is_sanitized: false,
+            jobserver: false,
         };
         let programs: Vec<TestProgram> = self.files.iter().map(program).collect();
         let test = |program| Selected { program, case: None, skipped: None };
@@ -89,7 +90,8 @@ struct ToolSink<'a> {
 impl TestSink for ToolSink<'_> {
     fn event(&mut self, list: &TestList, event: &TestEvent<'_>) {
         match event {
-            TestEvent::Ended { test, result, .. } => (self.ended)(test.0, result),
+            // One that was killed for memory runs again.
+            TestEvent::Ended { test, result, is_last: true, .. } => (self.ended)(test.0, result),
             TestEvent::Slow { test, running } => {
                 let name = &list.program(*test).name;
                 let text = format!("[>{:>8.3}s] {name}", running.as_secs_f64());

@@ -5,8 +5,8 @@ use super::foreground::RunError;
 use super::memory::GuestMemory;
 use crate::events::Severity;
 use crate::host::EngineError;
-use crate::host::error::{jobserver_error, system};
-use crate::host::probe::{Answer, Probe};
+use crate::host::ask::ask;
+use crate::host::error::jobserver_error;
 use crate::host::survivors::Search;
 use crate::host::tools::{Tools, is_ninja};
 use crate::host::unshared;
@@ -15,14 +15,11 @@ use crate::keys::{ChildId, ItemId};
 use crate::memory::Budget;
 use crate::sys::clock::now_us;
 use crate::sys::process::{GroupEntry, Jobs};
-use crate::sys::signals::{Signals, stop_this_process};
-use crate::sys::watch::Watch;
+use crate::sys::signals::Signals;
 use crate::tokens::{Admission, AdmitError, ChildKind, Fifos, Parent, Pool, Port as _};
 use camino::Utf8Path;
-use mio::Interest;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use signal_hook::consts::{SIGCONT, SIGTSTP};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
@@ -83,6 +80,7 @@ impl<'a> Guest<'a> {
         let mut tools = Tools::default();
         for stamp in tools.unknown(&name, here) {
             let answer = ask(&stamp.path, here, &mut guard, signals)?;
+            let answer = answer.map_err(RunError::Interrupted)?;
             tools.learn(stamp, answer);
         }
         if let Some(unshared) = unshared::why(program, arguments, here, &tools) {
@@ -244,40 +242,6 @@ impl<'a> Guest<'a> {
         if let Some(text) = host::end(&mut self.pool, &self.guard) {
             self.warn(text);
         }
-    }
-}
-
-/// Asks a program for its version. A signal that ends this process ends the program too, and is
-/// returned as an error.
-fn ask(
-    program: &Utf8Path,
-    dir: &Utf8Path,
-    guard: &mut Guard,
-    signals: &mut Signals,
-) -> Result<Answer, RunError> {
-    let Ok(mut probe) = Probe::start(program, dir, guard.entry()?, now_us()) else {
-        return Ok(Answer::Nothing);
-    };
-    let mut watch = Watch::new().map_err(system("create an epoll instance"))?;
-    for fd in probe.descriptors().into_iter().chain([signals.as_fd()]) {
-        watch.add(fd, Interest::READABLE, ()).map_err(system("watch a program"))?;
-    }
-    loop {
-        let now_us = now_us();
-        if let Some(answer) = probe.step(now_us) {
-            return Ok(answer);
-        }
-        for signal in signals.pending() {
-            match signal {
-                SIGTSTP => stop_this_process(),
-                SIGCONT => {}
-                other => return Err(RunError::Interrupted(other)),
-            }
-        }
-        let left = probe
-            .deadline_us()
-            .map_or(Micros::ZERO, |deadline_us| deadline_us.saturating_sub(now_us));
-        watch.wait(left.duration()).map_err(system("wait for a program"))?;
     }
 }
 

@@ -3,13 +3,14 @@
 //!
 //! - `slots.rs`: where slots come from, and messages about children that violate the rules;
 //!   `watchdog.rs`: returns tokens and kills groups if this process is killed.
-//! - `tools.rs`: which dialect each make and ninja reads; `probe.rs`: asks a program for its
+//! - `tools.rs`: which dialect each make and ninja reads; `probe.rs`, `ask.rs`: ask a program for its
 //!   version; `unshared.rs`: which commands do not share the slots.
 //! - `survivors.rs`: finds survivors; `external.rs`: keeps external commands within the available
 //!   memory.
 //! - `sampler.rs`: reads how much memory is available.
 //! - `error.rs`: errors that end a whole build.
 
+pub(crate) mod ask;
 pub(crate) mod error;
 pub(crate) mod external;
 pub(crate) mod probe;

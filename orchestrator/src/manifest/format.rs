@@ -700,6 +700,11 @@ static TEST: Table = Table {
                 ValueKind::Text(check_duration),
                 "It counts as slow after this time.",
             ),
+            key(
+                "jobserver",
+                ValueKind::Switch,
+                "What it starts, such as make, shares the job slots.",
+            ),
         ]),
         own(&LAUNCH),
         own(&SETTINGS),

@@ -395,6 +395,8 @@ pub struct Launch {
     pub slow_after: Option<Duration>,
     /// None: found by what the program links.
     pub harness: Option<Harness>,
+    /// What it starts shares the job slots, as clients of the jobserver.
+    pub jobserver: bool,
 }
 
 /// How a test program tells its cases, and which have failed.

@@ -750,6 +750,7 @@ fn launch(cx: &Context<'_>, kind: ProgramKind, section: &Section<'_, '_>) -> Lau
             "tap" => Harness::Tap,
             _ => Harness::ExitCode,
         }),
+        jobserver: is_test && section.switch(cx, "jobserver").unwrap_or(false),
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct AttemptCommand {
     pub keep: Option<usize>,
     /// Standard error is searched for reports of sanitizers.
     pub is_sanitized: bool,
+    /// It may be a client of the jobserver.
+    pub jobserver: bool,
 }
 
 pub(super) struct Attempt {
@@ -33,11 +35,15 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    /// Starts it without input, and without a jobserver.
+    /// Starts it without input. `jobs`: the jobserver whose client it may be.
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn start(command: &AttemptCommand, entry: Option<GroupEntry>) -> io::Result<Attempt> {
+    pub fn start(
+        command: &AttemptCommand,
+        jobs: &Jobs<'_>,
+        entry: Option<GroupEntry>,
+    ) -> io::Result<Attempt> {
         let (program, arguments) = command.words.split_first().expect("a command has a program");
         let mut started = Command::new(program);
         started.args(arguments).current_dir(&command.dir).stdin(Stdio::null());
@@ -45,7 +51,7 @@ impl Attempt {
         if command.keep.is_some() {
             started.stdout(Stdio::piped()).stderr(Stdio::piped());
         }
-        let mut process = Process::start(&mut started, Owner::Others, &Jobs::default(), entry)?;
+        let mut process = Process::start(&mut started, Owner::Others, jobs, entry)?;
         let stdout = process.child.stdout.take().map(OwnedFd::from);
         let stderr = process.child.stderr.take().map(OwnedFd::from);
         for stream in [&stdout, &stderr].into_iter().flatten() {

@@ -146,7 +146,7 @@ pub(super) fn skipped_itself(harness: Harness, stdout: &Captured) -> Option<Stri
 pub fn harness_of_link<'a>(words: impl Iterator<Item = &'a str>) -> Option<Harness> {
     let of_name = |name: &str| match name {
         "gtest" | "gtest_main" | "gmock" | "gmock_main" => Some(Harness::Gtest),
-        "Catch2" | "Catch2Main" | "Catch2d" | "Catch2Maind" => Some(Harness::Catch2),
+        "catch2" | "Catch2" | "Catch2Main" | "Catch2d" | "Catch2Maind" => Some(Harness::Catch2),
         _ => None,
     };
     let of_word = |word: &str| {

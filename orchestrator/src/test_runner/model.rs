@@ -6,7 +6,7 @@ use crate::sys::Exit;
 use camino::Utf8PathBuf;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
-use tender_units::Micros;
+use tender_units::{Bytes, Micros};
 
 /// A program that was built, and how to run it.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct TestProgram {
     pub harness: Harness,
     /// It was built with a sanitizer, whose report makes a test fail.
     pub is_sanitized: bool,
+    /// It and what it starts may be clients of the jobserver.
+    pub jobserver: bool,
 }
 
 /// A test: a program, or one case of it.
@@ -93,6 +95,9 @@ pub enum Failure {
     Ended(Exit),
     /// It ran for so long, and was killed.
     TimedOut(Duration),
+    /// Memory was short: it was killed, and perhaps by the kernel. What it used at most was measured;
+    /// 0: it was not.
+    Memory { by_kernel: bool, peak: Bytes },
     /// It ended well, but a sanitizer has reported a fault.
     Reported(&'static str),
     /// It ended well, but its output says that it failed.
@@ -106,6 +111,14 @@ impl Display for Failure {
         match self {
             Failure::Ended(exit) => write!(f, "{exit}"),
             Failure::TimedOut(after) => write!(f, "killed after {} s", after.as_secs_f64()),
+            Failure::Memory { by_kernel, peak } => {
+                let by = if *by_kernel { "by the kernel " } else { "" };
+                write!(f, "killed {by}because memory was short")?;
+                match *peak {
+                    Bytes(0) => Ok(()),
+                    peak => write!(f, "; it used {peak}"),
+                }
+            }
             Failure::Reported(sanitizer) => write!(f, "{sanitizer} has reported a fault"),
             Failure::Output(why) => f.write_str(why),
             Failure::NotStarted(why) => write!(f, "it cannot be started: {why}"),

@@ -2,12 +2,13 @@
 //! ends. Pure: events and the time in, orders out. Knows no processes, pipes and slots.
 //!
 //! ```text
-//! Waiting -> Running -> Done          Running -> Waiting: it failed and is retried
+//! Waiting -> Running -> Done          Running -> Waiting: it failed and is retried, or was killed
+//!                                     for memory, and is run alone
 //! Waiting -> NotRun: the run was cancelled, by a failure or by a signal
 //! ```
 
 use super::model::{Failure, Outcome, TestId, TestVerdict};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use tender_units::Micros;
 
@@ -56,6 +57,8 @@ enum Stop {
     /// It was asked to end, and is killed at this time.
     Asked(Micros),
     Killed,
+    /// Because memory was short.
+    KilledForMemory,
 }
 
 /// What is to be done.
@@ -92,6 +95,8 @@ pub(super) struct TestRun {
     cancelled: bool,
     /// Signals that ask for the end of the run.
     interrupts: u32,
+    /// Tests that were killed because memory was short: each is run once more, while nothing else runs.
+    alone: BTreeSet<TestId>,
 }
 
 impl TestRun {
@@ -113,22 +118,31 @@ impl TestRun {
             running: BTreeMap::new(),
             cancelled: false,
             interrupts: 0,
+            alone: BTreeSet::new(),
         }
     }
 
     /// The test that starts next, if one can.
     pub fn next(&self) -> Option<TestId> {
-        let has_room = !self.options.serial || self.running.is_empty();
-        let may_start = has_room && !self.cancelled;
-        self.waiting.front().copied().filter(|_| may_start)
+        let front = self.waiting.front().copied()?;
+        let is_serial = self.options.serial || self.is_alone(front) || self.runs_alone();
+        ((!is_serial || self.running.is_empty()) && !self.cancelled).then_some(front)
+    }
+
+    fn is_alone(&self, test: TestId) -> bool {
+        self.alone.contains(&test)
+    }
+
+    fn runs_alone(&self) -> bool {
+        self.running.keys().any(|test| self.is_alone(*test))
     }
 
     /// How many tests could start now.
     pub fn startable(&self) -> usize {
         match self.next() {
             None => 0,
-            Some(_) if self.options.serial => 1,
-            Some(_) => self.waiting.len(),
+            Some(test) if self.options.serial || self.is_alone(test) => 1,
+            Some(_) => self.waiting.iter().take_while(|test| !self.is_alone(**test)).count(),
         }
     }
 
@@ -166,13 +180,36 @@ impl TestRun {
         self.running.get(&test).is_some_and(|running| running.stop != Stop::No)
     }
 
+    /// It is killed because memory is short.
+    pub fn kill_for_memory(&mut self, test: TestId) {
+        if let Some(running) = self.running.get_mut(&test)
+            && running.stop == Stop::No
+        {
+            running.stop = Stop::KilledForMemory;
+        }
+    }
+
+    pub fn is_killed_for_memory(&self, test: TestId) -> bool {
+        self.running.get(&test).is_some_and(|running| running.stop == Stop::KilledForMemory)
+    }
+
     /// An attempt has ended.
     pub fn ended(&mut self, test: TestId, verdict: &TestVerdict, is_leaky: bool) -> AttemptEnd {
         let RunningTest { started_us, stop, timed_out, .. } =
             self.running.remove(&test).expect("only a test that runs can end");
-        let stopped = stop != Stop::No && !timed_out;
+        let stopped = !matches!(stop, Stop::No | Stop::KilledForMemory) && !timed_out;
         let attempt = self.attempts[test.0];
-        let retries = verdict.is_failure() && attempt < self.most_attempts() && !self.cancelled;
+        let is_memory = matches!(verdict, TestVerdict::Failed(Failure::Memory { .. }));
+        if is_memory && !stopped && !self.cancelled && self.alone.insert(test) {
+            self.states[test.0] = TestState::Waiting;
+            self.waiting.push_back(test);
+            return AttemptEnd { attempt, is_last: false, started_us };
+        }
+        // An attempt that was killed for memory says nothing about the test.
+        let failures = attempt - u32::from(self.is_alone(test));
+        let retries = verdict.is_failure() && failures < self.most_attempts() && !self.cancelled;
+        // It has had all the memory there is.
+        let retries = retries && !is_memory;
         // What could not be started cannot be started again.
         let retries = retries && !matches!(verdict, TestVerdict::Failed(Failure::NotStarted(_)));
         if retries {
@@ -183,7 +220,7 @@ impl TestRun {
         let outcome = match verdict {
             // It was ended with the run.
             _ if stopped => Outcome::NotRun,
-            TestVerdict::Passed => Outcome::Passed { is_flaky: attempt > 1, is_leaky },
+            TestVerdict::Passed => Outcome::Passed { is_flaky: failures > 1, is_leaky },
             TestVerdict::Skipped(_) => Outcome::Skipped,
             TestVerdict::Failed(failure) => Outcome::Failed(failure.clone()),
         };
@@ -252,7 +289,7 @@ impl TestRun {
                     running.stop = Stop::Killed;
                     orders.push(Order::Kill(test));
                 }
-                Stop::Asked(_) | Stop::Killed => {}
+                Stop::Asked(_) | Stop::Killed | Stop::KilledForMemory => {}
             }
         }
         orders
@@ -267,7 +304,7 @@ impl TestRun {
                 Some(end_us.map_or(running.next_slow_us, |end| end.min(running.next_slow_us)))
             }
             Stop::Asked(kill_us) => Some(kill_us),
-            Stop::Killed => None,
+            Stop::Killed | Stop::KilledForMemory => None,
         };
         self.running.iter().filter_map(due).min()
     }
@@ -343,6 +380,42 @@ mod tests {
         let outcomes = run.outcomes();
         assert_eq!(outcomes[0], Some(Outcome::Passed { is_flaky: true, is_leaky: false }));
         assert!(matches!(outcomes[1], Some(Outcome::Failed(_))));
+    }
+
+    #[test]
+    fn run_repeats_a_test_that_was_killed_for_memory_alone() {
+        let mut run = run(SuiteOptions { fail_fast: true, ..SuiteOptions::default() }, 3);
+        let (a, b) = (start(&mut run, 0), start(&mut run, 0));
+        let killed =
+            TestVerdict::Failed(Failure::Memory { by_kernel: false, peak: tender_units::Bytes(1) });
+        run.kill_for_memory(b);
+        assert!(run.is_stopped(b) && run.is_killed_for_memory(b) && !run.is_killed_for_memory(a));
+        assert!(!run.ended(b, &killed, false).is_last, "it is no failure");
+        assert_eq!(run.startable(), 1, "only the third can run beside the first");
+        let c = start(&mut run, 0);
+        assert_eq!((run.next(), run.startable()), (None, 0));
+        run.ended(a, &PASSED, false);
+        assert_eq!(run.next(), None);
+        run.ended(c, &PASSED, false);
+        let again = start(&mut run, 0);
+        assert_eq!(again, b);
+        assert_eq!(run.ended(b, &PASSED, false).attempt, 2);
+        let passed = Outcome::Passed { is_flaky: false, is_leaky: false };
+        assert_eq!(run.outcomes()[1], Some(passed));
+    }
+
+    #[test]
+    fn run_gives_up_a_test_that_is_killed_for_memory_while_it_runs_alone() {
+        let mut run = run(SuiteOptions { retries: 3, ..SuiteOptions::default() }, 2);
+        let killed =
+            TestVerdict::Failed(Failure::Memory { by_kernel: true, peak: tender_units::Bytes(0) });
+        let a = start(&mut run, 0);
+        assert!(!run.ended(a, &killed, false).is_last);
+        let b = start(&mut run, 0);
+        run.ended(b, &PASSED, false);
+        let a = start(&mut run, 0);
+        assert!(run.ended(a, &killed, false).is_last && run.is_over());
+        assert!(matches!(run.outcomes()[0], Some(Outcome::Failed(Failure::Memory { .. }))));
     }
 
     #[test]

@@ -7,22 +7,25 @@ use super::leftovers;
 use super::memory::TestMemory;
 use super::model::{AttemptResult, TestId, TestVerdict};
 use super::run::{Order, TestRun};
-use super::verdict::AttemptFacts;
+use super::verdict::{AttemptFacts, MemoryKill};
 use super::whole_pool::WholePool;
+use crate::host::ask::ask;
 use crate::host::error::{jobserver_error, system};
-use crate::host::{self, EngineError, Guard, Slots, parent_is_gone};
+use crate::host::tools::Tools;
+use crate::host::{self, EngineError, Guard, Slots, jobs_of, parent_is_gone, too_many, unsettled};
 use crate::keys::{ChildId, ItemId};
 use crate::memory::Budget;
 use crate::sys::clock::now_us;
 use crate::sys::process::{
-    Exit, KILLED_WITHIN, Leftovers, Process, prepare_this_process, reap_orphans,
+    Exit, Jobs, KILLED_WITHIN, Leftovers, Process, prepare_this_process, reap_orphans,
 };
 use crate::sys::signals::{Signals, named, stop_this_process};
 use crate::sys::watch::Watch;
 use crate::sys::{family::Member, group};
-use crate::tokens::{Fifos, Parent, Pool};
+use crate::tokens::{Admission, AdmitError, ChildKind, Fifos, Parent, Pool, Settled, Surplus};
 use camino::Utf8PathBuf;
 use mio::Interest;
+use rustix::fd::AsFd;
 use rustix::process::Signal;
 use signal_hook::consts::{SIGCONT, SIGTSTP};
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,6 +65,8 @@ pub struct Runner {
     watch: Watch<Readable>,
     signals: Signals,
     memory: TestMemory,
+    /// The versions of make and the like, which tests may start.
+    tools: Tools,
     /// The slots of a program that has all.
     whole: Option<WholePool>,
     mark: &'static str,
@@ -76,6 +81,8 @@ enum Readable {
     Signals,
     Parent,
     Attempt(ItemId),
+    /// The port of an attempt, to which it returns tokens.
+    Port(ItemId),
 }
 
 /// A test to be run.
@@ -118,6 +125,8 @@ struct RunningAttempt {
     is_hot: bool,
     /// When its end was seen, and processes of it ran.
     lingers_since: Option<Micros>,
+    /// It was said that it returned more tokens than it took.
+    told_of_surplus: bool,
 }
 
 impl Runner {
@@ -138,7 +147,8 @@ impl Runner {
         }
         let memory = TestMemory::new(budget, place.history.as_deref());
         let (whole, mark, started, interrupted) = (None, place.mark, 0, None);
-        Ok(Runner { pool, guard, watch, signals, memory, whole, mark, started, interrupted })
+        let tools = Tools::default();
+        Ok(Runner { pool, guard, watch, signals, memory, tools, whole, mark, started, interrupted })
     }
 
     /// The signal that has ended a run.
@@ -165,6 +175,7 @@ impl Runner {
     ) -> Result<(), EngineError> {
         self.whole = run.has_whole_pool().then(WholePool::default);
         let current = &mut CurrentRun { jobs, run, running: BTreeMap::new(), judge, report };
+        self.ask_tools(current)?;
         loop {
             self.watch_memory(current, now_us());
             self.start_tests(current)?;
@@ -194,12 +205,76 @@ impl Runner {
         Ok(())
     }
 
-    fn watch_memory(&mut self, current: &CurrentRun<'_>, now_us: Micros) {
+    fn watch_memory(&mut self, current: &mut CurrentRun<'_>, now_us: Micros) {
         if now_us >= self.memory.next_us() {
             let groups = current.running.iter();
             let groups = groups.map(|(item, one)| (*item, one.attempt.process.pid()));
-            self.memory.watch(&groups.collect::<Vec<_>>(), now_us);
+            let victim = self.memory.watch(&groups.collect::<Vec<_>>(), now_us);
+            if let Some(one) = victim.and_then(|item| current.running.get(&item)) {
+                current.run.kill_for_memory(one.test);
+                kill_tree(&one.attempt.process);
+            }
+            self.pool.broker.limit_offers(self.memory.room_for_jobs());
         }
+    }
+
+    /// Asks for the versions of make and the like, if tests are clients of the jobserver.
+    fn ask_tools(&mut self, current: &mut CurrentRun<'_>) -> Result<(), EngineError> {
+        for job in current.jobs.iter().filter(|job| job.command.jobserver) {
+            let command = &job.command;
+            for stamp in self.tools.unknown(&command.words[0], &command.dir) {
+                match ask(&stamp.path, &command.dir, &mut self.guard, &mut self.signals)? {
+                    Ok(answer) => self.tools.learn(stamp, answer),
+                    Err(signal) => {
+                        self.interrupted.get_or_insert(signal);
+                        current.run.interrupt(now_us());
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back what tests have returned.
+    fn collect(&mut self, current: &mut CurrentRun<'_>) -> Result<(), EngineError> {
+        let surpluses = self.pool.broker.collect(|_| 0);
+        for Surplus { child, tokens } in surpluses.map_err(jobserver_error)? {
+            let ChildId::Command(item) = child else { continue };
+            let Some(one) = current.running.get_mut(&item) else { continue };
+            if !std::mem::replace(&mut one.told_of_surplus, true) {
+                let name = current.jobs[one.test.0].name.clone();
+                let text = too_many(&format!("the test `{name}`"), tokens);
+                (current.report)(RunnerEvent::Warning { text });
+            }
+        }
+        Ok(())
+    }
+
+    /// Charges the slot of a test that is about to start, with a port if it is to share others. None:
+    /// no slot is free.
+    fn admit(
+        &mut self,
+        item: ItemId,
+        command: &AttemptCommand,
+    ) -> Result<Option<Option<Admission>>, EngineError> {
+        let child = ChildId::Command(item);
+        // All slots are for a benchmark alone.
+        if !command.jobserver || self.whole.is_some() {
+            return Ok(self.pool.broker.charge(child).is_ok().then_some(None));
+        }
+        let kind = ChildKind::External(self.tools.dialect(&command.words[0], &command.dir));
+        let hint = self.pool.hint();
+        let admission = match self.pool.broker.admit(child, kind, hint) {
+            Err(AdmitError::NoFreeSlot) => return Ok(None),
+            Err(AdmitError::Port(error)) => return Err(jobserver_error(error)),
+            Ok(admission) => admission,
+        };
+        if let Some(port) = self.pool.broker.port(child) {
+            let added = self.watch.add(port.as_fd(), Interest::READABLE, Readable::Port(item));
+            added.map_err(system("watch a FIFO"))?;
+        }
+        Ok(Some(Some(admission)))
     }
 
     /// Starts what has a slot and a lease.
@@ -208,6 +283,7 @@ impl Runner {
             (Some(whole), 1..) => whole.wanted(&self.pool),
             (_, startable) => u32::try_from(startable).unwrap_or(u32::MAX),
         };
+        self.collect(current)?;
         let lost = self.pool.begin_round(wanted, now_us()).map_err(jobserver_error)?;
         if let Some(error) = lost {
             (current.report)(RunnerEvent::Warning { text: parent_is_gone(&error) });
@@ -220,10 +296,10 @@ impl Runner {
             if self.pool.broker.free() == 0 || !self.memory.lease(item, &job.name) {
                 break;
             }
-            if self.pool.broker.charge(ChildId::Command(item)).is_err() {
+            let Some(admission) = self.admit(item, &job.command)? else {
                 self.memory.give_up(item);
                 break;
-            }
+            };
             self.started += 1;
             if let Some(whole) = &mut self.whole
                 && let Some(slots) = whole.hold(&mut self.pool)
@@ -240,7 +316,8 @@ impl Runner {
             let entry = self.guard.entry()?;
             let attempt = current.run.started(test, now_us());
             (current.report)(RunnerEvent::Started { test, attempt, at_us: now_us() });
-            match Attempt::start(&command, entry) {
+            let jobs = admission.as_ref().map_or_else(Jobs::default, jobs_of);
+            match Attempt::start(&command, &jobs, entry) {
                 Ok(attempt) => {
                     for fd in attempt.watched() {
                         let source = Readable::Attempt(item);
@@ -248,8 +325,14 @@ impl Runner {
                         added.map_err(system("watch a test"))?;
                     }
                     let mark = format!("{}={mark}", self.mark);
-                    let (is_hot, lingers_since) = (false, None);
-                    let one = RunningAttempt { test, attempt, mark, is_hot, lingers_since };
+                    let one = RunningAttempt {
+                        test,
+                        attempt,
+                        mark,
+                        is_hot: false,
+                        lingers_since: None,
+                        told_of_surplus: false,
+                    };
                     current.running.insert(item, one);
                 }
                 Err(error) => {
@@ -260,6 +343,7 @@ impl Runner {
                     let facts = AttemptFacts {
                         end: Err(&why),
                         timed_out: None,
+                        memory: None,
                         report: None,
                         stdout: &none,
                     };
@@ -294,12 +378,14 @@ impl Runner {
         Ok(TICK.min(next_us.saturating_sub(now_us).duration()))
     }
 
-    /// A program has ended.
-    fn free(&mut self, item: ItemId) {
-        self.pool.broker.remove(ChildId::Command(item));
+    /// A program has ended. Returns what its account showed.
+    fn free(&mut self, item: ItemId) -> Settled {
+        self.watch.remove_source(Readable::Port(item));
+        let settled = self.pool.broker.remove(ChildId::Command(item));
         if let Some(whole) = &mut self.whole {
             whole.release(&mut self.pool);
         }
+        settled
     }
 
     fn handle_signals(&mut self, current: &mut CurrentRun<'_>) {
@@ -341,8 +427,7 @@ impl Runner {
             }
             Order::Kill(test) => {
                 if let Some(process) = current.process(test) {
-                    leftovers::signal_below(process.pid(), Signal::KILL);
-                    process.signal_group(Signal::KILL);
+                    kill_tree(process);
                 }
             }
         }
@@ -381,11 +466,27 @@ impl Runner {
                 }
             }
             self.watch.remove_source(Readable::Attempt(item));
-            self.free(item);
+            let name = &current.jobs[one.test.0].name;
+            // What was killed could not return anything.
+            if let Some(text) = unsettled(&format!("the test `{name}`"), self.free(item))
+                && !is_stopped
+                && !one.told_of_surplus
+                && leaked.is_empty()
+                && matches!(exit, Exit::Code(_))
+            {
+                (current.report)(RunnerEvent::Warning { text });
+            }
+            let by_kernel = exit == Exit::Signal(Signal::KILL.as_raw())
+                && !is_stopped
+                && self.memory.kernel_has_killed(item);
+            let by_us = current.run.is_killed_for_memory(one.test);
+            let peak = self.memory.peak(item);
+            let memory = (by_us || by_kernel).then_some(MemoryKill { by_kernel, peak });
             let (stdout, stderr, found) = one.attempt.finish();
             let facts = AttemptFacts {
                 end: Ok(exit),
                 timed_out: current.run.timed_out(one.test),
+                memory,
                 report: found,
                 stdout: &stdout,
             };
@@ -455,9 +556,15 @@ impl CurrentRun<'_> {
 fn attempts(ready: &[Readable]) -> BTreeSet<ItemId> {
     let item = |source: &Readable| match source {
         Readable::Attempt(item) => Some(*item),
-        Readable::Signals | Readable::Parent => None,
+        Readable::Signals | Readable::Parent | Readable::Port(_) => None,
     };
     ready.iter().filter_map(item).collect()
+}
+
+/// Kills a test with all that it has started.
+fn kill_tree(process: &Process) {
+    leftovers::signal_below(process.pid(), Signal::KILL);
+    process.signal_group(Signal::KILL);
 }
 
 fn names(members: &[Member]) -> Vec<String> {

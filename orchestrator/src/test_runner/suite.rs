@@ -106,7 +106,10 @@ fn ask(
         let words = list_arguments(program.harness)[way].iter().map(|word| (*word).to_owned());
         TestJob {
             name: format!("list {}", full_name(program, None)),
-            command: command(program, words.collect(), Some(KEPT_LIST)),
+            command: AttemptCommand {
+                jobserver: false,
+                ..command(program, words.collect(), Some(KEPT_LIST))
+            },
         }
     };
     let jobs: Vec<TestJob> = chosen.iter().map(job).collect();
@@ -117,14 +120,18 @@ fn ask(
     let mut run = TestRun::new(SuiteOptions::default(), chosen.iter().map(times).collect(), &[]);
     let unknown = || Err((Failure::Output("it was not asked".to_owned()), String::new()));
     let mut answers: Vec<ListAnswer> = chosen.iter().map(|_| unknown()).collect();
-    let end =
-        |_: TestId, facts: &super::verdict::AttemptFacts<'_>| match (facts.end, facts.timed_out) {
+    let end = |_: TestId, facts: &super::verdict::AttemptFacts<'_>| {
+        if let Some(kill) = facts.memory {
+            return TestVerdict::Failed(kill.failure());
+        }
+        match (facts.end, facts.timed_out) {
             (Err(why), _) => TestVerdict::Failed(Failure::NotStarted(why.to_owned())),
             (_, Some(after)) => TestVerdict::Failed(Failure::TimedOut(after)),
             (Ok(exit @ Exit::Signal(_)), None) => TestVerdict::Failed(Failure::Ended(exit)),
             // Catch2 returns the number of cases.
             (Ok(Exit::Code(_)), None) => TestVerdict::Passed,
-        };
+        }
+    };
     runner.run(&jobs, &mut run, &end, &mut |event| {
         let RunnerEvent::Ended { test, result, .. } = event else { return };
         let harness = programs[chosen[test.0]].harness;
@@ -149,6 +156,7 @@ fn command(program: &TestProgram, more: Vec<String>, keep: Option<usize>) -> Att
         env: program.env.clone(),
         keep,
         is_sanitized: program.is_sanitized,
+        jobserver: program.jobserver,
     }
 }
 
@@ -235,6 +243,7 @@ pub(super) mod tests {
             slow_after: Duration::from_secs(60),
             harness: Harness::ExitCode,
             is_sanitized: false,
+            jobserver: false,
         }
     }
 

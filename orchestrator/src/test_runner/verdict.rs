@@ -7,6 +7,7 @@ use super::tap::{TapReport, TapVerdict};
 use crate::manifest::Harness;
 use crate::sys::Exit;
 use std::time::Duration;
+use tender_units::Bytes;
 
 /// The exit code of a test that could not run here, as automake and meson have it.
 const SKIP_CODE: i32 = 77;
@@ -21,9 +22,26 @@ pub(super) struct AttemptFacts<'a> {
     pub end: Result<Exit, &'a str>,
     /// It was killed because it had run for so long.
     pub timed_out: Option<Duration>,
+    /// It was killed for memory, and how.
+    pub memory: Option<MemoryKill>,
     /// A sanitizer's report in standard error, if the program has a sanitizer.
     pub report: Option<&'static str>,
     pub stdout: &'a Captured,
+}
+
+/// A test that was killed because memory was short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct MemoryKill {
+    pub by_kernel: bool,
+    /// What it used at most, bytes; 0: not measured.
+    pub peak: Bytes,
+}
+
+impl MemoryKill {
+    pub fn failure(self) -> Failure {
+        let MemoryKill { by_kernel, peak } = self;
+        Failure::Memory { by_kernel, peak }
+    }
 }
 
 pub(super) fn judge(harness: Harness, facts: &AttemptFacts<'_>) -> TestVerdict {
@@ -31,6 +49,9 @@ pub(super) fn judge(harness: Harness, facts: &AttemptFacts<'_>) -> TestVerdict {
         Err(why) => return TestVerdict::Failed(Failure::NotStarted(why.to_owned())),
         Ok(exit) => exit,
     };
+    if let Some(kill) = facts.memory {
+        return TestVerdict::Failed(kill.failure());
+    }
     if let Some(after) = facts.timed_out {
         return TestVerdict::Failed(Failure::TimedOut(after));
     }
@@ -86,7 +107,13 @@ mod tests {
     fn verdict_is_by_code_signal_report_and_output() {
         let check = |harness, end, report, stdout: &str, expect: TestVerdict| {
             let stdout = captured(stdout);
-            let facts = AttemptFacts { end: Ok(end), timed_out: None, report, stdout: &stdout };
+            let facts = AttemptFacts {
+                end: Ok(end),
+                timed_out: None,
+                memory: None,
+                report,
+                stdout: &stdout,
+            };
             assert_eq!(judge(harness, &facts), expect, "{harness:?} {end:?} {report:?}");
         };
         let ended = |exit| TestVerdict::Failed(Failure::Ended(exit));
@@ -134,6 +161,7 @@ mod tests {
         let stdout = captured("");
         let after = Duration::from_secs(3);
         let facts = AttemptFacts {
+            memory: None,
             end: Ok(Exit::Signal(9)),
             timed_out: Some(after),
             report: None,

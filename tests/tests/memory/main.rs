@@ -13,3 +13,4 @@ mod machine;
 mod matrix;
 mod refused;
 mod small;
+mod test_runs;

@@ -153,6 +153,7 @@ fn type_of(failure: &Failure) -> &'static str {
     match failure {
         Failure::Ended(_) => "test failure",
         Failure::TimedOut(_) => "test timeout",
+        Failure::Memory { .. } => "test killed for memory",
         Failure::Reported(_) => "sanitizer report",
         Failure::Output(_) => "test failure",
         Failure::NotStarted(_) => "not started",

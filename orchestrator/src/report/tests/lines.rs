@@ -144,6 +144,7 @@ fn verb(failure: &Failure) -> String {
             name.map_or_else(|| format!("SIGNAL {signal}"), str::to_owned)
         }
         Failure::TimedOut(_) => "TIMEOUT".to_owned(),
+        Failure::Memory { .. } => "MEMORY".to_owned(),
         Failure::Ended(Exit::Code(_))
         | Failure::Reported(_)
         | Failure::Output(_)
