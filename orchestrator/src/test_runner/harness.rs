@@ -33,11 +33,11 @@ pub(super) fn list_arguments(harness: Harness) -> &'static [&'static [&'static s
 }
 
 /// The cases in a list. None: the program did not understand, or is none of this framework.
-pub(super) fn parse_list(harness: Harness, stdout: &str) -> Option<Vec<ListedCase>> {
+pub(super) fn parse_list(harness: Harness, stdout: &str, stderr: &str) -> Option<Vec<ListedCase>> {
     match harness {
         Harness::ExitCode | Harness::Tap => None,
         Harness::Gtest => gtest_list(stdout),
-        Harness::Catch2 => catch2_list(stdout),
+        Harness::Catch2 => catch2_list(stdout, stderr),
         Harness::Doctest => doctest_list(stdout),
     }
 }
@@ -80,9 +80,12 @@ fn gtest_list(text: &str) -> Option<Vec<ListedCase>> {
 }
 
 /// A name on each line. One that begins with `#` is quoted.
-fn catch2_list(text: &str) -> Option<Vec<ListedCase>> {
-    // Version 3 writes this for an option that it does not know, version 2 for one that it does not.
-    if text.contains("Error(s) in input") || text.contains("Unrecognised token") {
+fn catch2_list(text: &str, stderr: &str) -> Option<Vec<ListedCase>> {
+    // So say both versions of an option that they do not know: version 2 to standard output, version 3
+    // to standard error.
+    let is_unknown =
+        |text: &str| text.contains("Error(s) in input") || text.contains("Unrecognised token");
+    if is_unknown(text) || is_unknown(stderr) {
         return None;
     }
     let lines = text.lines().map(|line| line.trim_end());
@@ -169,7 +172,7 @@ mod tests {
             Some(_) => format!("({})", case.name),
             None => case.name,
         };
-        parse_list(harness, text).map(|cases| cases.into_iter().map(name).collect())
+        parse_list(harness, text, "").map(|cases| cases.into_iter().map(name).collect())
     }
 
     #[track_caller]
@@ -206,6 +209,8 @@ mod tests {
             names(Harness::Catch2, "\nError(s) in input:\n  Unrecognised token: --x\n"),
             None
         );
+        let stderr = "Error(s) in input:\n  Unrecognised token: --list-test-names-only\n";
+        assert_eq!(parse_list(Harness::Catch2, "", stderr), None);
         assert_eq!(case_arguments(Harness::Catch2, "a, [b] *"), [r"a\, \[b\] \*"]);
         assert_eq!(case_arguments(Harness::Catch2, "~a~"), [r"\~a~"]);
     }
@@ -227,6 +232,7 @@ mod tests {
         check("a.o -lgtest_main -lgtest", Some(Harness::Gtest));
         check("a.o target/debug/libCatch2.a", Some(Harness::Catch2));
         check("a.o /usr/lib/libgtest.so.1.12", Some(Harness::Gtest));
+        check("a.o target/debug/libcatch2.a", Some(Harness::Catch2));
         check("gtest.o -lm -L/usr/lib/gtest libgtester.a", None);
     }
 
@@ -235,7 +241,7 @@ mod tests {
         tender_fuzz::check("test_list", 3_000, |bytes| {
             let text = String::from_utf8_lossy(bytes);
             for harness in [Harness::Gtest, Harness::Catch2, Harness::Doctest] {
-                for case in parse_list(harness, &text).unwrap_or_default() {
+                for case in parse_list(harness, &text, "").unwrap_or_default() {
                     assert!(!case_arguments(harness, &case.name).is_empty());
                 }
             }

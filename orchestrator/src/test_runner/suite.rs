@@ -136,7 +136,10 @@ fn ask(
         let RunnerEvent::Ended { test, result, .. } = event else { return };
         let harness = programs[chosen[test.0]].harness;
         let stderr = || result.stderr.text();
-        let parsed = || parse_list(harness, &String::from_utf8_lossy(&result.stdout.whole()?));
+        let parsed = || {
+            let stdout = result.stdout.whole()?;
+            parse_list(harness, &String::from_utf8_lossy(&stdout), &stderr())
+        };
         answers[test.0] = match &result.verdict {
             TestVerdict::Failed(failure) => Err((failure.clone(), stderr())),
             _ => parsed().ok_or_else(|| {
