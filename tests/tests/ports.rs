@@ -26,8 +26,6 @@ struct Port {
 /// What has to end with code 0, in an empty directory of the port's tests. `PATH` finds programs of
 /// the workspace first.
 enum Test {
-    /// Each program of a package.
-    Programs(&'static str),
     /// The tests of these packages, by `tender test`.
     Tests(&'static [&'static str]),
     /// A command. `{port}` stands for the port's directory, `{bin}` for that of the programs, and
@@ -37,9 +35,9 @@ enum Test {
     Tap(&'static [&'static str], &'static [&'static str]),
 }
 
-use Test::{Programs, Tap, Tests, Words};
+use Test::{Tap, Tests, Words};
 
-const PORTS: [Port; 17] = [
+const PORTS: [Port; 18] = [
     Port {
         name: "zlib",
         packages: &["z"],
@@ -94,34 +92,25 @@ const PORTS: [Port; 17] = [
     },
     Port {
         name: "googletest",
-        packages: &["gtest", "gmock", "gtest-tests"],
+        packages: &["gtest", "gmock"],
         env: &[],
-        tests: &[Programs("gtest-tests")],
+        tests: &[Tests(&["gtest-tests"])],
     },
-    Port {
-        name: "fmt",
-        packages: &["fmt", "fmt-tests"],
-        env: &[],
-        tests: &[Programs("fmt-tests")],
-    },
+    Port { name: "fmt", packages: &["fmt"], env: &[], tests: &[Tests(&["fmt-tests"])] },
     Port {
         name: "yaml-cpp",
-        packages: &["yaml-cpp", "yaml-cpp-tests"],
+        packages: &["yaml-cpp"],
         env: &[],
-        tests: &[Programs("yaml-cpp-tests")],
+        tests: &[Tests(&["yaml-cpp-tests"])],
     },
     Port {
         name: "nlohmann-json",
-        packages: &["nlohmann-json-tests"],
+        packages: &["nlohmann-json"],
         env: &[],
-        tests: &[Programs("nlohmann-json-tests")],
+        tests: &[Tests(&["nlohmann-json-tests"])],
     },
-    Port {
-        name: "spdlog",
-        packages: &["spdlog", "spdlog-tests"],
-        env: &[],
-        tests: &[Programs("spdlog-tests")],
-    },
+    Port { name: "catch2", packages: &["catch2"], env: &[], tests: &[Tests(&["catch2-tests"])] },
+    Port { name: "spdlog", packages: &["spdlog"], env: &[], tests: &[Tests(&["spdlog-tests"])] },
     Port { name: "snappy", packages: &["snappy"], env: &[], tests: &[Tests(&["snappy-tests"])] },
     Port { name: "leveldb", packages: &["leveldb"], env: &[], tests: &[Tests(&["leveldb-tests"])] },
     Port { name: "oniguruma", packages: &["onig"], env: &[], tests: &[Tests(&["onig-tests"])] },
@@ -235,12 +224,12 @@ impl Ports {
 
     /// Builds a port and runs its tests. Returns how many, or why it failed.
     fn check(&self, port: &Port) -> Result<usize, String> {
-        let build = self.tender(&["build", "-q", "--message-format", "json"], port.packages);
+        let build = self.tender(&["build", "-q"], port.packages);
         if !build.status.success() {
             return Err(format!("it cannot be built\n{build}"));
         }
         std::fs::create_dir(self.space.path(port.name)).unwrap();
-        port.tests.iter().map(|test| self.test(port, test, &build)).sum()
+        port.tests.iter().map(|test| self.test(port, test)).sum()
     }
 
     fn tender(&self, words: &[&str], packages: &[&str]) -> Run {
@@ -250,16 +239,8 @@ impl Ports {
         self.space.tender(&words)
     }
 
-    fn test(&self, port: &Port, test: &Test, build: &Run) -> Result<usize, String> {
+    fn test(&self, port: &Port, test: &Test) -> Result<usize, String> {
         match test {
-            Programs(package) => {
-                let programs = programs(build, package);
-                assert!(!programs.is_empty(), "{package} has no programs");
-                for program in &programs {
-                    passed(self.run(port, &[program]))?;
-                }
-                Ok(programs.len())
-            }
             Tests(packages) => {
                 let run =
                     self.tender(&["test", "--no-fail-fast", "--message-format", "json"], packages);
@@ -309,15 +290,6 @@ impl Ports {
 
 fn passed(run: Run) -> Result<(), String> {
     if run.status.success() { Ok(()) } else { Err(format!("a test failed\n{run}")) }
-}
-
-/// The programs of a package, by the messages of the build.
-fn programs(build: &Run, package: &str) -> Vec<String> {
-    let id = format!("#{package}@");
-    let of_package =
-        |message: &Value| message["package_id"].as_str().is_some_and(|of| of.contains(&id));
-    let messages = build.messages().into_iter().filter(of_package);
-    messages.filter_map(|message| message["executable"].as_str().map(str::to_owned)).collect()
 }
 
 /// How many tests passed, by the messages of `tender test`.

@@ -7,6 +7,7 @@ mod commands;
 mod display;
 mod interrupted;
 mod parallel;
+mod port;
 mod repositories;
 mod server;
 mod shared;
