@@ -1,8 +1,9 @@
 //! `tender fmt` and `tender tidy`: which files clang-format and clang-tidy get, what is said, and how
 //! many run at once.
 
+use serde_json::Value;
 use std::process::Command;
-use tender_tests::{Feature, TestSpace, llvm_bin, skip};
+use tender_tests::{Feature, Run, TestSpace, llvm_bin, skip};
 
 fn has(feature: Feature, name: &str) -> bool {
     let is_there = llvm_bin().join(name).is_file();
@@ -59,6 +60,33 @@ fn fmt_formats_own_sources_of_the_chosen_crates() {
     let run = space.tender(&["fmt", "--check", "-p", "zip", "--", "--style={BasedOnStyle: GNU}"]);
     run.expect_code(101).expect_stderr(&["not formatted"]);
     assert!(!space.exists("target"), "nothing is built");
+}
+
+#[test]
+fn fmt_tells_programs_what_became_of_each_file() {
+    if !has(Feature::ClangFormat, "clang-format") {
+        return;
+    }
+    let space = space();
+    let outcomes = |run: Run| {
+        let messages = run.messages();
+        assert!(messages.iter().all(|message| message["reason"] == "file-formatted"), "{run}");
+        let of = |name: &str| {
+            let is = |file: &Value| file.as_str().is_some_and(|file| file.ends_with(name));
+            let message = messages.iter().find(|message| is(&message["file"])).unwrap();
+            message["outcome"].as_str().unwrap().to_owned()
+        };
+        (messages.len(), of("zip.c"), of("neat.c"))
+    };
+    let words = |zip: &str| (4, zip.to_owned(), "unchanged".to_owned());
+    let args = ["fmt", "-p", "zip", "--message-format", "json"];
+    let check = space.tender(&[&args[..], &["--check"]].concat()).expect_code(101);
+    assert_eq!(outcomes(check), words("unformatted"));
+    assert_eq!(outcomes(space.tender(&args).expect_ok()), words("changed"));
+    assert_eq!(outcomes(space.tender(&args).expect_ok()), words("unchanged"));
+    space.write(".clang-format", "BasedOnStyle: nobody\n");
+    let run = space.tender(&args).expect_code(101);
+    assert_eq!(outcomes(run).1, "failed");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use super::env::CliEnvironment;
 use super::error::CliError;
 use super::exit::CliExit;
-use super::options::{FmtOptions, PlaceOptions};
+use super::options::{FmtOptions, MessageFormat, PlaceOptions};
 use super::own_sources::{changed, own_sources};
+use super::print;
 use super::project::{Project, current_dir};
 use super::terminal::Terminal;
 use super::tool_runs::{ToolRuns, shown_in};
@@ -12,6 +13,7 @@ use crate::report::{Verbosity, style, words};
 use crate::test_runner::AttemptResult;
 use crate::toolchain::SourceTool;
 use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::json;
 use tender_protocol::Level;
 
 /// What clang-format says of a file that is not formatted, with `-Werror`.
@@ -41,7 +43,7 @@ pub fn fmt(
     }
     let command = SourceTool::ClangFormat.find()?;
     if let Some(file) = files.iter().find(|file| !has_style(file))
-        && !options.args.iter().any(|word| word.starts_with("--style"))
+        && !options.args.iter().any(|word| chooses_style(word))
     {
         let here = current_dir()?;
         let text = format!(
@@ -50,7 +52,7 @@ pub fn fmt(
         );
         terminal.say(&style::message(Level::Note, text));
     }
-    let mut report = FmtReport::new(&files, options.check, terminal)?;
+    let mut report = FmtReport::new(&files, options, terminal)?;
     let how: &[&str] = if options.check { &["--dry-run", "-Werror"] } else { &["-i"] };
     let runs = files.iter().map(|file| {
         let how = how.iter().map(|word| (*word).to_owned());
@@ -77,9 +79,36 @@ pub fn fmt(
     }
 }
 
+/// Whether an argument of clang-format chooses the style: `--style=X`, `-style X`.
+fn chooses_style(word: &str) -> bool {
+    word.starts_with('-') && word.trim_start_matches('-').starts_with("style")
+}
+
 fn has_style(file: &Utf8Path) -> bool {
     let dirs = file.ancestors().skip(1);
     dirs.flat_map(|dir| STYLES.map(|name| dir.join(name))).any(|path| path.is_file())
+}
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FmtOutcome {
+    /// It was formatted.
+    Changed,
+    Unchanged,
+    /// With `--check`: it would be changed.
+    Unformatted,
+    Failed,
+}
+
+impl FmtOutcome {
+    fn word(self) -> &'static str {
+        match self {
+            FmtOutcome::Changed => "changed",
+            FmtOutcome::Unchanged => "unchanged",
+            FmtOutcome::Unformatted => "unformatted",
+            FmtOutcome::Failed => "failed",
+        }
+    }
 }
 
 /// What is said about each file, and at the end.
@@ -88,6 +117,7 @@ struct FmtReport<'a> {
     /// The contents of the files as they were.
     before: Vec<Option<blake3::Hash>>,
     is_check: bool,
+    is_json: bool,
     here: Utf8PathBuf,
     terminal: Terminal,
     differ: usize,
@@ -97,38 +127,69 @@ struct FmtReport<'a> {
 impl<'a> FmtReport<'a> {
     fn new(
         files: &'a [Utf8PathBuf],
-        is_check: bool,
+        options: &FmtOptions,
         terminal: Terminal,
     ) -> Result<FmtReport<'a>, CliError> {
+        let is_check = options.check;
+        let is_json = options.message_format == MessageFormat::Json;
         let before = match is_check {
             true => Vec::new(),
             false => files.iter().map(|file| content(file)).collect(),
         };
         let here = current_dir()?;
-        Ok(FmtReport { files, before, is_check, here, terminal, differ: 0, failed: 0 })
+        Ok(FmtReport { files, before, is_check, is_json, here, terminal, differ: 0, failed: 0 })
     }
 
     fn ended(&mut self, number: usize, result: &AttemptResult) {
         let file = &self.files[number];
         let shown = words::visible(&shown_in(&self.here, file)).into_owned();
         let said = result.stderr.text();
-        let is_failure = result.verdict.is_failure();
-        if self.is_check && is_failure && said.contains(VIOLATION) {
-            self.differ += 1;
-            self.terminal.console().print(&style::failure("Unformatted", shown));
-            if self.terminal.verbosity >= Verbosity::Verbose {
+        let outcome = self.outcome(number, result.verdict.is_failure(), &said);
+        if self.is_json {
+            let message = json!({
+                "reason": "file-formatted",
+                "file": file,
+                "outcome": outcome.word(),
+                "output": anstream::adapter::strip_str(&said).to_string(),
+            });
+            // As for all messages: if the reader has closed the stream, they end.
+            let _ = print(&format!("{message}\n"));
+        }
+        match outcome {
+            FmtOutcome::Unformatted => {
+                self.differ += 1;
+                self.terminal.console().print(&style::failure("Unformatted", shown));
+                if self.terminal.verbosity >= Verbosity::Verbose {
+                    self.terminal.console().print(&said);
+                }
+            }
+            FmtOutcome::Failed => {
+                self.failed += 1;
+                let text = format!("clang-format fails on `{shown}`");
+                self.terminal.console().print(&style::message(Level::Error, text));
                 self.terminal.console().print(&said);
             }
+            FmtOutcome::Changed => {
+                self.differ += 1;
+                self.terminal.say(&style::status("Formatted", shown));
+            }
+            FmtOutcome::Unchanged if self.terminal.verbosity >= Verbosity::Verbose => {
+                self.terminal.say(&style::status("Unchanged", shown));
+            }
+            FmtOutcome::Unchanged => {}
+        }
+    }
+
+    /// `said`: what clang-format wrote to standard error.
+    fn outcome(&self, number: usize, is_failure: bool, said: &str) -> FmtOutcome {
+        if self.is_check && is_failure && said.contains(VIOLATION) {
+            FmtOutcome::Unformatted
         } else if is_failure {
-            self.failed += 1;
-            let text = format!("clang-format fails on `{shown}`");
-            self.terminal.console().print(&style::message(Level::Error, text));
-            self.terminal.console().print(&said);
-        } else if !self.is_check && content(file) != self.before[number] {
-            self.differ += 1;
-            self.terminal.say(&style::status("Formatted", shown));
-        } else if self.terminal.verbosity >= Verbosity::Verbose {
-            self.terminal.say(&style::status("Unchanged", shown));
+            FmtOutcome::Failed
+        } else if !self.is_check && content(&self.files[number]) != self.before[number] {
+            FmtOutcome::Changed
+        } else {
+            FmtOutcome::Unchanged
         }
     }
 

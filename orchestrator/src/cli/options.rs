@@ -719,6 +719,15 @@ pub struct FmtOptions {
     /// Path of the manifest (else the nearest `Tender.toml`, here or above)
     #[arg(long, value_name = "PATH", help_heading = FILES)]
     pub manifest_path: Option<Utf8PathBuf>,
+    /// `json`: messages for programs, on standard output
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "human",
+        hide_default_value = true,
+        help_heading = FILES
+    )]
+    pub message_format: MessageFormat,
     /// Arguments of clang-format
     #[arg(last = true, value_name = "ARGS")]
     pub args: Vec<String>,
