@@ -39,18 +39,21 @@ impl CliConfig {
         for text in &texts {
             let mut settings = user_settings(text, true)?;
             settings.target_dir = settings.target_dir.map(|dir| here.join(dir).into_string());
+            settings.cache_dir = settings.cache_dir.map(|dir| here.join(dir).into_string());
             line = settings.or(line);
         }
         let mut files = UserSettings::default();
         for dir in here.ancestors() {
             let Some(mut settings) = read_file(&dir.join(IN_DIRECTORY))? else { continue };
             settings.target_dir = settings.target_dir.map(|path| dir.join(path).into_string());
+            settings.cache_dir = settings.cache_dir.map(|path| dir.join(path).into_string());
             files = files.or(settings);
         }
         // Its target directory, if it is relative, is one of each workspace.
         if let Some(dir) = &environment.config_dir
-            && let Some(settings) = read_file(&dir.join(OF_USER))?
+            && let Some(mut settings) = read_file(&dir.join(OF_USER))?
         {
+            settings.cache_dir = settings.cache_dir.map(|path| dir.join(path).into_string());
             files = files.or(settings);
         }
         Ok(Self { texts, line, files })

@@ -31,6 +31,8 @@ pub const PROFILE: &str = "TENDER_PROFILE";
 pub const TARGET_DIR: &str = "TENDER_TARGET_DIR";
 /// `auto`, `always` or `never`, as `--color`.
 pub const COLOR: &str = "TENDER_COLOR";
+/// Directory of what all workspaces share.
+pub const CACHE_DIR: &str = "TENDER_CACHE_DIR";
 /// Path of the `tender-worker` to start, in place of the one beside `tender`.
 pub const WORKER: &str = "TENDER_WORKER";
 /// For tests of cutting: the number of pieces of each unit, even if that is slower.
@@ -58,12 +60,13 @@ pub const CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 pub const HOME: &str = "HOME";
 
 /// All of them, for the test of the documentation.
-pub const ALL: [&str; 15] = [
+pub const ALL: [&str; 16] = [
     JOBS,
     MEMORY,
     PROFILE,
     TARGET_DIR,
     COLOR,
+    CACHE_DIR,
     WORKER,
     FORCE_PIECES,
     NO_COLOR,
@@ -86,6 +89,7 @@ pub struct CliEnvironment {
     pub profile: Option<String>,
     pub target_dir: Option<String>,
     pub color: Option<String>,
+    pub cache_dir: Option<String>,
     pub worker: Option<String>,
     pub force_pieces: Option<String>,
     pub no_color: bool,
@@ -113,6 +117,7 @@ impl CliEnvironment {
             profile: value(PROFILE)?,
             target_dir: value(TARGET_DIR)?,
             color: value(COLOR)?,
+            cache_dir: value(CACHE_DIR)?,
             worker: value(WORKER)?,
             force_pieces: value(FORCE_PIECES)?,
             no_color: std::env::var_os(NO_COLOR).is_some_and(|value| !value.is_empty()),
@@ -134,6 +139,14 @@ impl CliEnvironment {
             CliError::usage(format!("{FORCE_PIECES}: `{text}` is not a number of pieces"))
                 .with_help(format!("write a number from {} to {}", PIECES.start(), PIECES.end()))
         })
+    }
+
+    /// Where downloads of all workspaces are kept, if anything says where.
+    pub fn cache_dir(&self) -> Option<Utf8PathBuf> {
+        let CliConfig { line, files, .. } = &self.config;
+        let set = [&line.cache_dir, &self.cache_dir, &files.cache_dir].into_iter().flatten().next();
+        let of_user = || Utf8PathBuf::from_path_buf(directories::cache()?.join("tender")).ok();
+        set.map(Utf8PathBuf::from).or_else(of_user)
     }
 
     /// The profile that is chosen otherwise than by an option of its own.
@@ -192,11 +205,6 @@ pub fn variables() -> Variables {
 /// All variables, of which some are for git.
 pub fn all() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os()
-}
-
-/// Where downloads of all workspaces are kept, if anything says where.
-pub fn cache_dir() -> Option<Utf8PathBuf> {
-    Utf8PathBuf::from_path_buf(directories::cache()?).ok()
 }
 
 /// One variable. The job client reads a parent's jobserver from it.

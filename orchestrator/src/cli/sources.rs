@@ -23,7 +23,7 @@ pub fn store(
     environment: &CliEnvironment,
     here: &Utf8Path,
 ) -> Rc<SourceStore> {
-    let cache = env::cache_dir().map(|dir| dir.join("tender"));
+    let cache = environment.cache_dir().map(|dir| here.join(dir));
     let git = GitProgram::new(env::all());
     let target_dir = target_dir(place, environment, here);
     let NetworkOptions { locked, offline, frozen } = place.network;

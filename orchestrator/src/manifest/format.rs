@@ -232,10 +232,17 @@ static NOT_ALONE: [(&str, &str); 4] = [
     ("color", "`[term]`"),
 ];
 
-static USER: [Key; 2] = [
+static USER: [Key; 3] = [
     key("build", ValueKind::Table(&USER_BUILD), "How to build."),
     key("term", ValueKind::Table(&TERM), "The terminal."),
+    key("cache", ValueKind::Table(&CACHE), "What all workspaces share."),
 ];
+
+static CACHE: Table = Table {
+    groups: &[own(&[key("dir", ValueKind::Text(check_not_empty), "Where downloads are kept.")])],
+    required: &[],
+    elsewhere: &[],
+};
 
 static USER_BUILD: Table = Table {
     groups: &[

@@ -432,6 +432,7 @@ pub(super) struct Config {
     pub target_dir: Option<Text>,
     pub profile: Option<String>,
     pub color: Option<String>,
+    pub cache_dir: Option<Text>,
     /// Of `--config` alone.
     pub profiles: Vec<ProfileTable>,
 }
@@ -452,11 +453,13 @@ pub(super) fn parse_config(
     let build = file.table(&cx, "build");
     let build = build.as_ref();
     let term = file.table(&cx, "term");
+    let cache = file.table(&cx, "cache");
     Some(Config {
         limits: build.map(|section| build_table(&cx, section).0).unwrap_or_default(),
         target_dir: build.and_then(|section| section.string(&cx, "target-dir")),
         profile: build.and_then(|section| section.string(&cx, "profile")).map(|text| text.value),
         color: term.and_then(|section| section.literal(&cx, "color")),
+        cache_dir: cache.and_then(|section| section.string(&cx, "dir")),
         profiles: match std::ptr::eq(format, &format::CONFIG) {
             true => profile_tables(&cx, &file),
             false => Vec::new(),

@@ -17,6 +17,8 @@ pub struct UserSettings {
     pub profile: Option<String>,
     /// `auto`, `always` or `never`.
     pub color: Option<String>,
+    /// Where downloads are kept, as it is written.
+    pub cache_dir: Option<String>,
 }
 
 impl UserSettings {
@@ -28,6 +30,7 @@ impl UserSettings {
             target_dir: self.target_dir.or(other.target_dir),
             profile: self.profile.or(other.profile),
             color: self.color.or(other.color),
+            cache_dir: self.cache_dir.or(other.cache_dir),
         }
     }
 }
@@ -46,9 +49,15 @@ pub fn user_settings(
     let Some(config) = config.filter(|_| !problems.iter().any(Problem::is_error)) else {
         return Err(ManifestErrors { problems });
     };
-    let Config { limits, target_dir, profile, color, profiles: _ } = config;
-    let target_dir = target_dir.map(|text| text.value);
-    Ok(UserSettings { jobs: limits.jobs, memory: limits.memory, target_dir, profile, color })
+    let Config { limits, target_dir, profile, color, cache_dir, profiles: _ } = config;
+    Ok(UserSettings {
+        jobs: limits.jobs,
+        memory: limits.memory,
+        target_dir: target_dir.map(|text| text.value),
+        profile,
+        color,
+        cache_dir: cache_dir.map(|text| text.value),
+    })
 }
 
 #[cfg(test)]
@@ -68,13 +77,14 @@ mod tests {
     #[test]
     fn settings_of_a_file_are_read() {
         let text = "[build]\njobs = -1\nmemory = \"8Gi\"\ntarget-dir = \"b\"\nprofile = \"release\"\n\
-            [term]\ncolor = \"never\"\n";
+            [term]\ncolor = \"never\"\n[cache]\ndir = \"/c\"\n";
         let settings = user_settings(&ManifestText::new("/c".into(), text), false).unwrap();
         assert_eq!(settings.jobs, Some(JobCount::AllBut(1)));
         assert_eq!(settings.memory, Some(MemorySetting::Bytes(8 << 30)));
         assert_eq!(settings.target_dir.as_deref(), Some("b"));
         assert_eq!(settings.profile.as_deref(), Some("release"));
         assert_eq!(settings.color.as_deref(), Some("never"));
+        assert_eq!(settings.cache_dir.as_deref(), Some("/c"));
         let empty = user_settings(&ManifestText::new("/c".into(), ""), false).unwrap();
         assert_eq!(empty, UserSettings::default());
         assert_eq!(empty.or(settings.clone()), settings);

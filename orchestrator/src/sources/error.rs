@@ -79,8 +79,10 @@ impl SourceError {
             Self::NotVendored { .. } => {
                 "move it away: builds take sources from a directory of this name"
             }
-            Self::NoCache => "set XDG_CACHE_HOME or HOME to an absolute path",
-            Self::Cache { .. } => "make room, or name another directory by XDG_CACHE_HOME",
+            Self::NoCache => "set HOME to an absolute path, or TENDER_CACHE_DIR",
+            Self::Cache { .. } => {
+                "make room, or name another directory by `cache.dir` or TENDER_CACHE_DIR"
+            }
             Self::Checksum { .. } => {
                 "the archive was replaced, or the manifest is wrong: find out which, and then write the new `sha256`"
             }

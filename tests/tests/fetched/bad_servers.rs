@@ -136,7 +136,7 @@ fn cache_without_room_or_permission_is_named() {
     bytes.resize(200_000, 0);
     server.answer("/x", &[Answer::File(bytes)]);
     let run = tender(&space, &["-C", "ws", "build"]).expect_code(101);
-    run.expect_stderr(&["cannot write to the cache of downloads", "XDG_CACHE_HOME"]);
+    run.expect_stderr(&["cannot write to the cache of downloads", "TENDER_CACHE_DIR"]);
     assert!(files(&space, "cache").is_empty());
     disk.set_read_only(true);
     let run = tender(&space, &["-C", "ws", "build"]).expect_code(101);
@@ -147,5 +147,5 @@ fn cache_without_room_or_permission_is_named() {
     space
         .run(build)
         .expect_code(2)
-        .expect_stderr(&["no directory for downloads", "XDG_CACHE_HOME"]);
+        .expect_stderr(&["no directory for downloads", "TENDER_CACHE_DIR"]);
 }
