@@ -166,6 +166,7 @@ fn tidy_shows_what_clang_tidy_finds() {
     ]);
     space.write(".clang-tidy", "Checks: 'clang-analyzer-*'\nWarningsAsErrors: '*'\n");
     let run = space.tender(&["tidy", "-p", "zip", "--message-format", "json"]).expect_code(101);
+    let run = run.expect_stderr(&["clang-tidy failed on 1 of 3 files: 1 error, 0 warnings"]);
     let files = run.messages().into_iter().filter(|message| message["reason"] == "file-tidied");
     let bad: Vec<_> = files.filter(|message| message["success"] == false).collect();
     assert_eq!(bad.len(), 1, "{bad:?}");

@@ -93,6 +93,7 @@ pub fn tidy(
         json: options.build.message_format == MessageFormat::Json,
         said: HashSet::new(),
         warnings: 0,
+        errors: 0,
         failed: 0,
         terminal,
     };
@@ -161,6 +162,7 @@ struct TidyReport<'a> {
     /// Messages about headers come once for each source.
     said: HashSet<String>,
     warnings: usize,
+    errors: usize,
     failed: usize,
     terminal: Terminal,
 }
@@ -180,11 +182,16 @@ impl TidyReport<'_> {
         }
         let mut text = String::new();
         for message in messages(&output) {
-            let is_generated = place(message).is_some_and(|(path, is_error)| {
+            let found = place(message);
+            let is_generated = found.as_ref().is_some_and(|(path, is_error)| {
                 !is_error && self.root.join(path).starts_with(self.target_dir)
             });
             if !is_generated && self.said.insert(message.to_owned()) {
-                self.warnings += usize::from(is_finding(message));
+                match found {
+                    Some((_, true)) => self.errors += 1,
+                    Some((_, false)) => self.warnings += 1,
+                    None => {}
+                }
                 text += message;
             }
         }
@@ -206,7 +213,9 @@ impl TidyReport<'_> {
         let all = words::count(self.files.len(), "file");
         let warnings = words::count(self.warnings, "warning");
         if self.failed > 0 {
-            let text = format!("clang-tidy failed on {} of {all}; {warnings}", self.failed);
+            let errors = words::count(self.errors, "error");
+            let text =
+                format!("clang-tidy failed on {} of {all}: {errors}, {warnings}", self.failed);
             self.terminal.console().print(&style::message(Level::Error, text));
             return CliExit::BuildFailed;
         }
