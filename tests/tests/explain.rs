@@ -48,6 +48,8 @@ fn explain_says_what_the_next_build_does() {
         states(&space, "zip"),
         ["zip/src/a.c fresh -", "zip/src/b.c fresh -", "libzip.a fresh -"]
     );
+    // As a shell completes it.
+    assert_eq!(states(&space, "zip/"), states(&space, "zip"));
     space.write("zip/include/zip.h", "int zip(void); // changed\n");
     let header = ["zip/src/a.c runs input-changed", "app/src/main.c runs input-changed"];
     assert_eq!(states(&space, "zip/include/zip.h"), header);

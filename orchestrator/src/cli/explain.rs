@@ -130,7 +130,10 @@ impl Finder<'_> {
             other == path || other == real
         };
         let mut crates = self.project.workspace.crates.iter();
-        if let Some(krate) = crates.find(|krate| is_it(krate.manifest.as_str())) {
+        // A shell completes the name of a crate to its directory.
+        let is_crate = |path: &Utf8Path| is_it(path.as_str());
+        if let Some(krate) = crates.find(|krate| is_crate(&krate.manifest) || is_crate(&krate.dir))
+        {
             return self.subject(&krate.name);
         }
         let writes = |item: &Item| item.outputs.iter().any(|output| is_it(output.as_str()));
