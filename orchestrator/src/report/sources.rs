@@ -43,12 +43,10 @@ impl SourceSink for SourceLines {
     }
 
     fn tick(&mut self) {
-        let (arrivals, now_us) = (&self.arrivals, now_us());
+        let arrivals = &self.arrivals;
         if let (Some(bar), Some(start_us)) = (&mut self.bar, arrivals.start_us) {
-            let done = (arrivals.done, arrivals.planned);
-            bar.tick((start_us, now_us), "Fetching", done, |columns| {
-                arrivals.text(now_us, columns)
-            });
+            let done = (arrivals.parts(), arrivals.planned * PARTS);
+            bar.tick((start_us, now_us()), "Fetching", done, |columns| arrivals.text(columns));
         }
     }
 }
@@ -74,12 +72,17 @@ fn line(event: &SourceEvent) -> Option<String> {
     })
 }
 
+/// The picture of the bar has so many parts for each source.
+const PARTS: u64 = 1000;
+
 /// What arrives, and has arrived.
 #[derive(Debug, Default)]
 struct Arrivals {
     start_us: Option<Micros>,
     planned: u64,
     done: u64,
+    /// Of archives that have ended, bytes.
+    done_bytes: u64,
     /// What is fetched now, by its address: how much is there, and of how much; None: a repository.
     running: BTreeMap<String, Option<(u64, Option<u64>)>>,
 }
@@ -101,7 +104,8 @@ impl Arrivals {
                 self.running.insert(url.clone(), None);
             }
             SourceEvent::Ended { url } => {
-                self.running.remove(url);
+                let arrived = self.running.remove(url).flatten();
+                self.done_bytes += arrived.map_or(0, |(bytes, _)| bytes);
                 self.done += 1;
             }
             SourceEvent::Over => self.start_us = None,
@@ -109,21 +113,36 @@ impl Arrivals {
         }
     }
 
-    /// `1/3, 5s: fmt-11.1.4.zip (1.1 MiB of 2 MiB), zlib`, cut to `columns` between two parts.
-    fn text(&self, now_us: Micros, columns: usize) -> String {
+    /// How much of the picture is drawn.
+    fn parts(&self) -> u64 {
+        let of_archive = |arrived: &Option<(u64, Option<u64>)>| {
+            let (bytes, total) = (*arrived)?;
+            let total = total.filter(|total| *total > 0)?;
+            Some((u128::from(bytes) * u128::from(PARTS) / u128::from(total)) as u64)
+        };
+        let running = self.running.values().filter_map(of_archive);
+        self.done * PARTS + running.map(|parts| parts.min(PARTS)).sum::<u64>()
+    }
+
+    /// `1/3, 1.1 MiB of 2 MiB: fmt-11.1.4.zip, zlib`, cut to `columns` between two parts.
+    fn text(&self, columns: usize) -> String {
         let mut line = Fitted::new(columns);
         line.push(&format!("{}/{}", self.done, self.planned));
-        let elapsed = now_us.saturating_sub(self.start_us.unwrap_or(now_us));
-        line.push(&format!(", {}", words::rough(elapsed.duration())));
-        for (n, (url, arrived)) in self.running.iter().enumerate() {
+        let arriving = || self.running.values().flatten();
+        let bytes = self.done_bytes + arriving().map(|(bytes, _)| bytes).sum::<u64>();
+        let totals: Option<u64> = arriving().map(|(_, total)| *total).sum();
+        match totals {
+            _ if bytes == 0 => {}
+            None => _ = line.push(&format!(", {}", Bytes(bytes))),
+            Some(totals) => {
+                let all = Bytes(self.done_bytes + totals);
+                line.push(&format!(", {} of {all}", Bytes(bytes)));
+            }
+        }
+        for (n, url) in self.running.keys().enumerate() {
             let joint = if n == 0 { ": " } else { ", " };
             let name = url.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or(url);
-            let arrived = match arrived {
-                None | Some((0, None)) => String::new(),
-                Some((bytes, None)) => format!(" ({})", Bytes(*bytes)),
-                Some((bytes, Some(total))) => format!(" ({} of {})", Bytes(*bytes), Bytes(*total)),
-            };
-            if !line.push(&format!("{joint}{}{arrived}", words::visible(name))) {
+            if !line.push(&format!("{joint}{}", words::visible(name))) {
                 line.push("...");
                 break;
             }
@@ -147,15 +166,16 @@ mod tests {
             SourceEvent::Updating { url: "git@example.org:zlib".to_owned() },
             SourceEvent::Downloading { url: url("a.zip"), resumed_at: 0 },
             received("a.zip", 1 << 20, Some(3 << 20)),
-            received("b.tar.xz?x", 1536, None),
-            received("c", 7, None),
+            received("c", 1 << 20, None),
             SourceEvent::Ended { url: url("c") },
         ] {
             arrivals.event(&event, Micros(0));
         }
-        let text = |columns| arrivals.text(Micros(2_000_000), columns);
-        assert_eq!(text(80), "1/4, 2s: zlib, a.zip (1 MiB of 3 MiB), b.tar.xz?x (1.5 KiB)");
-        assert_eq!(text(40), "1/4, 2s: zlib, a.zip (1 MiB of 3 MiB)...");
-        assert_eq!(text(20), "1/4, 2s: zlib...");
+        assert_eq!(arrivals.text(80), "1/4, 2 MiB of 4 MiB: zlib, a.zip");
+        assert_eq!(arrivals.text(24), "1/4, 2 MiB of 4 MiB...");
+        assert_eq!(arrivals.text(12), "1/4: zlib...");
+        assert_eq!(arrivals.parts(), 1333);
+        arrivals.event(&received("b.tar.xz", 1536, None), Micros(0));
+        assert_eq!(arrivals.text(80), "1/4, 2 MiB: zlib, a.zip, b.tar.xz");
     }
 }
