@@ -137,6 +137,8 @@ impl TestVerdict {
 pub struct AttemptResult {
     /// From 1.
     pub attempt: u32,
+    /// An earlier attempt has failed; one that was killed for memory is none.
+    pub has_failed: bool,
     pub verdict: TestVerdict,
     pub started_us: Micros,
     pub wall_us: Micros,

@@ -77,6 +77,8 @@ pub(super) enum Order {
 pub(super) struct AttemptEnd {
     /// From 1.
     pub attempt: u32,
+    /// An earlier attempt has failed; one that was killed for memory is none.
+    pub has_failed: bool,
     pub is_last: bool,
     pub started_us: Micros,
 }
@@ -199,15 +201,16 @@ impl TestRun {
             self.running.remove(&test).expect("only a test that runs can end");
         let stopped = !matches!(stop, Stop::No | Stop::KilledForMemory) && !timed_out;
         let attempt = self.attempts[test.0];
+        // An attempt that was killed for memory says nothing about the test.
+        let counted = attempt - u32::from(self.is_alone(test));
+        let has_failed = counted > 1;
         let is_memory = matches!(verdict, TestVerdict::Failed(Failure::Memory { .. }));
         if is_memory && !stopped && !self.cancelled && self.alone.insert(test) {
             self.states[test.0] = TestState::Waiting;
             self.waiting.push_back(test);
-            return AttemptEnd { attempt, is_last: false, started_us };
+            return AttemptEnd { attempt, has_failed, is_last: false, started_us };
         }
-        // An attempt that was killed for memory says nothing about the test.
-        let failures = attempt - u32::from(self.is_alone(test));
-        let retries = verdict.is_failure() && failures < self.most_attempts() && !self.cancelled;
+        let retries = verdict.is_failure() && counted < self.most_attempts() && !self.cancelled;
         // It has had all the memory there is.
         let retries = retries && !is_memory;
         // What could not be started cannot be started again.
@@ -215,12 +218,12 @@ impl TestRun {
         if retries {
             self.states[test.0] = TestState::Waiting;
             self.waiting.push_back(test);
-            return AttemptEnd { attempt, is_last: false, started_us };
+            return AttemptEnd { attempt, has_failed, is_last: false, started_us };
         }
         let outcome = match verdict {
             // It was ended with the run.
             _ if stopped => Outcome::NotRun,
-            TestVerdict::Passed => Outcome::Passed { is_flaky: failures > 1, is_leaky },
+            TestVerdict::Passed => Outcome::Passed { is_flaky: has_failed, is_leaky },
             TestVerdict::Skipped(_) => Outcome::Skipped,
             TestVerdict::Failed(failure) => Outcome::Failed(failure.clone()),
         };
@@ -228,7 +231,7 @@ impl TestRun {
             self.cancel();
         }
         self.states[test.0] = TestState::Done(outcome);
-        AttemptEnd { attempt, is_last: true, started_us }
+        AttemptEnd { attempt, has_failed, is_last: true, started_us }
     }
 
     fn cancel(&mut self) {
@@ -373,7 +376,7 @@ mod tests {
         let a = start(&mut run, 0);
         assert_eq!(
             run.ended(a, &PASSED, false),
-            AttemptEnd { attempt: 2, is_last: true, started_us: Micros(0) }
+            AttemptEnd { attempt: 2, has_failed: true, is_last: true, started_us: Micros(0) }
         );
         let b = start(&mut run, 0);
         assert!(run.ended(b, &failed(), false).is_last && run.is_over());
@@ -399,7 +402,8 @@ mod tests {
         run.ended(c, &PASSED, false);
         let again = start(&mut run, 0);
         assert_eq!(again, b);
-        assert_eq!(run.ended(b, &PASSED, false).attempt, 2);
+        let end = run.ended(b, &PASSED, false);
+        assert_eq!((end.attempt, end.has_failed), (2, false));
         let passed = Outcome::Passed { is_flaky: false, is_leaky: false };
         assert_eq!(run.outcomes()[1], Some(passed));
     }

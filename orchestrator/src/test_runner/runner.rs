@@ -538,6 +538,7 @@ impl CurrentRun<'_> {
         let ended = self.run.ended(test, &verdict, !leaked.is_empty());
         let result = AttemptResult {
             attempt: ended.attempt,
+            has_failed: ended.has_failed,
             verdict,
             started_us: ended.started_us,
             wall_us: at_us.saturating_sub(ended.started_us),

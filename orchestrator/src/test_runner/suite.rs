@@ -211,6 +211,8 @@ pub fn run_suite(
             }
             RunnerEvent::Slow { test, running } => TestEvent::Slow { test, running },
             RunnerEvent::Ended { test, result, is_last, at_us } => {
+                // One that was killed for memory has another.
+                let attempts = attempts.max(result.attempt);
                 TestEvent::Ended { test, result, attempts, is_last, at_us }
             }
             RunnerEvent::Leftovers { names } => TestEvent::Leftovers { names },

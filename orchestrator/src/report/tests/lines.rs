@@ -44,7 +44,7 @@ impl TestLines {
         if is_failure {
             text += &output(&list.name(test), result);
         }
-        let is_good = !is_failure && result.leaked.is_empty() && result.attempt == 1;
+        let is_good = !is_failure && result.leaked.is_empty() && !result.has_failed;
         if self.verbosity > Verbosity::Quiet || !is_good {
             self.console.print(&text);
         }
@@ -179,7 +179,7 @@ fn ended_line(name: &str, result: &AttemptResult, attempts: u32, is_last: bool) 
             let left = quoted(&result.leaked);
             style::caution("LEAK", format!("{time} {name}: it left {left} running"))
         }
-        TestVerdict::Passed if attempt > 1 => {
+        TestVerdict::Passed if result.has_failed => {
             style::caution(&format!("FLAKY {attempt}/{attempts}"), format!("{time} {name}"))
         }
         TestVerdict::Passed => style::status("PASS", format!("{time} {name}")),
