@@ -48,6 +48,7 @@ check_test() {
     need cmake "cmake, whose builds tender init reads" program cmake
     need meson "meson, whose projects use installed libraries" program meson
     need gdb gdb program gdb
+    need strace "strace, which shows what a program looks at" program strace
     need nasm "nasm, which assembles .asm" program nasm
     need flex "flex, which makes C sources" program flex
     need bison "bison, which makes C sources" program bison

@@ -60,10 +60,12 @@ pub enum Feature {
     Libcxx,
     /// sshd(8).
     Sshd,
+    /// strace, and permission to trace.
+    Strace,
 }
 
 impl Feature {
-    pub const ALL: [Feature; 29] = [
+    pub const ALL: [Feature; 30] = [
         Feature::Root,
         Feature::Cgroup,
         Feature::Make43,
@@ -93,6 +95,7 @@ impl Feature {
         Feature::ClangTidy,
         Feature::Libcxx,
         Feature::Sshd,
+        Feature::Strace,
     ];
 
     pub fn name(self) -> &'static str {
@@ -126,6 +129,7 @@ impl Feature {
             Feature::ClangTidy => "clang-tidy",
             Feature::Libcxx => "libc++",
             Feature::Sshd => "sshd",
+            Feature::Strace => "strace",
         }
     }
 }

@@ -51,5 +51,6 @@ fn builds_after_edits_are_as_clean_ones() {
         assert!(count * 20 >= all, "{kind:?} is less than a twentieth: {summary}");
     }
     assert!(figures.changing * 2 >= all, "most steps change nothing: {summary}");
+    assert!(figures.refuted * 5 >= figures.compared, "certificates were hardly asked: {summary}");
     assert!(figures.idle > 0 && figures.failing > 0, "{summary}");
 }

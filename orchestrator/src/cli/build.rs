@@ -9,6 +9,7 @@ use super::error::CliError;
 use super::exit::CliExit;
 use super::options::{BuildOptions, MessageFormat, RunOptions, TargetSelection, TargetsOptions};
 use super::project::{Project, budget};
+use super::shortcut::Shortcut;
 use super::slots::{slots, slots_again};
 use super::terminal::Terminal;
 use super::watch::{WatchRound, watch};
@@ -30,12 +31,13 @@ use crate::platform::Platform;
 use crate::report::{
     About, Bar, Crates, Fanout, Human, Json, Place, Timings, Trace, Verbosity, style, words,
 };
+use crate::sys::looks;
 use crate::sys::shell::quoted_words;
 use crate::toolchain::{self, Machine};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::process::Command;
 use std::rc::Rc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 use tender_protocol::{ConfigResults, ConfigValue, Level, ModuleScan, Work};
 
 /// `tender build` and `tender check`: builds what was chosen.
@@ -43,11 +45,13 @@ use tender_protocol::{ConfigResults, ConfigValue, Level, ModuleScan, Work};
 /// # Errors
 /// The manifest or the choice is wrong, the environment has a bad value, or the engine fails.
 pub fn build(
-    TargetsOptions { build: options, targets, watch: is_watched }: &TargetsOptions,
+    all: &TargetsOptions,
     mode: Mode,
     environment: &CliEnvironment,
     terminal: Terminal,
 ) -> Result<CliExit, CliError> {
+    let started = Instant::now();
+    let TargetsOptions { build: options, targets, watch: is_watched } = all;
     let choose = |project: &Project| {
         let roots = project.select(&options.selection)?;
         let (roots, targets) = choose_targets(project, roots, targets)?;
@@ -59,7 +63,17 @@ pub fn build(
             Ok(WatchRound::of(run_build(&choose, options, false, environment, terminal)?))
         });
     }
-    Ok(run_build(&choose, options, false, environment, terminal)?.exit)
+    let mut shortcut = Shortcut::of(all, mode, environment)?;
+    if let Some(shortcut) = &mut shortcut
+        && let Some(exit) = shortcut.take(all, terminal, started)
+    {
+        return Ok(exit);
+    }
+    let built = run_build(&choose, options, false, environment, terminal)?;
+    if let Some(shortcut) = shortcut {
+        shortcut.certify(&built, terminal);
+    }
+    Ok(built.exit)
 }
 
 /// `tender run`: builds one program, or one example, and runs it in the foreground.
@@ -693,6 +707,7 @@ fn write_commands(graph: &Graph, target_dir: &Utf8PathBuf, terminal: Terminal) {
     if let Err(error) =
         compile_commands::write_compile_commands(graph, target_dir, &toolchain::llvm_bin())
     {
+        looks::doubt("the compile commands cannot be written");
         let text = format!("cannot write {error}");
         terminal.console().print(&style::message(Level::Warning, text));
     }

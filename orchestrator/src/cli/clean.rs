@@ -11,6 +11,7 @@ use crate::fingerprint::DirectoryLock;
 use crate::graph::{self, GraphRequest, Mode, Targets, profile_dir};
 use crate::manifest::{CrateId, Profile};
 use crate::report::{style, words};
+use crate::sys::looks;
 use crate::toolchain::Machine;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::io;
@@ -76,6 +77,7 @@ fn state_dir(target_dir: &Utf8Path, profile: &Profile) -> Utf8PathBuf {
 pub fn lock(state_dir: &Utf8Path, terminal: Terminal) -> Result<DirectoryLock, CliError> {
     let waiting = |first| {
         if first {
+            looks::doubt("it has waited");
             terminal.say(&style::caution(
                 "Blocking",
                 "waiting for another build in this target directory",

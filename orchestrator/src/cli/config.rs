@@ -5,6 +5,7 @@ use super::env::CliEnvironment;
 use super::error::CliError;
 use super::project::current_dir;
 use crate::manifest::{self, ManifestErrors, ManifestText, Problem, UserSettings, user_settings};
+use crate::sys::looks::{self, PathKind};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::io;
 
@@ -66,7 +67,7 @@ fn option_text(text: &str, here: &Utf8Path) -> Result<ManifestText, CliError> {
         return Ok(ManifestText::new(here.join("--config"), text));
     }
     let path = here.join(text);
-    if !path.exists() {
+    if !looks::exists(&path) {
         return Err(CliError::usage(format!("the file `{text}` of `--config` does not exist"))
             .with_help("`--config` takes KEY=VALUE, or the path of a file"));
     }
@@ -80,6 +81,7 @@ fn read_file(path: &Utf8PathBuf) -> Result<Option<UserSettings>, CliError> {
         Err(error)
             if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
         {
+            looks::saw_kind(path.as_std_path(), PathKind::Absent);
             return Ok(None);
         }
         Err(error) => {

@@ -25,6 +25,7 @@ mod own_sources;
 mod package;
 mod project;
 mod scaffold;
+mod shortcut;
 mod slots;
 mod sources;
 mod target_dir;
@@ -41,6 +42,7 @@ pub use exit::CliExit;
 
 use crate::graph::Mode;
 use crate::report::style;
+use crate::sys::looks;
 use clap::error::{ContextKind, ContextValue};
 use config::CliConfig;
 use env::CliEnvironment;
@@ -73,6 +75,9 @@ fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<CliExit, CliEr
         environment.enter(dir).map_err(|error| {
             CliError::usage(format!("cannot change to the directory `{dir}`: {error}"))
         })?;
+    }
+    if options.command.may_have_certificate() {
+        looks::record();
     }
     if options.command.reads_config() {
         environment.config = CliConfig::read(&options.common.config, &environment)?;

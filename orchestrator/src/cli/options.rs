@@ -184,6 +184,11 @@ impl CliCommand {
         )
     }
 
+    /// Whether a build with nothing to do may be known by a certificate.
+    pub fn may_have_certificate(&self) -> bool {
+        matches!(self, Self::Build(options) | Self::Check(options) if !options.watch)
+    }
+
     /// Whether it does nothing below `make -n`.
     pub fn does_work(&self) -> bool {
         matches!(

@@ -12,6 +12,7 @@ use crate::manifest::{
 };
 use crate::memory::Budget;
 use crate::sources::SourceStore;
+use crate::sys::looks;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::rc::Rc;
 
@@ -306,7 +307,8 @@ pub fn current_dir() -> Result<Utf8PathBuf, CliError> {
 fn same_file(a: &Utf8Path, b: &Utf8Path) -> bool {
     a == b
         || a.file_name() == b.file_name()
-            && a.canonicalize_utf8().ok() == b.canonicalize_utf8().ok()
+            && looks::canonicalize(a.as_std_path()).ok()
+                == looks::canonicalize(b.as_std_path()).ok()
 }
 
 /// Without `.` and trailing slashes; `..` stays, because what it means depends on symbolic links.

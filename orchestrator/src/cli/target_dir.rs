@@ -2,6 +2,7 @@
 //! directory.
 
 use super::error::CliError;
+use crate::sys::looks;
 use camino::Utf8Path;
 
 /// The convention of https://bford.info/cachedir: backup programs skip a directory with such a
@@ -16,7 +17,7 @@ const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
 /// It cannot be created or written.
 pub fn prepare(dir: &Utf8Path) -> Result<(), CliError> {
     let tag = dir.join(TAG_NAME);
-    if tag.exists() {
+    if looks::exists(&tag) {
         return Ok(());
     }
     let failed = |error: std::io::Error| {
@@ -24,7 +25,8 @@ pub fn prepare(dir: &Utf8Path) -> Result<(), CliError> {
             .with_help("choose another one with `--target-dir`")
     };
     std::fs::create_dir_all(dir).map_err(failed)?;
-    if dir.read_dir_utf8().map_err(failed)?.next().is_none() {
+    if looks::read_dir(dir.as_std_path()).map_err(failed)?.next().is_none() {
+        looks::doubt("the target directory is made");
         std::fs::write(&tag, TAG).map_err(failed)?;
     }
     Ok(())

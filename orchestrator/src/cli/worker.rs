@@ -2,6 +2,7 @@
 
 use super::env::{self, CliEnvironment};
 use super::error::CliError;
+use crate::sys::looks;
 use camino::{Utf8Path, Utf8PathBuf};
 
 const NAME: &str = "tender-worker";
@@ -39,5 +40,5 @@ pub fn find(environment: &CliEnvironment) -> Result<Utf8PathBuf, CliError> {
 }
 
 fn is_program(path: &Utf8Path) -> bool {
-    path.is_file() && rustix::fs::access(path.as_str(), rustix::fs::Access::EXEC_OK).is_ok()
+    looks::is_file(path) && rustix::fs::access(path.as_str(), rustix::fs::Access::EXEC_OK).is_ok()
 }

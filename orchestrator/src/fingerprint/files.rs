@@ -5,11 +5,11 @@ use super::command::Hash;
 use super::listing::Listings;
 use super::program;
 use super::store::{Observed, Tables, TextId, VersionId};
-use camino::Utf8Path;
+use crate::sys::looks::{self, FileState, PathKind, now_ns};
+use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tender_protocol::FileStamp;
 
 /// The prefix of the name of a file that is a program, which is identified by its build id instead
@@ -34,12 +34,31 @@ pub(super) enum Content {
     Is(VersionId),
 }
 
+/// What is known of a path.
+#[derive(Clone, Copy, Debug)]
+enum Known {
+    Is(FileStamp),
+    Absent,
+    /// Absent, by the names in its directory.
+    RuledOut,
+}
+
+impl Known {
+    fn stamp(self) -> Option<FileStamp> {
+        match self {
+            Known::Is(stamp) => Some(stamp),
+            Known::Absent | Known::RuledOut => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Files {
     /// The directory of relative paths.
     root: OwnedFd,
-    /// By path; the outer `None` if the path was not checked yet.
-    stamps: Vec<Option<Option<FileStamp>>>,
+    root_path: Utf8PathBuf,
+    /// By path; `None` if the path was not checked yet.
+    stamps: Vec<Option<Known>>,
     contents: Vec<Option<Content>>,
     listings: Listings,
 }
@@ -51,13 +70,19 @@ impl Files {
     /// `root` is not a directory that can be entered.
     pub fn new(root: &Utf8Path) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(root.as_std_path(), flags, Mode::empty())?;
-        Ok(Self { root, stamps: Vec::new(), contents: Vec::new(), listings: Listings::default() })
+        Ok(Self {
+            root: rustix::fs::open(root.as_std_path(), flags, Mode::empty())?,
+            root_path: root.to_owned(),
+            stamps: Vec::new(),
+            contents: Vec::new(),
+            listings: Listings::default(),
+        })
     }
 
     /// Forgets the state of all files: a command has run, which may have written files that it does
     /// not declare.
     pub fn forget(&mut self) {
+        looks::doubt("something has run");
         self.stamps.clear();
         self.contents.clear();
         self.listings.clear();
@@ -66,7 +91,7 @@ impl Files {
     /// Records the state of a file that an item has just written.
     pub fn know(&mut self, tables: &Tables, path: TextId, stamp: FileStamp, content: Content) {
         self.grow(tables);
-        self.stamps[path as usize] = Some(Some(stamp));
+        self.stamps[path as usize] = Some(Known::Is(stamp));
         self.contents[path as usize] = Some(content);
     }
 
@@ -74,10 +99,10 @@ impl Files {
     pub fn exists(&mut self, tables: &Tables, path: TextId) -> bool {
         self.grow(tables);
         if let Some(known) = self.stamps[path as usize] {
-            return known.is_some();
+            return known.stamp().is_some();
         }
-        if self.listings.rule_out(&self.root, tables.text(path)) {
-            self.stamps[path as usize] = Some(None);
+        if self.listings.rule_out((&self.root, &self.root_path), tables.text(path)) {
+            self.stamps[path as usize] = Some(Known::RuledOut);
             return false;
         }
         self.stamp(tables, path).is_some()
@@ -107,11 +132,11 @@ impl Files {
     fn stamp(&mut self, tables: &Tables, path: TextId) -> Option<FileStamp> {
         self.grow(tables);
         if let Some(known) = self.stamps[path as usize] {
-            return known;
+            return known.stamp();
         }
         let found = rustix::fs::statat(&self.root, path_of(tables.text(path)), AtFlags::empty());
         let stamp = found.ok().map(|stat| stamp(&stat));
-        self.stamps[path as usize] = Some(stamp);
+        self.stamps[path as usize] = Some(stamp.map_or(Known::Absent, Known::Is));
         stamp
     }
 
@@ -133,6 +158,30 @@ impl Files {
         Content::Is(version)
     }
 
+    /// Adds all that was asked here to the record of looks. The content of a file that is as young as
+    /// this build is not certain.
+    pub fn tell_looks(&self, tables: &Tables) {
+        for (id, known) in self.stamps.iter().enumerate() {
+            let Some(known) = known else { continue };
+            let id = id as TextId;
+            let path = self.root_path.join(path_of(tables.text(id)));
+            match (known, self.contents[id as usize]) {
+                (Known::RuledOut, _) => {}
+                (Known::Absent, _) => looks::saw_kind(path.as_std_path(), PathKind::Absent),
+                (Known::Is(_), Some(Content::Absent | Content::Unreadable)) => {
+                    looks::doubt(format!("`{path}` cannot be read"));
+                }
+                (Known::Is(stamp), content) => {
+                    let holds = |seen: Observed| seen.trusted && seen.stamp == *stamp;
+                    if content.is_some() && !tables.observed(id).is_some_and(holds) {
+                        looks::doubt(format!("`{path}` was changed only now"));
+                    }
+                    looks::saw_state(path.as_std_path(), Some(state(*stamp)));
+                }
+            }
+        }
+    }
+
     fn grow(&mut self, tables: &Tables) {
         if self.stamps.len() < tables.texts() {
             self.stamps.resize(tables.texts(), None);
@@ -146,19 +195,18 @@ impl Files {
 /// 10 ms; a time of whole seconds means one that ticks every second or two. The later of both times
 /// counts: a program may have set the modification time.
 pub(super) fn trusted(stamp: FileStamp, read_ns: i64) -> bool {
-    let latest = stamp.latest_ns();
-    let margin = if latest % 1_000_000_000 == 0 { 2_000_000_000 } else { 20_000_000 };
-    latest.saturating_add(margin) < read_ns
-}
-
-/// Nanoseconds since the epoch.
-pub(super) fn now_ns() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    looks::is_settled(stamp.latest_ns(), read_ns)
 }
 
 pub(super) fn stamp_of(path: &Utf8Path) -> Option<FileStamp> {
-    rustix::fs::stat(path.as_std_path()).ok().map(|stat| stamp(&stat))
+    let FileState { size, mtime_ns, ctime_ns, inode } = looks::state(path.as_std_path())?;
+    Some(FileStamp { size, mtime_ns, ctime_ns, inode })
+}
+
+/// As the record of looks has it.
+fn state(stamp: FileStamp) -> FileState {
+    let FileStamp { size, mtime_ns, ctime_ns, inode } = stamp;
+    FileState { size, mtime_ns, ctime_ns, inode }
 }
 
 /// # Errors
@@ -213,22 +261,9 @@ pub(super) fn stamp_of_open(file: &std::fs::File) -> io::Result<FileStamp> {
     Ok(stamp(&rustix::fs::fstat(file)?))
 }
 
-#[expect(clippy::useless_conversion, reason = "the fields' types differ between platforms")]
 fn stamp(stat: &Stat) -> FileStamp {
-    let nanoseconds =
-        |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
-    FileStamp {
-        size: stat.st_size as u64,
-        mtime_ns: nanoseconds(
-            i64::from(stat.st_mtime),
-            i64::try_from(stat.st_mtime_nsec).unwrap_or(0),
-        ),
-        ctime_ns: nanoseconds(
-            i64::from(stat.st_ctime),
-            i64::try_from(stat.st_ctime_nsec).unwrap_or(0),
-        ),
-        inode: u64::from(stat.st_ino),
-    }
+    let FileState { size, mtime_ns, ctime_ns, inode } = FileState::of_stat(stat);
+    FileStamp { size, mtime_ns, ctime_ns, inode }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Whether an item is up to date, and if not, why.
 
+use super::certificate::Certificate;
 use super::command::{Hash, Words, command_hash, explain, places};
-use super::files::{Content, Files, hash_file, now_ns, path_of, program_name, trusted};
+use super::files::{Content, Files, hash_file, path_of, program_name, trusted};
 use super::reason::RebuildReason;
 use super::store::{Observed, Store, Tables, Unit, VersionId, WordIds};
 use super::tool::CurrentTool;
@@ -10,6 +11,7 @@ use crate::environment::Variables;
 use crate::graph::{Graph, Item, Program, Run};
 use crate::keys::ItemId;
 use crate::sys;
+use crate::sys::looks::{self, now_ns};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -53,6 +55,8 @@ pub struct Fingerprints {
     /// The item that writes a file. Empty until it is asked for.
     pub(super) writers: HashMap<Utf8PathBuf, ItemId>,
     buffer: Vec<u8>,
+    /// Whether an item has.
+    has_begun: bool,
 }
 
 impl Fingerprints {
@@ -82,6 +86,7 @@ impl Fingerprints {
             begun: HashMap::new(),
             writers: HashMap::new(),
             buffer: Vec::new(),
+            has_begun: false,
         })
     }
 
@@ -281,6 +286,11 @@ impl Fingerprints {
             }
             self.begun.insert(ix, inputs);
         }
+        if !std::mem::replace(&mut self.has_begun, true)
+            && let Some(state_dir) = self.path.parent()
+        {
+            Certificate::remove_all(state_dir);
+        }
         self.store.start(&item.key).map_err(|source| self.write_error(source))
     }
 
@@ -472,6 +482,11 @@ impl Fingerprints {
     /// # Errors
     /// The state cannot be written. Earlier records are kept.
     pub fn close(mut self) -> Result<(), StateError> {
+        if self.has_begun {
+            looks::doubt("something has run");
+        } else if looks::is_recording() {
+            self.files.tell_looks(&self.store.tables);
+        }
         self.store.close().map_err(|source| self.write_error(source))
     }
 

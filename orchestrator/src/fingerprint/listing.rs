@@ -6,6 +6,8 @@
 //! once, and most look-ups need no system call. Nothing is kept from build to build, so nothing can
 //! be stale.
 
+use crate::sys::looks::{self, FileState};
+use camino::Utf8Path;
 use rustix::fs::{Dir, Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::{HashMap, HashSet};
@@ -43,9 +45,9 @@ impl Listings {
         self.names.clear();
     }
 
-    /// Whether `path`, relative to `root` or absolute, is known not to exist. `false`: it may
+    /// Whether `path`, relative to `root`, which is open, or absolute, is known not to exist. `false`: it may
     /// exist.
-    pub fn rule_out(&mut self, root: &OwnedFd, path: &str) -> bool {
+    pub fn rule_out(&mut self, root: (&OwnedFd, &Utf8Path), path: &str) -> bool {
         let Some((directory, name)) = path.rsplit_once('/') else { return false };
         if directory.is_empty() || matches!(name, "" | "." | "..") {
             return false;
@@ -69,13 +71,25 @@ impl Listings {
     }
 }
 
-fn read(root: &OwnedFd, directory: &str, names: &mut HashSet<u64>) -> Directory {
+fn read(
+    (root, root_path): (&OwnedFd, &Utf8Path),
+    directory: &str,
+    names: &mut HashSet<u64>,
+) -> Directory {
+    let read_ns = looks::now_ns();
+
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = match rustix::fs::openat(root, directory, flags, Mode::empty()) {
         Ok(fd) => fd,
-        Err(Errno::NOENT | Errno::NOTDIR) => return Directory::Absent,
+        Err(Errno::NOENT | Errno::NOTDIR) => {
+            // Its parent may be a file.
+            looks::kind(root_path.join(directory));
+            return Directory::Absent;
+        }
         Err(_) => return Directory::Opaque,
     };
+    let opened = std::fs::File::from(opened);
+    let state = opened.metadata().ok().map(|found| FileState::of(&found));
     let Ok(mut entries) = Dir::new(opened) else { return Directory::Opaque };
     let mut count = 0;
     while let Some(entry) = entries.read() {
@@ -85,6 +99,12 @@ fn read(root: &OwnedFd, directory: &str, names: &mut HashSet<u64>) -> Directory 
             return Directory::Opaque;
         }
         names.insert(hash(directory, entry.file_name().to_bytes()));
+    }
+    match state {
+        Some(_) => {
+            looks::saw_names(root_path.join(directory).as_std_path(), state, read_ns);
+        }
+        None => looks::doubt(format!("`{directory}` cannot be read")),
     }
     Directory::Read
 }
@@ -106,14 +126,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         make(dir.path());
         let root = std::fs::File::open(dir.path()).unwrap().into();
+        let root = (&root, Utf8Path::from_path(dir.path()).unwrap());
         let mut listings = Listings::default();
         for _ in 0..PATIENCE {
-            assert!(
-                !listings.rule_out(&root, path),
-                "{path} is ruled out before anything is known"
-            );
+            assert!(!listings.rule_out(root, path), "{path} is ruled out before anything is known");
         }
-        assert_eq!(listings.rule_out(&root, path), expect, "{path}");
+        assert_eq!(listings.rule_out(root, path), expect, "{path}");
     }
 
     #[test]
@@ -141,8 +159,9 @@ mod tests {
             std::fs::write(dir.path().join(format!("{number}")), "").unwrap();
         }
         let root = std::fs::File::open("/").unwrap().into();
+        let root = (&root, Utf8Path::new("/"));
         let mut listings = Listings::default();
         let path = format!("{}/gone.h", dir.path().display());
-        assert!((0..20).all(|_| !listings.rule_out(&root, &path)));
+        assert!((0..20).all(|_| !listings.rule_out(root, &path)));
     }
 }

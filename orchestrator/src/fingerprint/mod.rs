@@ -73,9 +73,11 @@
 //! that change their target unseen; `depfile` adds what a command reports to have read; `files`
 //! checks each path once, `listing` avoids most system calls for absent ones; `store` has the
 //! records, `journal` their file; `command` compares commands, `variables` the environment; `tool`
-//! identifies the worker, `program` the file of a program; `lock` allows one build at a time.
+//! identifies the worker, `program` the file of a program; `lock` allows one build at a time;
+//! `certificate` knows without items that there is nothing to do.
 
 mod abandoned;
+mod certificate;
 mod command;
 mod depfile;
 mod files;
@@ -94,6 +96,7 @@ mod tests;
 mod tool;
 mod variables;
 
+pub use certificate::{Certificate, CertificateKey, Saying};
 pub use fingerprints::{Fingerprints, Freshness, StateError};
 pub use lock::DirectoryLock;
 pub use moved::MovedSource;

@@ -4,6 +4,7 @@
 use super::fingerprints::{Fingerprints, StateError};
 use crate::graph::{Graph, ItemKind};
 use crate::manifest::{Crate, CrateId, Lib, Workspace, resolve};
+use crate::sys::looks;
 use std::collections::HashSet;
 
 /// Such a source.
@@ -58,7 +59,7 @@ impl Fingerprints {
             let tables = &self.store.tables;
             let is_there = || {
                 let path = |version: &u32| graph.root.join(tables.text(tables.path(*version)));
-                !entry.started && unit.outputs.iter().all(|output| path(output).exists())
+                !entry.started && unit.outputs.iter().all(|output| looks::exists(path(output)))
             };
             if let Some(moved) = moved.filter(|_| is_there())
                 && first.as_ref().is_none_or(|first| moved < *first)

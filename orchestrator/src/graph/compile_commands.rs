@@ -6,11 +6,11 @@
 //! build that does nothing neither makes nor reads the JSON.
 
 use super::model::{Graph, Item, Run};
+use crate::sys::{looks, whole_file};
 use camino::Utf8Path;
 use serde::Serialize;
 use std::collections::HashSet;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use tender_protocol::{Language, Work};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -60,9 +60,11 @@ pub fn write_compile_commands(
     let new = target_dir.join(format!(".compile_commands.{profile}.part"));
     let digest = digest(graph, llvm_bin);
     let up_to_date = |stamp: &str| {
-        std::fs::read_to_string(&note).is_ok_and(|known| known == format!("{digest} {stamp}"))
+        whole_file::read(note.as_std_path(), 4096)
+            .is_ok_and(|known| known == format!("{digest} {stamp}").as_bytes())
     };
     if !stamp(&file).is_some_and(|stamp| up_to_date(&stamp)) {
+        looks::doubt("the compile commands are written");
         let mut json = serde_json::to_vec_pretty(&compile_commands(graph, llvm_bin))
             .map_err(io::Error::other)?;
         json.push(b'\n');
@@ -96,7 +98,7 @@ fn with_text_of_headers(graph: &Graph, args: &[String]) -> Vec<String> {
         for header in headers {
             let name = header.trim_matches(['<', '>']);
             let beside = dir.join(name);
-            let is_beside = !header.starts_with('<') && graph.root.join(&beside).exists();
+            let is_beside = !header.starts_with('<') && looks::exists(graph.root.join(&beside));
             let path = if is_beside { beside.as_str() } else { name };
             words.extend(["-include".to_owned(), path.to_owned()]);
         }
@@ -152,9 +154,8 @@ fn digest(graph: &Graph, llvm_bin: &Utf8Path) -> String {
 }
 
 fn stamp(path: &Utf8Path) -> Option<String> {
-    let found = std::fs::metadata(path).ok()?;
-    let (changed, inode) = (found.ctime(), found.ino());
-    Some(format!("{} {}.{:09} {inode}", found.size(), changed, found.ctime_nsec()))
+    let found = looks::state(path.as_std_path())?;
+    Some(format!("{} {} {}", found.size, found.ctime_ns, found.inode))
 }
 
 /// `new` is in the same directory.
@@ -179,7 +180,7 @@ fn link_from_root(
         return Ok(());
     }
     let wanted = file.strip_prefix(root).map_or_else(|_| file.to_owned(), Utf8Path::to_owned);
-    match std::fs::read_link(link) {
+    match looks::read_link(link.as_std_path()) {
         Ok(text) if text == wanted.as_std_path() => Ok(()),
         Ok(text) if is_ours(root, &text) => {
             // Renamed into place, so that clangd never finds it missing.
@@ -211,10 +212,11 @@ fn is_ours(root: &Utf8Path, text: &std::path::Path) -> bool {
     if target.file_name() != Some("compile_commands.json".as_ref()) {
         return false;
     }
-    let Some(entries) = target.parent().and_then(|dir| std::fs::read_dir(dir).ok()) else {
+    looks::doubt("the link to the compile commands leads elsewhere");
+    let Some(entries) = target.parent().and_then(|dir| looks::read_dir(dir).ok()) else {
         return false;
     };
-    entries.flatten().any(|entry| entry.path().join(".tender").is_dir())
+    entries.flatten().any(|entry| looks::is_dir(entry.path().join(".tender")))
 }
 
 #[cfg(test)]
@@ -222,6 +224,7 @@ mod tests {
     use super::*;
     use crate::graph::tests::graph_of_one_unit;
     use std::fs;
+    use std::os::unix::fs::MetadataExt;
 
     struct Place {
         _dir: tempfile::TempDir,

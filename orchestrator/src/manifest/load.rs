@@ -26,6 +26,7 @@ use super::sources::excludes_nothing;
 use super::targets::{ConditionChoice, program_names, resolve_crate, rule_inputs};
 use super::walk::{Dirs, FileKind, identity};
 use crate::platform::Platform;
+use crate::sys::looks;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -154,7 +155,9 @@ pub(super) fn load_root(
 
 /// The workspace above a manifest by its physical path, else by the path that was given.
 fn root_of(path: &Utf8Path) -> Above {
-    let physical = path.canonicalize_utf8().ok().filter(|physical| physical != path);
+    let physical = looks::canonicalize(path.as_std_path()).ok();
+    let physical = physical.and_then(|physical| Utf8PathBuf::from_path_buf(physical).ok());
+    let physical = physical.filter(|physical| physical != path);
     match physical.map(|physical| root_above(&physical)) {
         Some(root @ Above::Root(..)) => root,
         _ => root_above(path),
@@ -300,7 +303,7 @@ impl Loader {
         let dir = manifest.source.dir();
         let sysroot = tools.sysroot.map(|text| {
             let path = resolve(dir, &text.value);
-            if !path.is_dir() {
+            if !looks::is_dir(&path) {
                 let problem =
                     Problem::error(format!("the directory `{}` does not exist", text.value));
                 self.problems.push(problem.at(text.at).label(format!("looked for {path}")));
@@ -426,11 +429,9 @@ impl Loader {
                             any = true;
                         } else if let super::walk::WalkedPath::Path(dir) = &found {
                             any |= self.add(dir, true).is_ok();
-                        } else if Utf8Path::new(root)
-                            .join(found.path())
-                            .join(MANIFEST_NAME)
-                            .is_file()
-                        {
+                        } else if looks::is_file(
+                            Utf8Path::new(root).join(found.path()).join(MANIFEST_NAME),
+                        ) {
                             any = true;
                         }
                     }
@@ -606,10 +607,12 @@ impl Loader {
         }
         let before = self.nodes.len();
         let target = self.add(&target_dir, false).unwrap_or_else(|Missing| {
-            let problem = if target_dir.file_name() == Some(MANIFEST_NAME) && target_dir.is_file() {
+            let problem = if target_dir.file_name() == Some(MANIFEST_NAME)
+                && looks::is_file(&target_dir)
+            {
                 Problem::error(format!("`{}` is a manifest", path.value))
                     .help("name the directory that it lies in")
-            } else if target_dir.is_dir() {
+            } else if looks::is_dir(&target_dir) {
                 let problem = Problem::error(format!("`{}` has no `{MANIFEST_NAME}`", path.value));
                 problem.help("`tender init` makes one")
             } else {

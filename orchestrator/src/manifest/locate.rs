@@ -4,7 +4,7 @@ use super::MANIFEST_NAME;
 use super::pattern::{Pattern, PatternKind, normalise};
 use super::problem::{ManifestErrors, ManifestText, Problem};
 use super::raw::{WorkspaceTable, workspace_of};
-use crate::sys::whole_file;
+use crate::sys::{looks, whole_file};
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// Which manifests a directory leads to.
@@ -64,14 +64,14 @@ impl Nearest {
     }
 
     fn same_manifest(&self, other: &Self) -> bool {
-        let real = |nearest: &Self| nearest.found.nearest.canonicalize().ok();
+        let real = |nearest: &Self| looks::canonicalize(nearest.found.nearest.as_std_path()).ok();
         real(self).is_some() && real(self) == real(other)
     }
 }
 
 fn find_above(start: &Utf8Path) -> Result<Option<Nearest>, ManifestErrors> {
     let Some(nearest) =
-        start.ancestors().map(|dir| dir.join(MANIFEST_NAME)).find(|path| path.is_file())
+        start.ancestors().map(|dir| dir.join(MANIFEST_NAME)).find(|path| looks::is_file(path))
     else {
         return Ok(None);
     };
@@ -113,7 +113,7 @@ pub fn read(path: &Utf8Path) -> Result<ManifestText, ManifestErrors> {
             Problem::error(format!("the manifest `{path}` does not exist"))
                 .help("`tender init` makes one")
         }
-        Err(_) if path.is_dir() => {
+        Err(_) if looks::is_dir(path) => {
             Problem::error(format!("`{path}` is a directory, not a manifest"))
                 .help(format!("name its manifest: `{}`", path.join(MANIFEST_NAME)))
         }
@@ -153,7 +153,7 @@ pub(super) fn root_above(manifest: &Utf8Path) -> Above {
     for above in dir.ancestors().skip(1) {
         let path = above.join(MANIFEST_NAME);
         // Most directories above have no manifest at all.
-        if !path.is_file() {
+        if !looks::is_file(&path) {
             continue;
         }
         let Some((source, table)) =

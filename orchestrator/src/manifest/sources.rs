@@ -7,6 +7,7 @@ use super::problem::{Problem, quoted};
 use super::raw::Manifest;
 use super::reader::Text;
 use super::walk::{Dirs, FileKind, WalkedPath};
+use crate::sys::looks::{self, PathKind};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,7 +106,7 @@ impl Lists<'_> {
         for (pattern, text) in patterns.iter().filter(|(pattern, _)| !pattern.exclude) {
             let mut named = Vec::new();
             match &pattern.place {
-                PatternKind::Path(path) if !rules.is_source(path) && !path.is_dir() => {
+                PatternKind::Path(path) if !rules.is_source(path) && !looks::is_dir(path) => {
                     let problem =
                         Problem::error(format!("`{}` has no extension of a source", text.value));
                     let help = match path.extension() {
@@ -200,8 +201,8 @@ impl Lists<'_> {
             let path = resolve(dir_of(text), &text.value);
             let made =
                 self.all_outputs.iter().chain(self.outputs).any(|output| output.starts_with(&path));
-            if !made && !path.is_dir() {
-                let what = if path.exists() { "is no directory" } else { "does not exist" };
+            if !made && !looks::is_dir(&path) {
+                let what = if looks::exists(&path) { "is no directory" } else { "does not exist" };
                 let problem = Problem::error(format!("the directory `{}` {what}", text.value))
                     .at(text.at.clone());
                 self.problems.push(problem.label(format!("looked for {path}")));
@@ -245,20 +246,19 @@ impl Lists<'_> {
             Problem::error(format!("no `[[generate]]` command writes `{shown}`"))
                 .help("name it in `outputs`")
         } else {
-            match std::fs::metadata(path) {
-                Ok(metadata) if metadata.is_file() => return true,
-                Ok(metadata) if metadata.is_dir() => {
-                    Problem::error(format!("`{shown}` is a directory")).help(format!(
-                        "for all files below it write \"{}/**\"",
-                        shown.trim_end_matches('/')
-                    ))
-                }
-                Ok(_) => Problem::error(format!("`{shown}` is no regular file")),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    Problem::error(format!("the file `{shown}` does not exist"))
-                        .label(format!("looked for {path}"))
-                }
-                Err(error) => Problem::error(format!("cannot read `{shown}`: {error}")),
+            match looks::kind(path) {
+                PathKind::File | PathKind::Program => return true,
+                PathKind::Directory => Problem::error(format!("`{shown}` is a directory")).help(
+                    format!("for all files below it write \"{}/**\"", shown.trim_end_matches('/')),
+                ),
+                PathKind::Other => Problem::error(format!("`{shown}` is no regular file")),
+                PathKind::Absent => match std::fs::File::open(path) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        Problem::error(format!("cannot read `{shown}`: {error}"))
+                    }
+                    _ => Problem::error(format!("the file `{shown}` does not exist"))
+                        .label(format!("looked for {path}")),
+                },
             }
         };
         self.problems.push(problem.at(text.at.clone()));
@@ -301,7 +301,7 @@ impl Lists<'_> {
         if files.is_empty() && !refused && !known {
             // A file may have a name that looks like a glob. Then the file is meant.
             let literal = resolve(dir_of(text), shown);
-            if literal.is_file() && wanted(&literal) {
+            if looks::is_file(&literal) && wanted(&literal) {
                 return vec![literal];
             }
             let problem = if others {

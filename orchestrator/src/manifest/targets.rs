@@ -23,6 +23,7 @@ use super::sources::{Lists, Rules};
 use super::value::check_name;
 use super::walk::{Dirs, FileKind, WalkedPath};
 use crate::platform::Platform;
+use crate::sys::looks;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -372,7 +373,10 @@ impl<'a> Resolver<'a> {
         let sources = self.conditional_sources(sources, texts.unwrap_or_default(), &more, &others);
         let mut headers = match table.and_then(|table| table.headers.as_ref()) {
             Some(texts) => self.lists.directories(texts),
-            None => Some(self.dir.join("include")).filter(|dir| dir.is_dir()).into_iter().collect(),
+            None => Some(self.dir.join("include"))
+                .filter(|dir| looks::is_dir(dir))
+                .into_iter()
+                .collect(),
         };
         for more in more.iter().map(|more| &more.headers) {
             headers.extend(self.lists.directories(more));

@@ -2,10 +2,10 @@
 //! it.
 
 use super::pattern::Glob;
+use crate::sys::looks::{self, PathKind};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -148,24 +148,29 @@ impl GlobWalk<'_> {
 
 /// Device and inode.
 pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+    looks::identity(path)
 }
 
 fn read(dir: &Path) -> Listing {
-    let Ok(entries) = std::fs::read_dir(dir) else { return Listing::default() };
+    let Ok(entries) = looks::read_dir(dir) else { return Listing::default() };
     let mut listing = Listing::default();
     for entry in entries.flatten() {
-        let Ok(mut kind) = entry.file_type() else { continue };
+        let Ok(kind) = entry.file_type() else { continue };
         let linked = kind.is_symlink();
-        if linked {
+        let kind = if linked {
             // A dangling link is nothing that could be read.
-            let Ok(metadata) = std::fs::metadata(entry.path()) else { continue };
-            kind = metadata.file_type();
-        }
-        let kind = match kind {
-            kind if kind.is_file() => FileKind::File,
-            kind if kind.is_dir() => FileKind::Directory,
-            _ => FileKind::Other,
+            match looks::kind(entry.path()) {
+                PathKind::Absent => continue,
+                PathKind::File | PathKind::Program => FileKind::File,
+                PathKind::Directory => FileKind::Directory,
+                PathKind::Other => FileKind::Other,
+            }
+        } else {
+            match kind {
+                kind if kind.is_file() => FileKind::File,
+                kind if kind.is_dir() => FileKind::Directory,
+                _ => FileKind::Other,
+            }
         };
         let name = entry.file_name();
         listing.is_crate |= kind == FileKind::File && name == OsStr::new(super::MANIFEST_NAME);

@@ -14,6 +14,7 @@ use crate::report::console::Console;
 use crate::report::crates::Crates;
 use crate::report::diagnostic::shown;
 use crate::report::{style, words};
+use crate::sys::looks;
 use crate::sys::now_us;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
@@ -412,6 +413,7 @@ impl Sink for Human {
             }
             Event::Message { severity, text } => {
                 let Some(level) = severity.level(self.verbosity) else { return };
+                looks::doubt("something was said that the next build may not say");
                 self.print(&style::message(level, text.trim_end()));
             }
             Event::Interrupted { signal } => {

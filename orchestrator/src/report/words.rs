@@ -37,9 +37,18 @@ pub fn rough(time: Duration) -> String {
 
 /// The text after `Finished`.
 pub fn finished(profile: &Profile, time: Duration) -> String {
+    finished_again(&finished_targets(profile), time)
+}
+
+/// As `finished`, from what `finished_targets` has returned earlier.
+pub fn finished_again(targets: &str, time: Duration) -> String {
+    format!("{targets} in {}", elapsed(time))
+}
+
+pub fn finished_targets(profile: &Profile) -> String {
     let optimised = if profile.opt_level == OptLevel::O0 { "unoptimized" } else { "optimized" };
     let debug = if profile.debug == DebugInfo::None { "" } else { " + debuginfo" };
-    format!("`{}` profile [{optimised}{debug}] target(s) in {}", profile.name, elapsed(time))
+    format!("`{}` profile [{optimised}{debug}] target(s)", profile.name)
 }
 
 pub fn generated_warnings(krate: &str, warnings: usize) -> String {

@@ -16,6 +16,7 @@ use crate::manifest::{
     DeclaredSources, FoundSource, LOCK_NAME, LockFile, LockedSource, SourceFinder, SourceOrigin,
     SourceSpec, check_archive_url, digest_text,
 };
+use crate::sys::looks;
 use crate::sys::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::cell::RefCell;
@@ -134,6 +135,7 @@ impl SourceStore {
         specs: &[SourceSpec],
         sink: &mut dyn SourceSink,
     ) -> Result<(), Vec<SourceError>> {
+        looks::doubt("sources are fetched");
         self.open(root).map_err(|error| vec![error])?;
         let mut errors: Vec<(String, SourceError)> = Vec::new();
         let mut wanted: Vec<(WantedSource, Vec<&SourceSpec>)> = Vec::new();
@@ -277,7 +279,7 @@ impl SourceStore {
     /// # Errors
     /// It cannot be written, or must not.
     pub fn finish(&self, root: &Utf8Path, declared: &DeclaredSources) -> Result<(), SourceError> {
-        if declared.all.is_empty() && !root.join(LOCK_NAME).is_file() {
+        if declared.all.is_empty() && !looks::is_file(root.join(LOCK_NAME)) {
             return Ok(());
         }
         self.open(root)?;
@@ -308,6 +310,7 @@ impl SourceStore {
             let gone: Vec<String> = gone.map(|old| old.origin.to_string()).collect();
             return Err(SourceError::LockedRest { lock: path, what: gone.join(", ") });
         }
+        looks::doubt("the lock file is written");
         write(&path, &state.lock.text())
             .map_err(|source| SourceError::Write { path: path.clone(), source })?;
         state.read = Some((root.to_owned(), Some(state.lock.clone())));
@@ -512,7 +515,7 @@ impl SourceFinder for SourceStore {
                 vendored::place(root, known)
             }
         };
-        dir.is_dir().then(|| FoundSource { dir, commit: known.commit.clone() })
+        looks::is_dir(&dir).then(|| FoundSource { dir, commit: known.commit.clone() })
     }
 }
 

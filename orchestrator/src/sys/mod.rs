@@ -4,7 +4,7 @@
 //!   processes of a group still run; `family.rs`: the descendants of a process.
 //! - `stat.rs`: /proc/PID/stat; `usage.rs`: the memory and processor time of processes;
 //!   `kernel_file.rs`: files of the kernel that are read repeatedly.
-//! - `file_watch.rs`: inotify.
+//! - `file_watch.rs`: inotify; `looks.rs`: looks at paths, and the record of them.
 //! - `pipe.rs`, `lines.rs`: our ends of pipes, and lines; `watch.rs`: epoll; `signals.rs`: signals
 //!   to this process; `clock.rs`: the clock of all events.
 //! - `bounded_output.rs`, `whole_file.rs`: output of programs, and files, up to a limit;
@@ -18,6 +18,7 @@ pub(crate) mod file_watch;
 pub(crate) mod group;
 pub(crate) mod kernel_file;
 pub(crate) mod lines;
+pub(crate) mod looks;
 pub(crate) mod pipe;
 pub(crate) mod process;
 pub(crate) mod shell;

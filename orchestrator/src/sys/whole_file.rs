@@ -1,6 +1,7 @@
 //! Reads regular files of a bounded size. Other files are refused: reading a pipe could wait for
 //! ever, and a device may have no end. Knows no formats.
 
+use super::looks::{self, FileState};
 use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::{self, Read};
@@ -16,8 +17,14 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     // O_NONBLOCK: without it, opening a FIFO waits for its writer. It has no effect on a regular
     // file.
     let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = File::options().read(true).custom_flags(flags).open(path)?;
-    let metadata = file.metadata()?;
+    let read_ns = looks::now_ns();
+    let opened = File::options().read(true).custom_flags(flags).open(path);
+    let opened = opened.and_then(|file| Ok((file.metadata()?, file)));
+    let (metadata, file) = opened.inspect_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => looks::saw_state(path, None),
+        _ => looks::doubt(format!("`{}` cannot be read", path.display())),
+    })?;
+    looks::saw_content(path, Some(FileState::of(&metadata)), read_ns);
     if metadata.is_dir() {
         return Err(rustix::io::Errno::ISDIR.into());
     }

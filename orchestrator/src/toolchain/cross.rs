@@ -10,6 +10,7 @@ use super::driver::{ToolchainError, linker_words, resolve};
 use super::llvm_bin;
 use crate::manifest::TargetPlatform;
 use crate::platform::Platform;
+use crate::sys::looks;
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// The words of every compile command for the platform.
@@ -18,7 +19,7 @@ pub(super) fn compile_words(target: &TargetPlatform) -> Vec<String> {
     // clang does not know where Linux distributions keep the headers of a second C library.
     if target.platform.is_musl() && target.sysroot.is_none() {
         let headers = format!("/usr/include/{}", target.platform.multiarch());
-        if Utf8Path::new(&headers).is_dir() {
+        if looks::is_dir(&headers) {
             words.extend(["-nostdlibinc".to_owned(), format!("-isystem{headers}")]);
         }
     }
@@ -121,7 +122,7 @@ fn found(target: &TargetPlatform, cxx: bool) -> Result<Vec<String>, String> {
     let clang: Utf8PathBuf = llvm_bin().join(if cxx { "clang++" } else { "clang" });
     let mut words = match names.into_iter().find(is_there) {
         Some(name) => vec![name],
-        None if !platform.is_musl() && clang.exists() => vec![clang.into_string()],
+        None if !platform.is_musl() && looks::exists(&clang) => vec![clang.into_string()],
         None => {
             let package = match platform.is_musl() {
                 true => "musl-dev".to_owned(),
@@ -143,7 +144,7 @@ pub fn kernel_runs(platform: &Platform) -> bool {
         "x86" => "i386".to_owned(),
         other => other.to_owned(),
     };
-    Utf8Path::new("/proc/sys/fs/binfmt_misc").join(format!("qemu-{name}")).exists()
+    looks::exists(format!("/proc/sys/fs/binfmt_misc/qemu-{name}"))
 }
 
 /// Whether `CC` and `CXX` name a compiler for another C library than sources are compiled for.

@@ -12,6 +12,7 @@
 
 use super::stamp::{Stamp, read_saved, save};
 use crate::platform::Platform;
+use crate::sys::looks::{self, PathKind};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -136,7 +137,7 @@ fn arguments_of_variable(value: &str, program: &str) -> Vec<String> {
 }
 
 pub(super) fn linker_words(llvm_bin: &Utf8Path) -> Vec<String> {
-    if llvm_bin.join("ld.lld").exists() {
+    if looks::exists(llvm_bin.join("ld.lld")) {
         vec![format!("-B{llvm_bin}"), "-fuse-ld=lld".to_owned()]
     } else {
         Vec::new()
@@ -162,9 +163,7 @@ pub fn resolve(program: &str, dir: &Utf8Path) -> Option<Utf8PathBuf> {
 }
 
 fn is_executable(path: &Utf8Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path)
-        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    looks::kind(path) == PathKind::Program
 }
 
 /// The programs in PATH whose names begin with `start`, by the rest of the name: of each name the one
@@ -173,11 +172,13 @@ pub fn programs_in_path(start: &str) -> BTreeMap<String, Utf8PathBuf> {
     let mut found = BTreeMap::new();
     let path = std::env::var("PATH").unwrap_or_default();
     for entry in path.split(':').filter(|entry| !entry.is_empty()) {
-        let Ok(entries) = Utf8Path::new(entry).read_dir_utf8() else { continue };
-        for entry in entries.flatten() {
-            let Some(name) = entry.file_name().strip_prefix(start) else { continue };
-            if !name.is_empty() && is_executable(entry.path()) {
-                found.entry(name.to_owned()).or_insert_with(|| entry.path().to_owned());
+        let Ok(entries) = looks::read_dir(entry.as_ref()) else { continue };
+        let paths = entries.flatten().map(|entry| Utf8PathBuf::from_path_buf(entry.path()));
+        for path in paths.flatten() {
+            let name = path.file_name().and_then(|name| name.strip_prefix(start));
+            let Some(name) = name.filter(|name| !name.is_empty()) else { continue };
+            if is_executable(&path) {
+                found.entry(name.to_owned()).or_insert_with(|| path.clone());
             }
         }
     }

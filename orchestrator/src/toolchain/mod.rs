@@ -21,6 +21,7 @@ pub(crate) use stamp::Stamp;
 
 use crate::graph::{Assembler, DRIVER_C, DRIVER_CXX, PkgConfig, Program, StdModule, Surroundings};
 use crate::manifest::TargetPlatform;
+use crate::sys::looks;
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// Where LLVM 22 is installed: as it was when `tender` was built.
@@ -44,10 +45,10 @@ fn clang_driver(llvm_bin: &Utf8Path, cxx: bool) -> Result<Vec<String>, String> {
     let missing = |path: &Utf8Path, package: &str| {
         format!("{path} is missing\n  help: on Debian and Ubuntu: apt-get install {package}")
     };
-    if !clang.exists() {
+    if !looks::exists(&clang) {
         return Err(missing(&clang, &format!("clang-{major}")));
     }
-    if !runtime.exists() {
+    if !looks::exists(&runtime) {
         return Err(missing(&runtime, &format!("libclang-rt-{major}-dev")));
     }
     Ok(vec![clang.into_string(), "-fuse-ld=lld".to_owned()])
@@ -142,7 +143,7 @@ impl Surroundings for Machine {
     }
 
     fn file_size(&self, path: &Utf8Path) -> u64 {
-        std::fs::metadata(path).map_or(0, |found| found.len())
+        looks::state(path.as_std_path()).map_or(0, |found| found.size)
     }
 
     fn chosen_driver(&self, cxx: bool) -> Option<String> {

@@ -13,6 +13,7 @@ use super::stamp::{Stamp, read_saved, save};
 use crate::graph::PkgConfig;
 use crate::manifest::TargetPlatform;
 use crate::sys::bounded_output;
+use crate::sys::looks;
 use crate::sys::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -217,7 +218,8 @@ fn package_files(name: &str, dirs: &[&Utf8Path]) -> Vec<Utf8PathBuf> {
         }
         // pkg-config prefers the second one.
         for file in [format!("{name}.pc"), format!("{name}-uninstalled.pc")] {
-            let Some(path) = dirs.iter().map(|dir| dir.join(&file)).find(|path| path.is_file())
+            let Some(path) =
+                dirs.iter().map(|dir| dir.join(&file)).find(|path| looks::is_file(path))
             else {
                 continue;
             };
@@ -257,6 +259,7 @@ fn run(
     PkgConfigProgram { name: program, environment }: &PkgConfigProgram<'_>,
     args: &[&str],
 ) -> Result<String, String> {
+    looks::doubt("pkg-config was asked");
     let mut command = Command::new(program);
     command.args(args).envs(*environment).stdin(Stdio::null());
     let output = bounded_output::run(&mut command, LONGEST_ANSWER);

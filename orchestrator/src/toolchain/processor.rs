@@ -1,10 +1,12 @@
 //! The processor of this machine, as far as compilers look at it. Starts nothing.
 
+use crate::sys::looks;
 use std::collections::BTreeSet;
 
 /// The model and the features, from what the kernel says of all cores. Two machines with the same
 /// text compile `-march=native` alike; what one of a mixed pair of cores lacks counts too.
 pub(super) fn description() -> String {
+    looks::doubt("the processor counts");
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     blake3::hash(relevant(&text).as_bytes()).to_hex()[..16].to_owned()
 }

@@ -2,6 +2,10 @@
 //! installs (https://wg21.link/p3286). Which unit imports them is not known here.
 
 use crate::graph::StdModule;
+use crate::sys::{looks, whole_file};
+/// Bytes. The real one has a hundredth.
+const LARGEST: u64 = 16 << 20;
+
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
@@ -37,7 +41,8 @@ pub(super) fn find(llvm_bin: &Utf8Path, is_libcxx: bool) -> Vec<StdModule> {
         of_gcc(Utf8Path::new("/usr/lib/gcc"))
     };
     let read = |path: &Utf8PathBuf| {
-        let text = std::fs::read_to_string(path).ok()?;
+        let text = whole_file::read(path.as_std_path(), LARGEST).ok()?;
+        let text = String::from_utf8(text).ok()?;
         parse(&text, path.parent().unwrap_or(Utf8Path::new("")))
     };
     candidates.iter().find_map(read).unwrap_or_default()
@@ -47,10 +52,10 @@ pub(super) fn find(llvm_bin: &Utf8Path, is_libcxx: bool) -> Vec<StdModule> {
 /// newest first: https://gcc.gnu.org/onlinedocs/gcc/Directory-Options.html
 fn of_gcc(root: &Utf8Path) -> Vec<Utf8PathBuf> {
     let triple = format!("{}-linux-gnu", std::env::consts::ARCH);
-    let Ok(entries) = root.join(triple).read_dir_utf8() else { return Vec::new() };
+    let Ok(entries) = looks::read_dir(root.join(triple).as_std_path()) else { return Vec::new() };
     let mut versions: Vec<(u32, Utf8PathBuf)> = entries
         .filter_map(|entry| {
-            let path = entry.ok()?.into_path();
+            let path = Utf8PathBuf::from_path_buf(entry.ok()?.path()).ok()?;
             Some((path.file_name()?.split('.').next()?.parse().ok()?, path))
         })
         .collect();

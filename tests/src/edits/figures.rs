@@ -19,6 +19,10 @@ pub struct Figures {
     pub clean: u32,
     /// Builds without changes, which did nothing.
     pub idle: u32,
+    /// Builds for which a certificate said that nothing has changed since one with nothing to do, and those
+    /// for which it said that something has.
+    pub certified: u32,
+    pub refuted: u32,
     /// Builds that were interrupted or not compared.
     pub between: u32,
     /// Outputs that were compared.
@@ -36,6 +40,8 @@ impl Figures {
         self.failing += other.failing;
         self.clean += other.clean;
         self.idle += other.idle;
+        self.certified += other.certified;
+        self.refuted += other.refuted;
         self.between += other.between;
         self.outputs += other.outputs;
     }
@@ -50,7 +56,7 @@ impl Figures {
         json!({
             "rounds": self.rounds, "steps": steps, "changing": self.changing, "compared": self.compared,
             "failing": self.failing, "clean": self.clean, "idle": self.idle, "between": self.between,
-            "outputs": self.outputs,
+            "outputs": self.outputs, "certified": self.certified, "refuted": self.refuted,
         })
     }
 
@@ -65,6 +71,8 @@ impl Figures {
             failing: number("failing"),
             clean: number("clean"),
             idle: number("idle"),
+            certified: number("certified"),
+            refuted: number("refuted"),
             between: number("between"),
             outputs: value["outputs"].as_u64().unwrap_or(0),
         }
@@ -73,8 +81,8 @@ impl Figures {
 
 impl Display for Figures {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Figures { rounds, steps, changing, compared, failing, clean, idle, between, outputs } =
-            self;
+        let Figures { rounds, steps, changing, compared, failing, clean, idle, .. } = self;
+        let Figures { certified, refuted, between, outputs, .. } = self;
         let all = self.all_steps();
         let percent = |count: u32| f64::from(count) * 100.0 / f64::from(all.max(1));
         writeln!(
@@ -88,7 +96,8 @@ impl Display for Figures {
         write!(
             f,
             "{compared} builds were compared with clean ones, in {outputs} outputs; {failing} failed, as the clean ones did. \
-             {clean} clean builds were run, {idle} builds had nothing to do, {between} builds were not compared"
+             {clean} clean builds were run, {idle} builds had nothing to do, {between} builds were not compared. \
+             Certificates held {certified} times, and did not hold {refuted} times"
         )
     }
 }
@@ -108,6 +117,8 @@ mod tests {
             failing: 4,
             clean: 5,
             idle: 6,
+            certified: 9,
+            refuted: 10,
             between: 7,
             outputs: 8,
         };

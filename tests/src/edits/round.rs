@@ -192,7 +192,11 @@ impl<'a> Round<'a> {
         }
         let jobs = format!("-j{}", 1 + self.random.below(4));
         let is_same = self.last == Some((profile, hash)) && !steps.iter().any(Step::spoils);
-        let found = self.judge(profile, &state, &expect, &jobs, is_same);
+        let is_plain = self.random.below(2) == 0;
+        if is_plain && let Err(why) = self.judge_plainly(profile, &state, &expect) {
+            self.failures.push(format!("{}{why}", headline(self.seed, self.figures.all_steps())));
+        }
+        let found = self.judge(profile, &state, &expect, &jobs, is_same && !is_plain);
         self.figures.compared += 1;
         self.figures.failing += u32::from(expect.code != Some(0));
         self.figures.outputs += expect.outputs.len() as u64;
@@ -240,7 +244,30 @@ impl<'a> Round<'a> {
         made
     }
 
-    /// Builds the edited workspace.
+    /// Builds the edited workspace as users do. Where that ends well its outputs are right.
+    ///
+    /// # Errors
+    /// The violation.
+    fn judge_plainly(
+        &self,
+        profile: Profile,
+        state: &State,
+        expect: &Outcome,
+    ) -> Result<(), String> {
+        let Build { outcome, run, .. } =
+            build::build_plainly(&self.space, &self.edited, state, profile);
+        if outcome.code != expect.code {
+            return Err(format!("a clean build ends with {:?}, and this one:\n{run}", expect.code));
+        }
+        let is_wrong = |name: &&String| outcome.outputs.get(*name) != expect.outputs.get(*name);
+        let wrong: Vec<&String> = expect.outputs.keys().filter(is_wrong).collect();
+        if expect.code == Some(0) && !wrong.is_empty() {
+            return Err(format!("these differ from a clean build's: {wrong:?}\n{run}"));
+        }
+        Ok(())
+    }
+
+    /// Builds the edited workspace, and compares what its certificate says with what is done.
     ///
     /// # Errors
     /// The violation.
@@ -252,8 +279,19 @@ impl<'a> Round<'a> {
         jobs: &str,
         is_same: bool,
     ) -> Result<(), String> {
+        let is_certifying = self.random.below(4) > 0;
         let build = |words: &[&str]| build::build(&self.space, &self.edited, state, profile, words);
-        let mut made = build(&[jobs]);
+        let mut made = build(&[jobs, "-vv"]);
+        let is_certified = made.run.stderr.contains("the certificate holds");
+        self.figures.certified += u32::from(is_certified);
+        self.figures.refuted +=
+            u32::from(made.run.stderr.contains("the certificate does not hold"));
+        if is_certified && (!made.started.is_empty() || expect.code != Some(0)) {
+            return Err(format!(
+                "the certificate holds, and yet this was to be done: {:?}\n{}",
+                made.started, made.run
+            ));
+        }
         if expect.code == Some(101) && made.outcome.code == Some(101) {
             // Without it, the outputs of a failing build depend on timing.
             made = build(&[jobs, "--keep-going"]);
@@ -269,6 +307,8 @@ impl<'a> Round<'a> {
         if expect.code != Some(0) {
             return Ok(());
         }
+        // Stamps of files that were just written are too young for a certificate.
+        std::thread::sleep(Duration::from_millis(25));
         let again = build(&[jobs]);
         self.figures.idle += 1;
         if !again.started.is_empty() {
@@ -276,6 +316,13 @@ impl<'a> Round<'a> {
                 "it was built, and yet built once more: {:?}\n{}",
                 again.started, again.run
             ));
+        }
+        if is_certifying {
+            // The one before may have written stamps that it has learnt.
+            for _ in 0..2 {
+                std::thread::sleep(Duration::from_millis(25));
+                build::build_plainly(&self.space, &self.edited, state, profile);
+            }
         }
         differences(expect, &again)
     }
