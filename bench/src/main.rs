@@ -82,6 +82,8 @@ enum Topic {
     RealWorld,
     /// 1,000 crates of one small file each
     Many,
+    /// Builds of 10,000 files that do nothing; the first ones take minutes
+    Files,
     /// sqlite3.c cut into codegen units
     Cut,
     /// Link-time optimisation of real-world
@@ -167,6 +169,7 @@ fn run_topic(
             }
         }
         Topic::Many => against_ninja(out, Name::Many)?,
+        Topic::Files => against_ninja(out, Name::Files)?,
         Topic::Cut => {
             for table in experiment::cut::run(tools, examples, settings)? {
                 print::table(out, &table)?;

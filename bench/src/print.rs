@@ -45,22 +45,31 @@ pub fn table(out: &mut dyn Write, table: &Table) -> Result<()> {
 pub fn subject(out: &mut dyn Write, outcome: &Outcome) -> Result<()> {
     writeln!(out, "\n{}, -j{}", outcome.name.title(), outcome.jobs)?;
     let cold = &outcome.cold;
-    head(out, &format!("cold, {} pairs", cold.len()))?;
-    row(out, "wall time, ratio", Outcome::ratio(cold, |taken| taken.wall))?;
-    row(out, "CPU time, ratio", Outcome::ratio(cold, |taken| taken.cpu))?;
-    walls(out, cold, 1.0, "s")?;
+    if !cold.is_empty() {
+        head(out, &format!("cold, {} pairs", cold.len()))?;
+        row(out, "wall time, ratio", Outcome::ratio(cold, |taken| taken.wall))?;
+        row(out, "CPU time, ratio", Outcome::ratio(cold, |taken| taken.cpu))?;
+        walls(out, cold, 1.0, "s")?;
+    }
     let nothing = &outcome.nothing;
     head(out, &format!("nothing to do, {} pairs", nothing.len()))?;
     row(out, "wall time, ratio", Outcome::ratio(nothing, |taken| taken.wall))?;
+    row(out, "CPU time, ratio", Outcome::ratio(nothing, |taken| taken.cpu))?;
     walls(out, nothing, 1e3, "ms")?;
+    for (title, who) in
+        [("tender, CPU ms", Contestant::Tender), ("ninja, CPU ms", Contestant::Ninja)]
+    {
+        row(out, title, scaled(Outcome::time(nothing, who, |taken| taken.cpu), 1e3))?;
+    }
 
-    let total = outcome.traced.wall.as_secs_f64();
-    let on_cpu = outcome.traced.cpu.as_secs_f64() / (total * f64::from(outcome.jobs));
+    let Some((usage, traced)) = &outcome.traced else { return out.flush() };
+    let total = traced.wall.as_secs_f64();
+    let on_cpu = traced.cpu.as_secs_f64() / (total * f64::from(outcome.jobs));
     writeln!(out, "  one traced cold build, {total:.2} s")?;
     writeln!(
         out,
         "    job slots busy from the first unit to the last: {:.1} %",
-        outcome.usage.busy * 100.0
+        usage.busy * 100.0
     )?;
     writeln!(
         out,
@@ -68,12 +77,12 @@ pub fn subject(out: &mut dyn Write, outcome: &Outcome) -> Result<()> {
         outcome.jobs,
         on_cpu * 100.0
     )?;
-    let longest = outcome.usage.longest_s;
+    let longest = usage.longest_s;
     if outcome.name != Name::Many {
         writeln!(
             out,
             "    longest unit: {} with {longest:.2} s; the whole build takes {:.3} times that",
-            outcome.usage.longest_unit,
+            usage.longest_unit,
             total / longest
         )?;
     }

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Builds that do nothing are short, so their times vary more, and more of them cost little.
-const NOTHING_ROUNDS: u32 = 20;
+const NOTHING_ROUNDS: u32 = 40;
 /// For a thousand crates, which ninja builds in half a minute. Their times vary little.
 const MANY_PAIRS: u32 = 3;
 const MANY_NOTHING_ROUNDS: u32 = 5;
@@ -31,9 +31,8 @@ pub struct Outcome {
     pub cold: Vec<Pair>,
     /// Builds with nothing to do.
     pub nothing: Vec<Pair>,
-    /// From one further cold build with `--trace`, and its time.
-    pub usage: Usage,
-    pub traced: Taken,
+    /// From one further cold build with `--trace`, and its time. None where cold builds take too long.
+    pub traced: Option<(Usage, Taken)>,
 }
 
 impl Outcome {
@@ -44,9 +43,14 @@ impl Outcome {
     }
 
     pub fn wall(pairs: &[Pair], who: Contestant) -> Summary {
+        Self::time(pairs, who, |taken| taken.wall)
+    }
+
+    /// Seconds.
+    pub fn time(pairs: &[Pair], who: Contestant, of: impl Fn(&Taken) -> Duration) -> Summary {
         Summary::of(pairs.iter().map(|pair| match who {
-            Contestant::Tender => pair.tender.wall.as_secs_f64(),
-            Contestant::Ninja => pair.ninja.wall.as_secs_f64(),
+            Contestant::Tender => of(&pair.tender).as_secs_f64(),
+            Contestant::Ninja => of(&pair.ninja).as_secs_f64(),
         }))
     }
 }
@@ -66,25 +70,32 @@ pub fn run(
     let contest = Contest::prepare(tools, subject, jobs)?;
     let (pairs, nothing_rounds) = match subject.name {
         Name::Many => (pairs.min(MANY_PAIRS), MANY_NOTHING_ROUNDS),
+        Name::Files => (0, NOTHING_ROUNDS),
         _ => (pairs, NOTHING_ROUNDS),
     };
     let cold = cold_pairs(&contest, title, pairs)?;
 
     progress::show(&format!("{title}: builds that do nothing"));
     let mut nothing = Vec::new();
-    // The first one may still do work, such as checking files with recent time stamps.
-    pair(0, |who| contest.build(who, &[]))?;
+    // The first ones may still do work, such as checking files with recent time stamps.
+    for round in 0..2 {
+        pair(round, |who| contest.build(who, &[]))?;
+    }
     for round in 0..nothing_rounds {
         nothing.push(pair(round, |who| contest.build(who, &[]))?);
     }
 
-    progress::show(&format!("{title}: one more cold build, traced"));
-    let file = subject.scratch.join("trace.json");
-    contest.remove(Contestant::Tender)?;
-    let traced = contest.build(Contestant::Tender, &[OsStr::new("--trace"), file.as_os_str()])?;
-    let usage = trace::usage(&file, jobs)?;
+    let mut traced = None;
+    if pairs > 0 {
+        progress::show(&format!("{title}: one more cold build, traced"));
+        let file = subject.scratch.join("trace.json");
+        contest.remove(Contestant::Tender)?;
+        let words = [OsStr::new("--trace"), file.as_os_str()];
+        let taken = contest.build(Contestant::Tender, &words)?;
+        traced = Some((trace::usage(&file, jobs)?, taken));
+    }
     progress::show("");
-    Ok(Outcome { name: subject.name, jobs, cold, nothing, usage, traced })
+    Ok(Outcome { name: subject.name, jobs, cold, nothing, traced })
 }
 
 /// Builds from nothing with each alternately. The output of the last round is kept.

@@ -16,6 +16,8 @@ pub enum Name {
     Rocksdb,
     /// 1,000 crates of one small file each
     Many,
+    /// 100 crates of 100 tiny files each
+    Files,
     /// 8 crates of 16 units each, which take some time
     Heavy,
     /// 6 crates of 40 units each, most of them tiny
@@ -31,6 +33,7 @@ impl Name {
             Self::RealWorld => "real-world (Lua, zlib, zstd, SQLite and a program)",
             Self::Rocksdb => "18 C++ files of RocksDB",
             Self::Many => "1,000 crates of one small file each",
+            Self::Files => "10,000 files in 100 crates",
             Self::Heavy => "8 crates of 16 units each",
             Self::Varied => "6 crates of 40 units each, most of them tiny",
         }
@@ -109,6 +112,8 @@ impl Profile {
 }
 
 const MANY: usize = 1000;
+const FILES_CRATES: usize = 100;
+const FILES_UNITS: usize = 100;
 const HEAVY_CRATES: usize = 8;
 const HEAVY_UNITS: usize = 16;
 const VARIED_CRATES: usize = 6;
@@ -134,11 +139,13 @@ impl Subject {
             Name::RealWorld => (Vec::new(), real_world()),
             Name::Rocksdb => library("rocksdb", "vendor/librocksdb-sys/"),
             Name::Many => (Vec::new(), numbered("part", MANY)),
+            Name::Files => (Vec::new(), numbered("files", FILES_CRATES)),
             Name::Heavy => (Vec::new(), numbered("heavy", HEAVY_CRATES)),
             Name::Varied => (Vec::new(), numbered("varied", VARIED_CRATES)),
         };
         match name {
             Name::Many => write_many(&root)?,
+            Name::Files => write_files(&root)?,
             Name::Heavy => write_heavy(&root)?,
             Name::Rocksdb => copy_rocksdb(&examples.join("rocksdb"), &root)?,
             Name::Varied => write_varied(&root)?,
@@ -241,6 +248,22 @@ fn write_many(root: &Path) -> std::io::Result<()> {
     (0..MANY).try_for_each(|i| {
         let name = format!("part{i:04}");
         write_crate(root, &name, &[(format!("{name}.c"), generate::small(i))])
+    })
+}
+
+/// The units of a crate have a header in common.
+fn write_files(root: &Path) -> std::io::Result<()> {
+    write_root(root)?;
+    (0..FILES_CRATES).try_for_each(|i| {
+        let name = format!("files{i:04}");
+        let unit = |j| {
+            let text = generate::tiny(i * FILES_UNITS + j);
+            (format!("unit{j:03}.c"), format!("#include \"{name}.h\"\n{text}"))
+        };
+        write_crate(root, &name, &(0..FILES_UNITS).map(unit).collect::<Vec<_>>())?;
+        let include = root.join("parts").join(&name).join("include");
+        fs::create_dir_all(&include)?;
+        fs::write(include.join(format!("{name}.h")), format!("extern int of_{name};\n"))
     })
 }
 
