@@ -8,11 +8,12 @@ mod llvm;
 
 use std::path::PathBuf;
 
-const SOURCES: [&str; 19] = [
+const SOURCES: [&str; 24] = [
     "archive",
     "assemble",
     "assembler_files",
     "bitcode",
+    "canonical",
     "clang",
     "cut_graph",
     "cut_join",
@@ -21,13 +22,17 @@ const SOURCES: [&str; 19] = [
     "source_locations",
     "diagnostics",
     "driver",
+    "instantiations",
     "lto",
     "lto_input",
     "precompile",
     "precompiled",
     "process",
     "recording_fs",
+    "shared_headers",
     "time_macros",
+    "token_record",
+    "unit_order",
 ];
 
 fn main() {

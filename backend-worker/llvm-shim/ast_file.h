@@ -25,7 +25,7 @@ inline void keepPathsRelative(clang::CompilerInstance &instance) {
 }
 
 // A generator of clang whose result is a string. Clang's own write to files.
-template <typename Generator> class AstToString final : public Generator {
+template <typename Generator> class AstToString : public Generator {
 public:
   template <typename... Args>
   explicit AstToString(std::string &out, Args &&...args)

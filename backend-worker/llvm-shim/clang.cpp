@@ -330,6 +330,30 @@ bool runBackend(TenderClang &unit, llvm::Module &module, BackendAction action, b
 
 } // namespace
 
+namespace tender {
+
+std::unique_ptr<llvm::Module> translate(TenderClang &unit, CodeGenAction &action) {
+  CompilerInstance &instance = *unit.instance;
+  CodeGenOptions &codegen = instance.getCodeGenOpts();
+  bool disabled = codegen.DisableLLVMPasses;
+  // Optimisation runs later, after the AST is freed.
+  codegen.DisableLLVMPasses = true;
+  bool ok = instance.ExecuteAction(action);
+  codegen.DisableLLVMPasses = disabled;
+  std::unique_ptr<llvm::Module> module = action.takeModule();
+  unit.consumer.flush();
+  instance.setSema(nullptr);
+  instance.setASTConsumer(nullptr);
+  instance.setASTContext(nullptr);
+  instance.setPreprocessor(nullptr);
+  if (!ok)
+    return nullptr;
+  unit.translated = module != nullptr;
+  return module;
+}
+
+} // namespace tender
+
 extern "C" {
 
 TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t count,
@@ -421,24 +445,8 @@ void tender_clang_assume_text(TenderClang *unit, TenderStr text) {
 }
 
 LLVMModuleRef tender_clang_translate(TenderClang *unit, LLVMContextRef context) {
-  CompilerInstance &instance = *unit->instance;
-  CodeGenOptions &codegen = instance.getCodeGenOpts();
-  bool disabled = codegen.DisableLLVMPasses;
-  // Optimisation runs later, after the AST is freed.
-  codegen.DisableLLVMPasses = true;
   EmitLLVMOnlyAction action(llvm::unwrap(context));
-  bool ok = instance.ExecuteAction(action);
-  codegen.DisableLLVMPasses = disabled;
-  std::unique_ptr<llvm::Module> module = action.takeModule();
-  unit->consumer.flush();
-  instance.setSema(nullptr);
-  instance.setASTConsumer(nullptr);
-  instance.setASTContext(nullptr);
-  instance.setPreprocessor(nullptr);
-  if (!ok || !module)
-    return nullptr;
-  unit->translated = true;
-  return llvm::wrap(module.release());
+  return llvm::wrap(translate(*unit, action).release());
 }
 
 bool tender_clang_adopt(TenderClang *unit, LLVMModuleRef moduleRef) {

@@ -4,7 +4,9 @@
 #include <memory>
 #include <string>
 
+#include "clang/CodeGen/CodeGenAction.h"
 #include "clang/Frontend/CompilerInstance.h"
+#include "llvm/IR/Module.h"
 
 #include "diagnostics.h"
 #include "recording_fs.h"
@@ -38,3 +40,11 @@ struct TenderClang {
   // The locations of the cookies of a module that another unit translated.
   const TenderSourceLocations *locations = nullptr;
 };
+
+namespace tender {
+
+// Runs an action that makes a module of the unit's source, without optimising it, and frees the AST.
+// Null after reporting errors.
+std::unique_ptr<llvm::Module> translate(TenderClang &unit, clang::CodeGenAction &action);
+
+} // namespace tender

@@ -109,6 +109,60 @@ bool tender_clang_scan(TenderClang *unit, void *context,
 bool tender_clang_interface(TenderClang *unit, TenderBuffer *out);
 // Makes a precompiled header of the source. False after reporting errors.
 bool tender_clang_precompile(TenderClang *unit, TenderBuffer *out);
+
+// ---- Headers that several units share (shared_headers.cpp) ----
+
+// The tokens of a unit after preprocessing, by file.
+struct TenderTokens;
+struct TenderTokenFile {
+  TenderStr name;
+  // The text of the directive that named it first, with its quotes or brackets.
+  TenderStr spelled;
+  // Of its tokens in order; the sum of the hashes of its statements.
+  uint64_t hash, statements;
+  // The file with that directive; itself for the main file.
+  uint32_t includer;
+  // How often it was entered and yielded tokens.
+  uint32_t entries;
+  uint32_t tokens;
+  bool system;
+  // It leaves a setting of the compiler behind, or has a pragma that is not known.
+  bool leavesState;
+};
+// Tokens of one file without tokens of another between them.
+struct TenderTokenRun {
+  uint32_t file;
+  uint32_t offset; // in bytes
+  uint32_t tokens;
+};
+// Preprocesses the source. Null after reporting errors.
+TenderTokens *tender_tokens_scan(TenderClang *unit);
+void tender_tokens_free(TenderTokens *tokens);
+// The strings live as long as the tokens.
+size_t tender_tokens_files(const TenderTokens *tokens);
+TenderTokenFile tender_tokens_file(const TenderTokens *tokens, size_t index);
+size_t tender_tokens_runs(const TenderTokens *tokens);
+TenderTokenRun tender_tokens_run(const TenderTokens *tokens, size_t index);
+// The directories in which included files are looked up, in order.
+size_t tender_tokens_searched(const TenderTokens *tokens);
+TenderStr tender_tokens_directory(const TenderTokens *tokens, size_t index);
+
+// Headers in parsed form. Used by any number of units at once.
+struct TenderSharedHeaders;
+// Parses the source, which includes the headers. Null after reporting errors.
+TenderSharedHeaders *tender_shared_headers(TenderClang *unit);
+void tender_shared_headers_free(TenderSharedHeaders *headers);
+const TenderTokens *tender_shared_headers_tokens(const TenderSharedHeaders *headers);
+// In bytes.
+size_t tender_shared_headers_size(const TenderSharedHeaders *headers);
+// As tender_clang_translate. The module is the same with and without headers, if these are the first
+// that the unit includes: it is in an order of its own. `scan` is the unit's; null without headers. `rest` is what of the
+// unit was not in the headers; the caller frees it.
+LLVMModuleRef tender_clang_translate_in_order(TenderClang *unit, LLVMContextRef context,
+                                              const TenderTokens *scan,
+                                              const TenderSharedHeaders *headers,
+                                              TenderTokens **rest);
+
 // Runs clang's pass pipeline for the options of this unit on a module. False after reporting
 // errors.
 bool tender_clang_optimise(TenderClang *unit, LLVMModuleRef module);

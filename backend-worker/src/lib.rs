@@ -13,3 +13,4 @@ pub mod frontend;
 pub mod llvm;
 pub mod lto;
 pub mod partition;
+pub mod sharing;

@@ -421,6 +421,7 @@ const RULES: &[Rule] = &[
             "backend-worker/src/configure",
             "backend-worker/src/frontend",
             "backend-worker/src/partition",
+            "backend-worker/src/sharing",
             "backend-worker/src/lto",
             "backend-worker/src/emit",
             "backend-worker/src/llvm",
@@ -440,6 +441,12 @@ const RULES: &[Rule] = &[
         but: &[],
         words: &["crate::llvm", "std::fs", "std::thread", "Instant"],
         instead: "a cut is decided on a plain graph: let `llvm::cut` make it from the module",
+    },
+    Rule {
+        of: &["backend-worker/src/sharing"],
+        but: &[],
+        words: &["crate::llvm", "crate::frontend", "std::fs", "std::thread", "Instant"],
+        instead: "sharing is decided on names and counts: let `llvm::shared_headers` read them",
     },
     Rule {
         of: &["backend-worker/src"],

@@ -216,7 +216,7 @@ impl Unit<'_> {
     }
 
     /// Compiles a translated module to the end, or keeps it as bitcode for other threads.
-    fn translated(
+    pub(super) fn translated(
         &self,
         mut clang: Clang<'_>,
         mut module: Module<'_>,

@@ -58,6 +58,38 @@ pub struct TenderClang {
     _private: [u8; 0],
 }
 
+/// Opaque.
+#[repr(C)]
+pub struct TenderTokens {
+    _private: [u8; 0],
+}
+
+#[repr(C)]
+pub struct TenderTokenFile {
+    pub name: TenderStr,
+    pub spelled: TenderStr,
+    pub hash: u64,
+    pub statements: u64,
+    pub includer: u32,
+    pub entries: u32,
+    pub tokens: u32,
+    pub system: bool,
+    pub leaves_state: bool,
+}
+
+#[repr(C)]
+pub struct TenderTokenRun {
+    pub file: u32,
+    pub offset: u32,
+    pub tokens: u32,
+}
+
+/// Opaque.
+#[repr(C)]
+pub struct TenderSharedHeaders {
+    _private: [u8; 0],
+}
+
 unsafe extern "C" {
     pub fn tender_buffer_free(buffer: TenderBuffer);
     pub fn tender_clang_open(
@@ -90,6 +122,26 @@ unsafe extern "C" {
     ) -> bool;
     pub fn tender_clang_interface(unit: *mut TenderClang, out: *mut TenderBuffer) -> bool;
     pub fn tender_clang_precompile(unit: *mut TenderClang, out: *mut TenderBuffer) -> bool;
+    pub fn tender_tokens_scan(unit: *mut TenderClang) -> *mut TenderTokens;
+    pub fn tender_tokens_free(tokens: *mut TenderTokens);
+    pub fn tender_tokens_files(tokens: *const TenderTokens) -> usize;
+    pub fn tender_tokens_file(tokens: *const TenderTokens, index: usize) -> TenderTokenFile;
+    pub fn tender_tokens_runs(tokens: *const TenderTokens) -> usize;
+    pub fn tender_tokens_run(tokens: *const TenderTokens, index: usize) -> TenderTokenRun;
+    pub fn tender_tokens_searched(tokens: *const TenderTokens) -> usize;
+    pub fn tender_tokens_directory(tokens: *const TenderTokens, index: usize) -> TenderStr;
+    pub fn tender_shared_headers(unit: *mut TenderClang) -> *mut TenderSharedHeaders;
+    pub fn tender_shared_headers_free(headers: *mut TenderSharedHeaders);
+    pub fn tender_shared_headers_tokens(headers: *const TenderSharedHeaders)
+    -> *const TenderTokens;
+    pub fn tender_shared_headers_size(headers: *const TenderSharedHeaders) -> usize;
+    pub fn tender_clang_translate_in_order(
+        unit: *mut TenderClang,
+        context: LLVMContextRef,
+        scan: *const TenderTokens,
+        headers: *const TenderSharedHeaders,
+        rest: *mut *mut TenderTokens,
+    ) -> LLVMModuleRef;
     pub fn tender_clang_optimise(unit: *mut TenderClang, module: LLVMModuleRef) -> bool;
     pub fn tender_clang_emit(
         unit: *mut TenderClang,

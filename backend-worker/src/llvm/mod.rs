@@ -13,6 +13,7 @@ mod lto;
 mod module;
 mod precompile;
 mod process;
+mod shared_headers;
 mod source_locations;
 
 pub use archive::{ArchiveMember, archive};
@@ -28,6 +29,7 @@ pub use module::parse;
 pub use process::{
     initialise, libraries, llvm_version, purge, reset_thread_peak, thread_live, thread_peak,
 };
+pub use shared_headers::{Scan, SharedHeaders};
 pub use source_locations::WaitingModule;
 
 /// The directory in which LLVM was installed when this program was built.

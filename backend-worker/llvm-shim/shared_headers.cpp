@@ -1,0 +1,239 @@
+// Compiles a unit with headers that were parsed before, for it and other units, so that its module is
+// that of the unit alone. Which headers, and whether the unit may use them, is decided elsewhere.
+#include "clang/CodeGen/CodeGenAction.h"
+#include "clang/Frontend/CompilerInstance.h"
+#include "clang/Frontend/FrontendActions.h"
+#include "clang/Lex/Preprocessor.h"
+#include "clang/Lex/PreprocessorOptions.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+#include "ast_file.h"
+#include "buffer.h"
+#include "canonical.h"
+#include "clang_unit.h"
+#include "shim.h"
+#include "token_record.h"
+#include "unit_order.h"
+
+using namespace clang;
+using namespace tender;
+
+struct TenderTokens {
+  TokenRecord record;
+};
+
+struct TenderSharedHeaders {
+  // The source that includes them, and its text.
+  std::string source, text;
+  std::string file;
+  TenderTokens tokens;
+  std::vector<NamedScope> named;
+};
+
+namespace {
+
+class ScanTokens final : public PreprocessorFrontendAction {
+public:
+  explicit ScanTokens(TokenRecord &record) : record(record) {}
+
+protected:
+  void ExecuteAction() override {
+    Preprocessor &pp = getCompilerInstance().getPreprocessor();
+    pp.IgnorePragmas();
+    record.watch(getCompilerInstance());
+    pp.EnterMainSourceFile();
+    Token token;
+    do
+      pp.Lex(token);
+    while (token.isNot(tok::eof));
+    record.finish();
+  }
+
+private:
+  TokenRecord &record;
+};
+
+class Generator final : public AstToString<PCHGenerator> {
+public:
+  template <typename... Args>
+  explicit Generator(std::vector<NamedScope> &named, Args &&...args)
+      : AstToString(std::forward<Args>(args)...), named(named) {}
+
+  void HandleTranslationUnit(ASTContext &context) override {
+    AstToString::HandleTranslationUnit(context);
+    if (isComplete())
+      visit(context.getTranslationUnitDecl(), context.getSourceManager());
+  }
+
+private:
+  void visit(const DeclContext *scope, const SourceManager &sources) {
+    for (const Decl *decl : scope->decls()) {
+      if (isScope(decl))
+        visit(cast<DeclContext>(decl), sources);
+      if (!isNamedScope(decl))
+        continue;
+      SourceLocation location = sources.getExpansionLoc(decl->getLocation());
+      if (OptionalFileEntryRef file = sources.getFileEntryRefForID(sources.getFileID(location)))
+        named.push_back({file->getName().str(), sources.getFileOffset(location),
+                         getWriter().getDeclID(decl).getRawValue()});
+    }
+  }
+
+  std::vector<NamedScope> &named;
+};
+
+class PrecompileShared final : public GeneratePCHAction {
+public:
+  explicit PrecompileShared(TenderSharedHeaders &out) : out(out) {}
+
+protected:
+  std::unique_ptr<ASTConsumer> CreateASTConsumer(CompilerInstance &instance,
+                                                 llvm::StringRef) override {
+    std::vector<std::unique_ptr<ASTConsumer>> consumers;
+    consumers.push_back(std::make_unique<SettleInstantiations>());
+    consumers.push_back(std::make_unique<Generator>(
+        out.named, out.file, instance.getPreprocessor(), instance.getModuleCache(),
+        instance.getFrontendOpts().OutputFile, /*isysroot=*/"", std::make_shared<PCHBuffer>(),
+        instance.getCodeGenOpts(), instance.getFrontendOpts().ModuleFileExtensions,
+        /*AllowASTWithErrors=*/false, /*IncludeTimestamps=*/false));
+    return std::make_unique<MultiplexConsumer>(std::move(consumers));
+  }
+  bool BeginSourceFileAction(CompilerInstance &instance) override {
+    const SourceManager &sources = instance.getSourceManager();
+    out.source = getCurrentFile().str();
+    out.text = sources.getBufferData(sources.getMainFileID()).str();
+    out.tokens.record.watch(instance);
+    return GeneratePCHAction::BeginSourceFileAction(instance);
+  }
+  void EndSourceFileAction() override {
+    out.tokens.record.finish();
+    GeneratePCHAction::EndSourceFileAction();
+  }
+
+private:
+  TenderSharedHeaders &out;
+};
+
+class TranslateInOrder final : public EmitLLVMOnlyAction {
+public:
+  TranslateInOrder(llvm::LLVMContext &context, const TokenRecord &scan,
+                   const TenderSharedHeaders *headers, TokenRecord &rest)
+      : EmitLLVMOnlyAction(&context), scan(scan), headers(headers), rest(rest) {}
+
+protected:
+  std::unique_ptr<ASTConsumer> CreateASTConsumer(CompilerInstance &instance,
+                                                 llvm::StringRef file) override {
+    auto generator = EmitLLVMOnlyAction::CreateASTConsumer(instance, file);
+    if (!generator)
+      return nullptr;
+    return std::make_unique<UnitOrder>(std::move(generator), scan,
+                                       headers ? &headers->named : nullptr, instance);
+  }
+  bool BeginSourceFileAction(CompilerInstance &instance) override {
+    rest.watch(instance);
+    return EmitLLVMOnlyAction::BeginSourceFileAction(instance);
+  }
+  void EndSourceFileAction() override {
+    rest.finish();
+    EmitLLVMOnlyAction::EndSourceFileAction();
+  }
+
+private:
+  const TokenRecord &scan;
+  const TenderSharedHeaders *headers;
+  TokenRecord &rest;
+};
+
+// Where the file is for clang. It is in memory, and so is its source, which clang looks up.
+constexpr const char *FILE_NAME = "/tender/shared-headers.pch";
+
+void include(const TenderSharedHeaders &headers, CompilerInstance &instance) {
+  auto memory = llvm::makeIntrusiveRefCnt<llvm::vfs::InMemoryFileSystem>();
+  auto both = llvm::makeIntrusiveRefCnt<llvm::vfs::OverlayFileSystem>(
+      instance.getVirtualFileSystemPtr());
+  // Gives it the working directory, which the names start from.
+  both->pushOverlay(memory);
+  memory->addFileNoOwn(FILE_NAME, 0, llvm::MemoryBufferRef(headers.file, FILE_NAME));
+  memory->addFileNoOwn(headers.source, 0, llvm::MemoryBufferRef(headers.text, headers.source));
+  instance.setVirtualFileSystem(both);
+  instance.getPreprocessorOpts().ImplicitPCHInclude = FILE_NAME;
+}
+
+} // namespace
+
+extern "C" {
+
+TenderTokens *tender_tokens_scan(TenderClang *unit) {
+  auto tokens = std::make_unique<TenderTokens>();
+  ScanTokens action(tokens->record);
+  bool ok = unit->instance->ExecuteAction(action);
+  unit->consumer.flush();
+  return ok ? tokens.release() : nullptr;
+}
+
+void tender_tokens_free(TenderTokens *tokens) { delete tokens; }
+
+size_t tender_tokens_files(const TenderTokens *tokens) { return tokens->record.files.size(); }
+
+TenderTokenFile tender_tokens_file(const TenderTokens *tokens, size_t index) {
+  const RecordedFile &file = tokens->record.files[index];
+  return {str(file.name), str(file.spelled), file.hash,   file.statements, file.includer,
+          file.entries,   file.tokens,       file.system, file.leavesState};
+}
+
+size_t tender_tokens_runs(const TenderTokens *tokens) { return tokens->record.runs.size(); }
+
+TenderTokenRun tender_tokens_run(const TenderTokens *tokens, size_t index) {
+  const TokenRun &run = tokens->record.runs[index];
+  return {run.file, run.offset, run.tokens};
+}
+
+size_t tender_tokens_searched(const TenderTokens *tokens) {
+  return tokens->record.searched.size();
+}
+
+TenderStr tender_tokens_directory(const TenderTokens *tokens, size_t index) {
+  return str(tokens->record.searched[index]);
+}
+
+TenderSharedHeaders *tender_shared_headers(TenderClang *unit) {
+  auto headers = std::make_unique<TenderSharedHeaders>();
+  keepPathsRelative(*unit->instance);
+  PrecompileShared action(*headers);
+  bool ok = unit->instance->ExecuteAction(action);
+  unit->consumer.flush();
+  return ok && !headers->file.empty() ? headers.release() : nullptr;
+}
+
+void tender_shared_headers_free(TenderSharedHeaders *headers) { delete headers; }
+
+const TenderTokens *tender_shared_headers_tokens(const TenderSharedHeaders *headers) {
+  return &headers->tokens;
+}
+
+size_t tender_shared_headers_size(const TenderSharedHeaders *headers) {
+  return headers->file.size();
+}
+
+LLVMModuleRef tender_clang_translate_in_order(TenderClang *unit, LLVMContextRef context,
+                                              const TenderTokens *scan,
+                                              const TenderSharedHeaders *headers,
+                                              TenderTokens **rest) {
+  CompilerInstance &instance = *unit->instance;
+  if (headers)
+    include(*headers, instance);
+  auto tokens = std::make_unique<TenderTokens>();
+  // Without headers, all declarations come in the unit's order.
+  const TenderTokens none{};
+  TranslateInOrder action(*llvm::unwrap(context), (scan ? scan : &none)->record, headers,
+                          tokens->record);
+  std::unique_ptr<llvm::Module> module = translate(*unit, action);
+  if (!module)
+    return nullptr;
+  canonicalise(*module);
+  *rest = tokens.release();
+  return llvm::wrap(module.release());
+}
+
+} // extern "C"

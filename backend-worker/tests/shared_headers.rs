@@ -1,0 +1,308 @@
+//! A unit that uses shared headers has the object, and depends on the files, that it has alone.
+
+use std::sync::Mutex;
+use tender_protocol::{Diagnostic, Language, Lto, PhaseName};
+use tender_worker::frontend::{
+    Alone, BeginOptions, BegunUnit, Code, Dependencies, HashCache, Observer, Unit,
+};
+use tender_worker::llvm::{self, SharedHeaders};
+use tender_worker::sharing::{Group, Unfit};
+
+const COMMON: &str = r#"
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+namespace base {
+class Table;
+struct Counter { Counter(); ~Counter(); static int count; };
+static Counter at_start;
+struct Shape {
+    virtual ~Shape();
+    virtual double area() const { return size * factor; }
+    static constexpr double factor = 1.5;
+    double size = 2;
+};
+template <typename T> class List;
+template <typename T> struct Box { T value; List<T> *list; T twice() const { return value + value; } };
+template <typename U> class List { public: std::vector<U> all; U first() const { return all.at(0); } };
+template <typename T> T largest(const T &, const T &);
+template <typename Number> Number largest(const Number &one, const Number &two) { return one < two ? two : one; }
+inline std::string text(int number) { static int calls; return std::to_string(number + calls++); }
+using std::string;
+}
+"#;
+
+const OTHER: &str = r#"
+#pragma once
+#include "common.h"
+#include <functional>
+namespace base {
+class Table { public: std::map<string, Box<int>> entries; int find(const string &) const; };
+inline int Table::find(const string &name) const { auto at = entries.find(name); return at == entries.end() ? -1 : at->second.twice(); }
+extern template class List<long>;
+}
+"#;
+
+const UNITS: [&str; 3] = [
+    r#"#include "other.h"
+       #include <algorithm>
+       double Twice(const base::Shape &shape) { auto run = [&] { return shape.area() * 2; }; return run(); }
+       int sorted(std::vector<int> v) { std::sort(v.begin(), v.end()); return base::largest(v[0], base::List<int>{v}.first()); }
+       static base::Counter mine;"#,
+    r#"#include <functional>
+       #include <set>
+       #include "own.h"
+       base::Shape::~Shape() {}
+       namespace { struct Square : Own { double area() const override { return size * size; } } square; }
+       double area() { return square.area() + base::Box<double>{3, nullptr}.twice(); }"#,
+    r#"#include "common.h"
+       #include "other.h"
+       #include <cassert>
+       int look(const base::Table &table) { assert(!table.entries.empty()); return table.find(base::text(__LINE__) + __FILE__); }
+       std::function<int()> later(int n) { return [n] { return base::largest(n, 7); }; }"#,
+];
+
+const OWN: &str = r#"
+#pragma once
+#include "other.h"
+#include <memory>
+struct Own : base::Shape { std::unique_ptr<base::Table> table; using Many = std::map<int, base::List<Own *>>; };
+"#;
+
+/// Files in a directory, as a source tree has them. Paths are absolute.
+struct Tree {
+    dir: tempfile::TempDir,
+    args: Vec<String>,
+}
+
+#[derive(Default)]
+struct Seen {
+    diagnostics: Mutex<Vec<String>>,
+}
+
+impl Observer for Seen {
+    fn diagnostic(&self, diagnostic: Diagnostic) {
+        self.diagnostics.lock().unwrap().push(diagnostic.message);
+    }
+    fn enter(&self, _: PhaseName) {}
+    fn live_modules(&self, _: i32) {}
+}
+
+struct Compiled {
+    code: Vec<u8>,
+    dependencies: Dependencies,
+    diagnostics: Vec<String>,
+    alone: Option<Alone>,
+}
+
+impl Tree {
+    fn new(flags: &[&str]) -> Tree {
+        llvm::initialise(|text| panic!("LLVM: {text}"));
+        let dir = tempfile::tempdir().unwrap();
+        let mut args = vec!["-std=c++17".to_owned(), format!("-I{}", dir.path().display())];
+        args.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        let tree = Tree { dir, args };
+        for (name, text) in [("common.h", COMMON), ("other.h", OTHER), ("own.h", OWN)] {
+            tree.write(name, text);
+        }
+        tree
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn unit<'a>(&'a self, source: &'a str, lto: Lto) -> Unit<'a> {
+        let (args, settled, modules) = (&self.args[..], &[][..], &[][..]);
+        Unit { source, language: Language::Cxx, args, object: "unit.o", lto, settled, modules }
+    }
+
+    fn share(&self, text: &str) -> Option<SharedHeaders> {
+        let source = self.dir.path().join("shared-headers").to_str().unwrap().to_owned();
+        let group = Group { text: text.to_owned(), source, members: Vec::new() };
+        let unit = self.unit("unit.cc", Lto::Off);
+        unit.share_headers(&group, &HashCache::default(), &Seen::default()).result.unwrap()
+    }
+
+    fn compile(&self, source: &str, lto: Lto, headers: &[&SharedHeaders]) -> Compiled {
+        let seen = Seen::default();
+        let plan = BeginOptions { cut: None, translate_only: false };
+        let unit = self.unit(source, lto);
+        let (result, alone) = unit.begin_in_order(plan, headers, &HashCache::default(), &seen);
+        let code = match result.result {
+            Ok(BegunUnit::Code(Code::Object(emitted))) => emitted.object.to_vec(),
+            Ok(BegunUnit::Code(Code::Bitcode(bitcode))) => bitcode.to_vec(),
+            Ok(BegunUnit::Modules(_)) => panic!("nothing was to be cut"),
+            Err(_) => Vec::new(),
+        };
+        let diagnostics = seen.diagnostics.into_inner().unwrap();
+        Compiled { code, dependencies: result.dependencies, diagnostics, alone }
+    }
+}
+
+const BOTH: &str = "#include \"common.h\"\n#include \"other.h\"\n";
+
+#[test]
+fn shared_headers_change_neither_objects_nor_dependencies() {
+    for flags in [&["-O0", "-g"][..], &["-O2"], &["-O2", "-g"], &["-O1", "-fsanitize=undefined"]] {
+        let tree = Tree::new(flags);
+        let (common, both) = (tree.share("#include \"common.h\"\n"), tree.share(BOTH));
+        for (number, text) in UNITS.iter().enumerate() {
+            let source = tree.write(&format!("unit{number}.cc"), text);
+            for lto in [Lto::Off, Lto::Thin] {
+                let alone = tree.compile(&source, lto, &[]);
+                assert_eq!(alone.diagnostics, [""; 0]);
+                for headers in [&common, &both] {
+                    let shared = tree.compile(&source, lto, &[headers.as_ref().unwrap()]);
+                    let what = format!("{flags:?} unit {number} {lto:?}");
+                    assert_eq!(shared.alone, None, "{what}");
+                    assert!(!alone.code.is_empty() && alone.code == shared.code, "{what}");
+                    assert!(alone.dependencies == shared.dependencies, "{what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn unit_without_shared_headers_has_the_code_that_clang_gives_it() {
+    let tree = Tree::new(&["-O2"]);
+    for (number, text) in UNITS.iter().enumerate() {
+        let source = tree.write(&format!("unit{number}.cc"), text);
+        let ours = tree.compile(&source, Lto::Off, &[]).code;
+        let object = tree.dir.path().join("clang.o");
+        let clang = std::process::Command::new(llvm::clang_program())
+            .args(&tree.args)
+            .args(["-c", &source, "-o"])
+            .arg(&object)
+            .status();
+        assert!(clang.unwrap().success());
+        assert_eq!(symbols(&ours), symbols(&std::fs::read(&object).unwrap()), "unit {number}");
+    }
+}
+
+/// The defined symbols of an object with their sizes, sorted. The code generator numbers some of its
+/// own by the order of functions.
+fn symbols(object: &[u8]) -> Vec<(String, u64)> {
+    use object::{Object, ObjectSymbol};
+    let file = object::File::parse(object).unwrap();
+    let mut all: Vec<(String, u64)> = file
+        .symbols()
+        .filter(ObjectSymbol::is_definition)
+        .map(|symbol| {
+            let name = symbol.name().unwrap();
+            let numbered = name.starts_with(".LCPI") || name.starts_with("GCC_except_table");
+            let name = if numbered {
+                name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_')
+            } else {
+                name
+            };
+            (name.to_owned(), symbol.size())
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// Compiles with shared headers; the result must be that of the unit alone in every case. Returns why
+/// the headers were not used.
+fn alone(tree: &Tree, text: &str, headers: &str) -> Option<Alone> {
+    let source = tree.write("unit.cc", text);
+    let headers = tree.share(headers).unwrap();
+    let (shared, alone) =
+        (tree.compile(&source, Lto::Off, &[&headers]), tree.compile(&source, Lto::Off, &[]));
+    assert!(shared.code == alone.code, "{text}");
+    assert_eq!(shared.diagnostics, alone.diagnostics, "{text}");
+    assert!(shared.dependencies == alone.dependencies, "{text}");
+    shared.alone
+}
+
+fn elsewhere(tree: &Tree, file: &str) -> Option<Alone> {
+    let path = tree.dir.path().join(file).to_str().unwrap().to_owned();
+    Some(Alone::Unfit(Unfit::Elsewhere(path)))
+}
+
+#[test]
+fn unit_is_compiled_alone_where_headers_would_change_places() {
+    let tree = Tree::new(&["-O1"]);
+    tree.write("call.h", "int over(double);\ninline int call() { return over(1); }\n");
+    tree.write("over.h", "#pragma once\nint over(int);\n");
+    let over = "#include \"over.h\"\n";
+    let text = "#include \"call.h\"\n#include \"over.h\"\nint f() { return call(); }\n";
+    assert_eq!(alone(&tree, text, over), elsewhere(&tree, "over.h"));
+    let text = "int over(double);\nint g() { return over(1); }\n#include \"over.h\"\n";
+    assert_eq!(alone(&tree, text, over), elsewhere(&tree, "over.h"));
+    let text = "#include \"over.h\"\n#include \"call.h\"\nint f() { return call(); }\n";
+    assert_eq!(alone(&tree, text, over), None);
+}
+
+#[test]
+fn unit_is_compiled_alone_where_macros_make_a_difference() {
+    let tree = Tree::new(&["-O1"]);
+    tree.write("macro.h", "#pragma once\n#ifdef WIDE\ntypedef long Number;\n#else\ntypedef int Number;\n#endif\n#ifndef LIMIT\n#define LIMIT 5\n#endif\n");
+    let headers = "#include \"macro.h\"\n";
+    let text = "#define WIDE\n#include \"macro.h\"\nNumber n = sizeof(Number);\n";
+    assert_eq!(alone(&tree, text, headers), elsewhere(&tree, "macro.h"));
+    let text = "#define LIMIT 9\n#include \"macro.h\"\nNumber n = LIMIT;\n";
+    assert_eq!(alone(&tree, text, headers), Some(Alone::Diagnostic));
+    let text = "#ifdef LIMIT\nint known = 1;\n#endif\n#include \"macro.h\"\nNumber n = LIMIT;\n";
+    let source = tree.dir.path().join("unit.cc").to_str().unwrap().to_owned();
+    assert_eq!(alone(&tree, text, headers), Some(Alone::Unfit(Unfit::Otherwise(source.clone()))));
+    tree.write("counter.h", "#pragma once\ninline int counted() { return __COUNTER__; }\n");
+    let text = "int first = __COUNTER__;\n#include \"counter.h\"\nint next() { return counted() + __COUNTER__; }\n";
+    assert_eq!(alone(&tree, text, "#include \"counter.h\"\n"), elsewhere(&tree, "counter.h"));
+    let text = "#include \"counter.h\"\nint next() { return counted() + __COUNTER__; }\n";
+    assert_eq!(alone(&tree, text, "#include \"counter.h\"\n"), None);
+    let text =
+        "#define NDEBUG\n#include \"macro.h\"\n#include <cassert>\nvoid f(int x) { assert(x); }\n";
+    let with_assert = "#include <cassert>\n#include \"macro.h\"\n";
+    assert_eq!(alone(&tree, text, with_assert), Some(Alone::Unfit(Unfit::StandardText)));
+}
+
+#[test]
+fn unit_that_clang_warns_about_is_compiled_alone_and_warned_about_once() {
+    let tree = Tree::new(&["-O1", "-Wall"]);
+    let text = "#include \"common.h\"\nint f() { int unused; return 1; }\n";
+    let source = tree.write("unit.cc", text);
+    let headers = tree.share("#include \"common.h\"\n").unwrap();
+    let compiled = tree.compile(&source, Lto::Off, &[&headers]);
+    assert_eq!(compiled.alone, Some(Alone::Diagnostic));
+    assert_eq!(compiled.diagnostics, ["unused variable 'unused'"]);
+    let source = tree.write("wrong.cc", "#include \"common.h\"\n#error no\n");
+    let compiled = tree.compile(&source, Lto::Off, &[&headers]);
+    assert_eq!(
+        (compiled.alone, compiled.diagnostics),
+        (Some(Alone::Diagnostic), vec!["no".into()])
+    );
+}
+
+#[test]
+fn headers_with_something_to_say_are_not_shared() {
+    let tree = Tree::new(&["-O1"]);
+    tree.write("warns.h", "#warning old\n");
+    tree.write("packs.h", "#pragma pack(1)\nstruct Odd { char a; int b; };\n");
+    tree.write(
+        "pairs.h",
+        "#pragma pack(push, 1)\nstruct Odd { char a; int b; };\n#pragma pack(pop)\n",
+    );
+    assert!(tree.share("#include \"warns.h\"\n").is_none());
+    assert!(tree.share("#include \"packs.h\"\n").is_none());
+    assert!(tree.share("#include \"missing.h\"\n").is_none());
+    assert!(tree.share("#include \"pairs.h\"\n").is_some());
+}
+
+#[test]
+fn headers_that_changed_after_they_were_shared_are_not_used() {
+    let tree = Tree::new(&["-O1"]);
+    tree.write("value.h", "#pragma once\ninline int value() { return 1; }\n");
+    let headers = tree.share("#include \"value.h\"\n").unwrap();
+    // Of the same size.
+    tree.write("value.h", "#pragma once\ninline int value() { return 2; }\n");
+    let source = tree.write("unit.cc", "#include \"value.h\"\nint f() { return value(); }\n");
+    let shared = tree.compile(&source, Lto::Off, &[&headers]);
+    assert_eq!(shared.alone, elsewhere(&tree, "value.h"));
+    assert!(shared.code == tree.compile(&source, Lto::Off, &[]).code);
+}
