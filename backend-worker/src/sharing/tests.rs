@@ -59,12 +59,23 @@ fn choice_lets_standard_headers_stand_anywhere() {
 
 #[test]
 fn choice_makes_a_group_for_each_way_to_begin_and_leaves_others_alone() {
-    let found =
-        texts(&["a.h b.h 1.cc", "a.h b.h 2.cc", "x.h y.h 3.cc", "x.h y.h 4.cc", "b.h a.h 5.cc"]);
-    assert_eq!(
-        found,
-        [("\"a.h\" \"b.h\" ".to_owned(), vec![0, 1]), ("\"x.h\" \"y.h\" ".to_owned(), vec![2, 3])]
-    );
+    let found = texts(&[
+        "a.h b.h 1.cc",
+        "a.h b.h 2.cc",
+        "a.h b.h 3.cc",
+        "x.h y.h 4.cc",
+        "x.h y.h 5.cc",
+        "x.h y.h 6.cc",
+        "b.h a.h 7.cc",
+    ]);
+    let group = |text: &str, members: [usize; 3]| (text.to_owned(), members.to_vec());
+    assert_eq!(found, [group("\"a.h\" \"b.h\" ", [0, 1, 2]), group("\"x.h\" \"y.h\" ", [3, 4, 5])]);
+}
+
+#[test]
+fn choice_includes_files_in_the_order_in_which_they_are_entered() {
+    let found = texts(&["a.h:5 b.h a.h:7 c.h 1.cc"; 3]);
+    assert_eq!(found, [("\"a.h\" \"b.h\" \"c.h\" ".to_owned(), vec![0, 1, 2])]);
 }
 
 #[test]
