@@ -9,6 +9,16 @@ using namespace clang;
 namespace tender {
 namespace {
 
+// Each declaration of a template may name its parameters, or not.
+void rename(const TemplateDecl *of, const TemplateDecl *like) {
+  TemplateParameterList *list = of->getTemplateParameters();
+  const TemplateParameterList *names = like->getTemplateParameters();
+  if (list == names || list->size() != names->size())
+    return;
+  for (unsigned at = 0; at < list->size(); ++at)
+    list->getParam(at)->setDeclName(names->getParam(at)->getDeclName());
+}
+
 void locate(const ClassTemplateSpecializationDecl *made, const CXXRecordDecl *like) {
   TemplateSpecializationKind kind = made->getSpecializationKind();
   if ((kind != TSK_Undeclared && kind != TSK_ImplicitInstantiation) || made->getDefinition())
@@ -18,7 +28,7 @@ void locate(const ClassTemplateSpecializationDecl *made, const CXXRecordDecl *li
   decl->setLocStart(like->getBeginLoc());
 }
 
-void parameters(const FunctionDecl *made) {
+void function(const FunctionDecl *made) {
   const FunctionDecl *pattern = made->getTemplateInstantiationPattern();
   if (!pattern || pattern->getNumParams() != made->getNumParams())
     return;
@@ -27,14 +37,18 @@ void parameters(const FunctionDecl *made) {
         ->setLocation(pattern->getParamDecl(at)->getLocation());
   const FunctionTemplateDecl *found = made->getPrimaryTemplate();
   const FunctionTemplateDecl *defined = pattern->getDescribedFunctionTemplate();
-  if (!found || !defined)
+  if (found && defined)
+    rename(found, defined);
+}
+
+// An explicit instantiation has the place of its last declaration otherwise.
+void explicitly(const ClassTemplateSpecializationDecl *made) {
+  const ClassTemplateDecl *found = made->getSpecializedTemplate();
+  const CXXRecordDecl *defined = found->getTemplatedDecl()->getDefinition();
+  if (!defined || made->isExplicitSpecialization())
     return;
-  TemplateParameterList *list = found->getTemplateParameters();
-  const TemplateParameterList *like = defined->getTemplateParameters();
-  if (list == like || list->size() != like->size())
-    return;
-  for (unsigned at = 0; at < list->size(); ++at)
-    list->getParam(at)->setDeclName(like->getParam(at)->getDeclName());
+  const_cast<ClassTemplateSpecializationDecl *>(made)->setLocation(defined->getLocation());
+  rename(found, defined->getDescribedClassTemplate());
 }
 
 void declaredWithin(const Decl *decl) {
@@ -51,24 +65,26 @@ void Instantiations::AddedCXXTemplateSpecialization(const ClassTemplateDecl *fou
                                                     const ClassTemplateSpecializationDecl *made) {
   const CXXRecordDecl *defined = found->getTemplatedDecl()->getDefinition();
   locate(made, defined ? defined : found->getCanonicalDecl()->getTemplatedDecl());
+  if (defined)
+    rename(found, defined->getDescribedClassTemplate());
 }
 
 void Instantiations::completed(const TagDecl *tag) {
   const auto *pattern = dyn_cast<CXXRecordDecl>(tag);
-  if (const ClassTemplateDecl *made = pattern ? pattern->getDescribedClassTemplate() : nullptr)
-    for (const ClassTemplateSpecializationDecl *one : made->specializations())
-      locate(one, pattern);
+  const ClassTemplateDecl *made = pattern ? pattern->getDescribedClassTemplate() : nullptr;
+  if (!made)
+    return;
+  for (const ClassTemplateSpecializationDecl *one : made->specializations())
+    locate(one, pattern);
+  for (const RedeclarableTemplateDecl *one : made->redecls())
+    rename(one, made);
 }
 
 void Instantiations::declared(const Decl *decl) {
-  if (const auto *function = dyn_cast<FunctionDecl>(decl))
-    parameters(function);
-  // An explicit instantiation has the place of its last declaration otherwise.
+  if (const auto *made = dyn_cast<FunctionDecl>(decl))
+    function(made);
   if (const auto *made = dyn_cast<ClassTemplateSpecializationDecl>(decl))
-    if (!made->isExplicitSpecialization())
-      if (const CXXRecordDecl *defined =
-              made->getSpecializedTemplate()->getTemplatedDecl()->getDefinition())
-        const_cast<ClassTemplateSpecializationDecl *>(made)->setLocation(defined->getLocation());
+    explicitly(made);
 }
 
 void SettleInstantiations::HandleTagDeclDefinition(TagDecl *tag) { Instantiations::completed(tag); }

@@ -75,6 +75,8 @@ impl Unit<'_> {
                 }
                 Err(why) => alone = Some(why),
             }
+            // Types of one module are known to the next one in the same context by their names.
+            let context = Context::create();
             let args = self.driver_args(self.language, "-c");
             let mut clang = Clang::open(self.request(&args), self.lto, listener)?;
             let (module, _) = clang.translate_in_order(&context, None)?;

@@ -4,6 +4,7 @@
 //! it may share that text. Nodes are chosen by what they save, greedily.
 
 use super::Tokens;
+use super::standard::is_standard;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -29,6 +30,11 @@ const COST: f64 = 2.0;
 /// The least that a group must save, in tokens of the standard library: about a tenth of a second.
 const LEAST: f64 = 100_000.0;
 
+/// Of units with the same project text at their begin, those are candidates that read what so many
+/// of them read of the standard library, in percent. Few units with little of it must not keep it
+/// from all others.
+const SHARES: [usize; 4] = [100, 90, 70, 50];
+
 /// Chooses groups. The order of the units decides between equals.
 pub fn choose(units: &[Tokens]) -> Vec<Group> {
     let mut nodes: HashMap<u64, Vec<(usize, Cut)>> = HashMap::new();
@@ -46,8 +52,16 @@ pub fn choose(units: &[Tokens]) -> Vec<Group> {
             *best = cut;
         }
     }
-    let candidates: Vec<Candidate> =
-        deepest.into_iter().map(|(members, cut)| Candidate::new(units, members, cut)).collect();
+    let candidates: Vec<Candidate> = deepest
+        .into_iter()
+        .flat_map(|(members, cut)| {
+            let mut ways = SHARES.map(|share| readers(units, &members, share)).to_vec();
+            ways.dedup();
+            ways.into_iter()
+                .filter(|members| members.len() > 1)
+                .map(move |members| Candidate::new(units, members, cut))
+        })
+        .collect();
     let mut chosen: Vec<usize> = Vec::new();
     let mut of_unit: Vec<Option<usize>> = vec![None; units.len()];
     loop {
@@ -122,31 +136,32 @@ fn cuts(unit: &Tokens) -> Vec<(u64, Cut)> {
 struct Candidate {
     members: Vec<usize>,
     cut: Cut,
-    /// Names of standard headers that project text of each member includes.
-    standard: HashSet<String>,
     /// What it would save in each unit, in tokens of the standard library.
     cost: u64,
 }
 
 impl Candidate {
     fn new(units: &[Tokens], members: Vec<usize>, cut: Cut) -> Candidate {
-        let common = |of: fn(&Tokens) -> HashSet<String>| {
-            let mut sets = members.iter().map(|unit| of(&units[*unit]));
-            let first = sets.next().unwrap_or_default();
-            sets.fold(first, |all, set| all.intersection(&set).cloned().collect())
-        };
-        let parts = common(all_standard);
+        let standard = common(units, &members, standard_files);
         let model = &units[members[0]];
-        let of_standard = model.files.iter().filter(|file| parts.contains(&file.name));
+        let of_standard = model.files.iter().filter(|file| standard.contains(&file.name));
         let of_standard = of_standard.map(|file| u64::from(file.tokens)).sum::<u64>();
         let cost = cut.tokens * PROJECT + of_standard;
-        Candidate { standard: common(included_standard), members, cut, cost }
+        Candidate { members, cut, cost }
     }
 
     fn group(&self, units: &[Tokens], members: Vec<usize>) -> Group {
         let model = &units[members[0]];
         let place = Place::of(model);
-        let standard = model.files.iter().filter(|file| self.standard.contains(&file.name));
+        let read = common(units, &members, standard_files);
+        let included = common(units, &members, included_standard);
+        // Parts of the C library's headers are read for one type alone, and then the rest is not.
+        let standard = model.files.iter().filter(|file| {
+            included.contains(&file.name)
+                || (read.contains(&file.name)
+                    && is_standard(&file.spelled)
+                    && !file.spelled.contains('.'))
+        });
         let mut lines: Vec<String> =
             standard.filter_map(|file| place.directive(&file.name, &file.spelled)).collect();
         // Files in the order in which they are entered: what one includes stays within it, also if it
@@ -162,17 +177,48 @@ impl Candidate {
     }
 }
 
-fn all_standard(unit: &Tokens) -> HashSet<String> {
-    let files = unit.files.iter().enumerate().filter(|(at, _)| unit.is_standard(*at));
-    files.map(|(_, file)| file.name.clone()).collect()
+/// The names that `of` gives for each of the units.
+fn common(
+    units: &[Tokens],
+    members: &[usize],
+    of: fn(&Tokens) -> HashSet<String>,
+) -> HashSet<String> {
+    let mut sets = members.iter().map(|unit| of(&units[*unit]));
+    let first = sets.next().unwrap_or_default();
+    sets.fold(first, |all, set| all.intersection(&set).cloned().collect())
 }
 
+/// Those of the units that read each file of the standard library that so many of them read.
+fn readers(units: &[Tokens], members: &[usize], percent: usize) -> Vec<usize> {
+    let sets: Vec<HashSet<String>> =
+        members.iter().map(|unit| standard_files(&units[*unit])).collect();
+    let mut count: HashMap<&str, usize> = HashMap::new();
+    for name in sets.iter().flatten() {
+        *count.entry(name).or_default() += 1;
+    }
+    let wanted: Vec<&str> = count
+        .into_iter()
+        .filter(|(_, readers)| readers * 100 >= members.len() * percent)
+        .map(|(name, _)| name)
+        .collect();
+    let reads_all = |set: &HashSet<String>| wanted.iter().all(|name| set.contains(*name));
+    let of = members.iter().zip(&sets).filter(|(_, set)| reads_all(set));
+    of.map(|(unit, _)| *unit).collect()
+}
+
+/// Those that text of the project includes.
 fn included_standard(unit: &Tokens) -> HashSet<String> {
     let files = unit.files.iter().enumerate();
     files
         .filter(|(at, file)| unit.is_standard(*at) && !unit.is_standard(file.includer))
         .map(|(_, file)| file.name.clone())
         .collect()
+}
+
+/// The names of all files of standard headers.
+fn standard_files(unit: &Tokens) -> HashSet<String> {
+    let files = unit.files.iter().enumerate().filter(|(at, _)| unit.is_standard(*at));
+    files.map(|(_, file)| file.name.clone()).collect()
 }
 
 /// Where a unit's source lies, and where its headers are looked up.

@@ -18,6 +18,9 @@
 //! `canonical.cpp` give it an order of its own, and debug information without the history of
 //! declarations.
 //!
+//! Still open: with debug information, a type that two headers of the C library declare (`va_list`)
+//! may have the place of the other one.
+//!
 //! `execute` does not use it yet; `examples/share.rs` measures it, and `tests/shared_headers.rs` proves
 //! the rule.
 //!

@@ -58,6 +58,18 @@ fn choice_lets_standard_headers_stand_anywhere() {
 }
 
 #[test]
+fn choice_shares_standard_headers_that_not_all_units_read() {
+    let found = texts(&[
+        "a.h <map> 1.cc",
+        "a.h <map> 2.cc",
+        "a.h <map> <set> 3.cc",
+        "a.h <map> 4.cc",
+        "a.h:1 5.cc",
+    ]);
+    assert_eq!(found, [("<map> \"a.h\" ".to_owned(), vec![0, 1, 2, 3])]);
+}
+
+#[test]
 fn choice_makes_a_group_for_each_way_to_begin_and_leaves_others_alone() {
     let found = texts(&[
         "a.h b.h 1.cc",
@@ -92,6 +104,8 @@ fn choice_stops_before_state_that_is_left_behind_and_before_incomplete_files() {
 fn choice_shares_nothing_where_it_does_not_pay() {
     assert_eq!(texts(&["a.h:90000 1.cc"]), []);
     assert_eq!(texts(&["a.h:9000 1.cc", "a.h:9000 2.cc"]), []);
+    // No unit reads what half of them read.
+    assert_eq!(texts(&["<a> <b> 1.cc", "<b> <c> 2.cc", "<c> <a> 3.cc"]), []);
 }
 
 fn fits(of: &str, headers: &str) -> Result<(), Unfit> {
