@@ -52,9 +52,14 @@ impl<'a> Watching<'a> {
 
     /// The processor time that it has used, in ticks.
     fn ticks(&self) -> u64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+        ticks(self.child.id())
+    }
+
+    /// Its children, which are workers while it waits.
+    fn workers(&self) -> Vec<u32> {
+        let children = format!("/proc/{0}/task/{0}/children", self.child.id());
+        let children = std::fs::read_to_string(children).unwrap();
+        children.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
     }
 
     /// Ends it by a signal, and returns its messages.
@@ -65,6 +70,20 @@ impl<'a> Watching<'a> {
         assert_eq!(status.signal(), Some(signal.as_raw()), "{}", self.messages());
         self.messages()
     }
+}
+
+fn ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+/// Whether a process exists, and is no zombie.
+fn runs(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')')
+        .next()
+        .is_some_and(|rest| !rest.trim_start().starts_with(['Z', 'X']) && !rest.is_empty())
 }
 
 impl Drop for Watching<'_> {
@@ -161,19 +180,105 @@ fn watch_uses_no_processor_time_while_nothing_changes() {
     let space = space();
     let mut watching = Watching::start(&space, &["build", "--watch"]);
     watching.expect(WATCHES);
+    let workers = watching.workers();
+    assert!(!workers.is_empty(), "workers stay");
     // What follows the message is short; a loop that polls would never come to rest.
+    let all = || watching.ticks() + workers.iter().map(|worker| ticks(*worker)).sum::<u64>();
     let started = Instant::now();
     loop {
-        let before = watching.ticks();
+        let before = all();
         std::thread::sleep(Duration::from_millis(500));
-        if watching.ticks() == before {
+        if all() == before {
             break;
         }
         assert!(started.elapsed() < LONGEST);
     }
-    let children = format!("/proc/{0}/task/{0}/children", watching.child.id());
-    assert_eq!(std::fs::read_to_string(children).unwrap(), "", "no worker and no watchdog stays");
+    assert_eq!(watching.workers(), workers, "and no watchdog");
     watching.end(Signal::HUP);
+    assert!(!workers.iter().any(|worker| runs(*worker)));
+}
+
+#[test]
+fn watch_keeps_its_worker_until_it_ends() {
+    let space = space();
+    let mut watching = Watching::start(&space, &["build", "--watch", "-j2"]);
+    watching.expect(WATCHES);
+    let workers = watching.workers();
+    assert!((1..=2).contains(&workers.len()), "{workers:?}");
+    space.edit("src/app.c", "return 0", "return 1");
+    watching.expect(WATCHES);
+    let kept = watching.workers();
+    assert_eq!(kept, workers, "no other was started");
+    // A mistake costs no worker.
+    space.edit("src/app.c", "return 1", "return x");
+    watching.expect(WATCHES);
+    space.edit("src/app.c", "return x", "return 7");
+    watching.expect(WATCHES);
+    assert_eq!(watching.workers(), workers);
+    // What it makes is what others make.
+    let exit = std::process::Command::new(space.path("target/debug/app")).status().unwrap();
+    assert_eq!(exit.code(), Some(7));
+    kill_process(Pid::from_child(&watching.child), Signal::KILL).unwrap();
+    watching.child.wait().unwrap();
+    wait_until("workers end with it", || workers.iter().all(|worker| !runs(*worker)));
+    space.expect_fresh(&[]);
+}
+
+#[test]
+fn watch_replaces_a_worker_that_died_while_it_waited() {
+    let space = space();
+    let mut watching = Watching::start(&space, &["build", "--watch", "-j1"]);
+    watching.expect(WATCHES);
+    let first = watching.workers();
+    kill_process(Pid::from_raw(first[0] as i32).unwrap(), Signal::KILL).unwrap();
+    space.edit("src/app.c", "return 0", "return 1");
+    let said = watching.expect(WATCHES);
+    assert!(!said.contains("warning") && !said.contains("killed"), "{said}");
+    let second = watching.workers();
+    assert!(second.len() == 1 && second != first, "{first:?} {second:?}");
+    watching.end(Signal::INT);
+}
+
+#[test]
+fn watch_replaces_a_worker_whose_program_or_workspace_is_another() {
+    let space = space();
+    let program = space.path(".log/worker");
+    let install = || {
+        let copy = space.path(".log/copy");
+        std::fs::copy(tender_tests::program("tender-worker"), &copy).unwrap();
+        std::fs::rename(&copy, &program).unwrap();
+    };
+    install();
+    let mut command = space.command(&["build", "--watch", "-j1"]);
+    command.env("TENDER_WORKER", &program);
+    command.stdout(File::create(space.path(".log/out").as_std_path()).unwrap());
+    command.stderr(File::create(space.path(".log/err").as_std_path()).unwrap());
+    let mut watching = Watching::of(&space, command);
+    watching.expect(WATCHES);
+    let first = watching.workers();
+    // The same program once more: a build of it is no other tool, but this worker is not its process.
+    install();
+    space.edit("src/app.c", "return 0", "return 1");
+    watching.expect(WATCHES);
+    let second = watching.workers();
+    assert!(second.len() == 1 && second != first, "{first:?} {second:?}");
+    watching.end(Signal::INT);
+}
+
+#[test]
+fn test_watch_calls_no_worker_a_process_that_a_test_has_left() {
+    let space = space();
+    space.write("tests/t.c", "int app(void);\nint main(void) { return app(); }\n");
+    let mut watching = Watching::start(&space, &["test", "--watch"]);
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("1 passed") && !said.contains("tender-worker"), "{said}");
+    let workers = watching.workers();
+    assert!(!workers.is_empty());
+    space.edit("src/app.c", "return 0", "return 1");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("1 failed") && !said.contains("tender-worker"), "{said}");
+    assert_eq!(watching.workers(), workers);
+    watching.end(Signal::INT);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::slots::{slots, slots_again};
 use super::terminal::Terminal;
 use super::watch::{WatchRound, watch};
 use super::{target_dir, worker};
-use crate::engine::{self, Request, Summary};
+use crate::engine::{self, KeptWorkers, Request, Summary};
 use crate::environment::{SOURCE_DATE_EPOCH, Variables};
 use crate::events::{Event, Sink};
 use crate::exec::{RunError, prepare, run_foreground};
@@ -59,8 +59,9 @@ pub fn build(
         Ok(What { roots, named, whole: Vec::new(), targets, mode })
     };
     if *is_watched {
-        return watch(environment, terminal, options, &mut |_, environment| {
-            Ok(WatchRound::of(run_build(&choose, options, false, environment, terminal)?))
+        return watch(environment, terminal, options, &mut |_, environment, kept| {
+            let kept = Some(kept);
+            Ok(WatchRound::of(run_build(&choose, options, false, environment, terminal, kept)?))
         });
     }
     let mut shortcut = Shortcut::of(all, mode, environment)?;
@@ -69,7 +70,7 @@ pub fn build(
     {
         return Ok(exit);
     }
-    let built = run_build(&choose, options, false, environment, terminal)?;
+    let built = run_build(&choose, options, false, environment, terminal, None)?;
     if let Some(shortcut) = shortcut {
         shortcut.certify(&built, terminal);
     }
@@ -108,8 +109,8 @@ pub fn run(
         Ok(What { roots, named: Vec::new(), whole: Vec::new(), targets, mode })
     };
     let is_dev = kind != ProgramKind::Bin;
-    let build = |environment: &CliEnvironment| {
-        run_build(&choose, &options.build, is_dev, environment, terminal)
+    let build = |environment: &CliEnvironment, kept: Option<&mut KeptWorkers>| {
+        run_build(&choose, &options.build, is_dev, environment, terminal, kept)
     };
     let command = |built: &Built| {
         let Built { project, graph, .. } = built;
@@ -128,14 +129,14 @@ pub fn run(
         Ok::<_, CliError>(run_command(&program, runner, options))
     };
     if options.watch {
-        return watch(environment, terminal, &options.build, &mut |_, environment| {
-            let built = build(environment)?;
+        return watch(environment, terminal, &options.build, &mut |_, environment, kept| {
+            let built = build(environment, Some(kept))?;
             let has_program = built.exit == CliExit::Success;
             let program = has_program.then(|| command(&built)).transpose()?;
             Ok(WatchRound { program, ..WatchRound::of(built) })
         });
     }
-    let built = build(environment)?;
+    let built = build(environment, None)?;
     if built.exit != CliExit::Success {
         return Ok(built.exit);
     }
@@ -359,7 +360,7 @@ pub(super) struct Built {
 }
 
 /// Builds what `choose` chooses of the workspace, which may be read again while it is built. `dev`:
-/// tests, examples or benchmarks are among it.
+/// tests, examples or benchmarks are among it. `kept`: workers stay there when it has ended.
 ///
 /// # Errors
 /// The manifest or the choice is wrong, the environment has a bad value, or the engine fails.
@@ -369,6 +370,7 @@ pub(super) fn run_build(
     dev: bool,
     environment: &CliEnvironment,
     terminal: Terminal,
+    mut kept: Option<&mut KeptWorkers>,
 ) -> Result<Built, CliError> {
     let open = |probes| Project::open_for(options, dev, probes, environment, terminal);
     let mut project = open(None)?;
@@ -401,7 +403,10 @@ pub(super) fn run_build(
     let trace = options.trace.as_deref().map(open_trace).transpose()?;
     target_dir::prepare(&project.target_dir)?;
     let lock = lock(&state_dir, terminal)?;
-    let build_part = |project: &Project, part: &Graph, slots: Slots| -> Result<Summary, CliError> {
+    let mut build_part = |project: &Project,
+                          part: &Graph,
+                          slots: Slots|
+     -> Result<Summary, CliError> {
         let mut sink = PartSink(sinks(&project.workspace, options, None, terminal));
         Ok(engine::build(Request {
             graph: part,
@@ -412,6 +417,7 @@ pub(super) fn run_build(
             sample: false,
             budget,
             sink: &mut sink,
+            kept: kept.as_deref_mut(),
         })?)
     };
     let mut ran = 0;
@@ -504,6 +510,7 @@ pub(super) fn run_build(
         sample,
         budget,
         sink: &mut sinks,
+        kept,
     };
     let summary = engine::build(request)?;
     // The trace is finished and the bar removed before anything else, for example death by a

@@ -58,7 +58,7 @@ pub fn install(
             false => Ok(expected(project, &build, &layout)?.0),
         }
     };
-    let built = run_build(&choose, &build, false, environment, terminal)?;
+    let built = run_build(&choose, &build, false, environment, terminal, None)?;
     if built.exit != CliExit::Success {
         return Ok(built.exit);
     }

@@ -11,6 +11,7 @@ use super::project::{Project, budget};
 use super::slots::slots_again;
 use super::terminal::Terminal;
 use super::watch::{WatchCause, WatchRound, watch};
+use crate::engine::KeptWorkers;
 use crate::graph::{Artifact, ArtifactKind, Item, Mode, Programs, Run, Targets};
 use crate::manifest::{CrateId, Harness, ProgramKind};
 use crate::report::{Junit, TestFanout, TestLines, TestMessages, style};
@@ -19,6 +20,7 @@ use crate::test_runner::{
     harness_of_link, list_tests, run_suite,
 };
 use camino::Utf8Path;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Duration;
 use tender_protocol::{Level, Work};
@@ -45,8 +47,8 @@ pub fn test(
         captures: !options.runner.no_capture,
     };
     if options.watch {
-        return watch(environment, terminal, &options.build, &mut |cause, environment| {
-            run.round(cause, environment, terminal)
+        return watch(environment, terminal, &options.build, &mut |cause, environment, kept| {
+            run.round(cause, environment, terminal, Some(kept))
         });
     }
     run.execute(environment, terminal)
@@ -96,7 +98,7 @@ impl TestCommand {
         environment: &CliEnvironment,
         terminal: Terminal,
     ) -> Result<CliExit, CliError> {
-        Ok(self.round(WatchCause::Start, environment, terminal)?.exit)
+        Ok(self.round(WatchCause::Start, environment, terminal, None)?.exit)
     }
 
     /// Builds, and runs the tests, unless nothing was built after a change while they ran: they may
@@ -106,26 +108,33 @@ impl TestCommand {
         cause: WatchCause,
         environment: &CliEnvironment,
         terminal: Terminal,
+        mut kept: Option<&mut KeptWorkers>,
     ) -> Result<WatchRound, CliError> {
         let CaseOptions { filters, expressions, .. } = &self.cases;
         let filter = TestFilter::new(filters.clone(), expressions)
             .map_err(|error| CliError::usage(error.to_string()))?;
         let junit = self.runner.junit.as_deref().map(junit).transpose()?;
         let choose = |project: &Project| self.choose(project);
-        let built = run_build(&choose, &self.build, true, environment, terminal)?;
+        let workers = kept.as_deref_mut();
+        let built = run_build(&choose, &self.build, true, environment, terminal, workers)?;
         let is_over = cause == WatchCause::EditMeanwhile && built.ran == 0;
         if built.exit != CliExit::Success || is_over {
             return Ok(WatchRound::of(built));
         }
-        let exit = self.run_tests(&built, &filter, junit, environment, terminal)?;
+        // Tests may need the memory.
+        let beside = kept.map_or_else(BTreeSet::new, |kept| {
+            kept.purge();
+            kept.pids()
+        });
+        let exit = self.run_tests(&built, (&filter, junit), beside, environment, terminal)?;
         Ok(WatchRound { exit, ..WatchRound::of(built) })
     }
 
     fn run_tests(
         &self,
         built: &Built,
-        filter: &TestFilter,
-        junit: Option<Junit>,
+        (filter, junit): (&TestFilter, Option<Junit>),
+        beside: BTreeSet<u32>,
         environment: &CliEnvironment,
         terminal: Terminal,
     ) -> Result<CliExit, CliError> {
@@ -144,6 +153,7 @@ impl TestCommand {
         let place = RunnerPlace {
             history: Some(built.graph.state_dir.join("test-memory")),
             mark: env::TEST_MARK,
+            beside,
         };
         let mut runner = Runner::new(slots, budget, &place)?;
         let partition = self.runner.partition;

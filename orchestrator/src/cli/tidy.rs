@@ -42,7 +42,7 @@ pub fn tidy(
         let (targets, mode) = (Targets::with_dev(), Mode::Check);
         Ok(What { roots, named: Vec::new(), whole: Vec::new(), targets, mode })
     };
-    let built = run_build(&choose, &options.build, true, environment, terminal)?;
+    let built = run_build(&choose, &options.build, true, environment, terminal, None)?;
     if built.exit != CliExit::Success {
         return Ok(built.exit);
     }

@@ -13,6 +13,7 @@ use crate::test_runner::{
     TestSink, run_suite,
 };
 use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tender_protocol::Level;
 
@@ -52,7 +53,11 @@ impl ToolRuns<'_> {
         let limits = &project.workspace.build;
         let slots = slots_again(self.jobs, environment, limits.jobs)?;
         let budget = budget(self.memory, environment, limits.memory)?;
-        let place = RunnerPlace { history: self.history.clone(), mark: env::TEST_MARK };
+        let place = RunnerPlace {
+            history: self.history.clone(),
+            mark: env::TEST_MARK,
+            beside: BTreeSet::new(),
+        };
         let mut runner = Runner::new(slots, budget, &place)?;
         let program = |(file, args): &(Utf8PathBuf, Vec<String>)| TestProgram {
             krate: self.tool.to_owned(),

@@ -2,8 +2,8 @@
 //! using the processor.
 //!
 //! Each round is a whole build, which looks at every file: a change that the kernel did not tell of is
-//! built with the next one that it does. Workers end with each build: what they keep is a cache of
-//! hashes and some milliseconds of their start.
+//! built with the next one that it does. Workers stay from round to round (`engine::KeptWorkers`), and
+//! are ended with the watch, or when memory gets short.
 
 use super::build::{Built, RunCommand};
 use super::env::{self, CliEnvironment};
@@ -14,11 +14,13 @@ use super::project::Project;
 use super::terminal::Terminal;
 use super::watch_scope::WatchScope;
 use super::worker;
+use crate::engine::KeptWorkers;
 use crate::fingerprint::Fingerprints;
 use crate::host::error::system;
 use crate::manifest::MANIFEST_NAME;
 use crate::report::style;
 use crate::sys::file_watch::{FileChanges, FileWatch, remote_file_system};
+use crate::sys::pressure_trigger::PressureTrigger;
 use crate::sys::process::{Jobs, Leftovers, Owner, Process};
 use crate::sys::signals::{Signals, named, stop_this_process};
 use crate::sys::watch::Watch;
@@ -36,6 +38,13 @@ const SETTLE: Duration = Duration::from_millis(10);
 
 /// A stream of changes is waited for no longer.
 const LONGEST_SETTLE: Duration = Duration::from_millis(500);
+
+/// Files that an editor touches for one save: the file, another that it is renamed from or to, and one
+/// with which it tries whether it may write.
+const MOST_OF_ONE_SAVE: usize = 4;
+
+/// Workers that were not used for so long return the memory that their allocators keep.
+const PURGE_AFTER: Duration = Duration::from_secs(10);
 
 /// Without events nothing has to be done.
 const FOR_EVER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -74,7 +83,16 @@ enum WatchSource {
     Signals,
     Files,
     Program,
+    /// Memory is short.
+    Pressure,
 }
+
+/// Does a round. Workers stay in the third argument.
+type OnRound<'a> = &'a mut dyn FnMut(
+    WatchCause,
+    &CliEnvironment,
+    &mut KeptWorkers,
+) -> Result<WatchRound, CliError>;
 
 /// Does rounds until a signal ends them.
 ///
@@ -84,7 +102,7 @@ pub fn watch(
     environment: &CliEnvironment,
     terminal: Terminal,
     options: &BuildOptions,
-    round: &mut dyn FnMut(WatchCause, &CliEnvironment) -> Result<WatchRound, CliError>,
+    round: OnRound<'_>,
 ) -> Result<CliExit, CliError> {
     let mut state = WatchLoop::new(terminal)?;
     let mut environment = CliEnvironment { is_repeated: true, ..environment.clone() };
@@ -96,7 +114,7 @@ pub fn watch(
     // Something was said since it was last said that files are watched.
     let mut has_news = false;
     loop {
-        let done = match round(cause, &environment) {
+        let done = match round(cause, &environment, &mut state.workers) {
             Ok(done) => done,
             Err(error) if cause == WatchCause::Start => return Err(error),
             Err(error) => {
@@ -148,6 +166,12 @@ pub fn watch(
     }
 }
 
+/// Whether the changes look like one file that was saved: nothing more will follow. If something does,
+/// there is another round.
+fn is_one_save(changes: &FileChanges) -> bool {
+    !changes.overflowed && changes.unfinished.is_empty() && changes.paths.len() <= MOST_OF_ONE_SAVE
+}
+
 fn is_about_manifests(changes: &FileChanges) -> bool {
     changes.overflowed || changes.paths.iter().any(|path| path.file_name() == Some(MANIFEST_NAME))
 }
@@ -161,6 +185,11 @@ struct WatchLoop {
     files: FileWatch,
     signals: Signals,
     watch: Watch<WatchSource>,
+    /// That have no round to work for.
+    workers: KeptWorkers,
+    /// Tells when memory gets short. `None`: the kernel does not tell us. Then it is the kernel that ends
+    /// workers, before other processes.
+    pressure: Option<PressureTrigger>,
     scope: WatchScope,
     /// File systems that were warned of.
     remote: BTreeSet<&'static str>,
@@ -180,8 +209,12 @@ impl WatchLoop {
         let failed = || system("watch a descriptor");
         watch.add(signals.as_fd(), Interest::READABLE, WatchSource::Signals).map_err(failed())?;
         watch.add(files.as_fd(), Interest::READABLE, WatchSource::Files).map_err(failed())?;
+        let pressure = PressureTrigger::set().filter(|trigger| {
+            watch.add(trigger.as_fd(), Interest::PRIORITY, WatchSource::Pressure).is_ok()
+        });
         let (scope, remote) = (WatchScope::default(), BTreeSet::new());
-        Ok(WatchLoop { files, signals, watch, scope, remote, terminal })
+        let workers = KeptWorkers::default();
+        Ok(WatchLoop { files, signals, watch, workers, pressure, scope, remote, terminal })
     }
 
     /// Watches the files of a build. Returns whether directories are among them that were not
@@ -227,14 +260,26 @@ impl WatchLoop {
     fn take(&mut self) -> Result<FileChanges, CliError> {
         let mut changes = self.files.take().map_err(system("read changes of files"))?;
         changes.paths.retain(|path| self.scope.may_matter(path));
+        changes.unfinished.retain(|path| self.scope.may_matter(path));
         Ok(changes)
     }
 
     /// Waits for changes, while a program runs. It is ended then.
     fn wait(&mut self, command: Option<RunCommand>) -> Result<WatchEnd, CliError> {
         let mut program = command.map(|command| self.start(command)).transpose()?;
+        // Memory that nobody needs just now is returned once.
+        let mut idle_since = (!self.workers.is_empty()).then(Instant::now);
         let end = loop {
-            let ready = self.watch.wait(FOR_EVER).map_err(system("wait for changes"))?;
+            let left = idle_since.map(|since| PURGE_AFTER.saturating_sub(since.elapsed()));
+            let ready = self.watch.wait(left.unwrap_or(FOR_EVER));
+            let ready = ready.map_err(system("wait for changes"))?;
+            if left == Some(Duration::ZERO) {
+                self.workers.purge();
+                idle_since = None;
+            }
+            if ready.contains(&WatchSource::Pressure) && self.pressure.is_some() {
+                self.workers.end();
+            }
             if ready.contains(&WatchSource::Signals)
                 && let Some(signal) = self.handle_signals(program.as_ref())
             {
@@ -257,7 +302,9 @@ impl WatchLoop {
                     changes.paths.retain(|path| scope.is_input(path));
                 }
                 if changes.overflowed || !changes.paths.is_empty() {
-                    self.settle(&mut changes)?;
+                    if !is_one_save(&changes) {
+                        self.settle(&mut changes)?;
+                    }
                     break WatchEnd::Changes(changes);
                 }
             }
@@ -326,9 +373,10 @@ impl WatchLoop {
             if !ready.contains(&WatchSource::Files) {
                 break;
             }
-            let FileChanges { paths, overflowed } = self.take()?;
-            changes.paths.extend(paths);
-            changes.overflowed |= overflowed;
+            changes.add(self.take()?);
+            if is_one_save(changes) {
+                break;
+            }
         }
         Ok(())
     }

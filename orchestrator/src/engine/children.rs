@@ -4,6 +4,7 @@
 
 use super::command::CommandProcess;
 use super::ends::{CommandEnd, WorkerEnd};
+use super::kept::{KeptWorkers, WorkerOrigin};
 use super::worker::{Greeting, WorkerMessages, WorkerProcess};
 use crate::graph::{Command, Graph, Item};
 use crate::host::error::system;
@@ -14,6 +15,7 @@ use crate::keys::{ChildId, ItemId, WorkerId};
 use crate::sys::process::{Exit, GroupEntry, Jobs, KILLED_WITHIN, Leftovers, reap_orphans};
 use crate::sys::watch::{Watch, Watched};
 use crate::sys::{group, now_us, usage};
+use crate::tokens::Fifo;
 use camino::Utf8Path;
 use mio::Interest;
 use rustix::process::Signal;
@@ -123,6 +125,10 @@ pub(super) struct Children<'a> {
     graph: &'a Graph,
     /// The `tender-worker` to start.
     program: &'a Utf8Path,
+    /// Workers of earlier builds that are not used here. `None`: no worker stays.
+    kept: Option<&'a mut KeptWorkers>,
+    /// From what workers are started here.
+    origin: Option<WorkerOrigin>,
     workers: BTreeMap<WorkerId, WatchedChild<WorkerProcess>>,
     commands: BTreeMap<ItemId, WatchedChild<CommandProcess>>,
     survivors: BTreeMap<ChildId, Survivors>,
@@ -148,6 +154,7 @@ impl<'a> Children<'a> {
         guard: Guard,
         signals: impl AsFd,
         lender: Option<impl AsFd>,
+        kept: Option<&'a mut KeptWorkers>,
     ) -> Result<Children<'a>, EngineError> {
         let mut watch = Watch::new().map_err(system("create an epoll instance"))?;
         watch
@@ -160,6 +167,8 @@ impl<'a> Children<'a> {
         Ok(Children {
             graph,
             program,
+            kept,
+            origin: None,
             workers: BTreeMap::new(),
             commands: BTreeMap::new(),
             survivors: BTreeMap::new(),
@@ -322,8 +331,79 @@ impl<'a> Children<'a> {
         jobs: &Jobs<'_>,
         port: Option<impl AsFd>,
     ) -> Result<u32, EngineError> {
+        self.note_origin();
         let entry = self.guard.entry()?;
         let child = WorkerProcess::start(self.program, &self.graph.root, jobs, entry)?;
+        self.insert_worker(ix, child, port)
+    }
+
+    /// Of the first worker here. If its program is replaced later, none of this build is used by the
+    /// next.
+    fn note_origin(&mut self) -> &WorkerOrigin {
+        let (program, root) = (self.program, &self.graph.root);
+        self.origin.get_or_insert_with(|| WorkerOrigin::now(program, root))
+    }
+
+    /// Takes a worker of an earlier build, with its port.
+    pub(super) fn take_kept(&mut self) -> Option<(WorkerProcess, Fifo)> {
+        if self.kept.as_ref().is_none_or(|kept| kept.is_empty()) {
+            return None;
+        }
+        let origin = self.note_origin().clone();
+        self.kept.as_mut()?.take(&origin)
+    }
+
+    /// Ends the workers of earlier builds that are not used here, because memory is short.
+    pub(super) fn end_kept(&mut self) {
+        if let Some(kept) = &mut self.kept {
+            kept.end();
+        }
+    }
+
+    /// Whether a worker may stay when this build ends.
+    pub(super) fn can_keep(&self, ix: WorkerId, most: u32) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.len() < most as usize)
+            && self.worker(ix).is_some_and(WorkerProcess::can_stay)
+    }
+
+    /// Gives a worker that has no slot and no item to the next build, with its port.
+    pub(super) fn keep_worker(&mut self, ix: WorkerId, port: Fifo) {
+        let origin = self.note_origin().clone();
+        let Some(WatchedChild { mut child, watched }) = self.workers.remove(&ix) else { return };
+        self.forget(watched);
+        child.leave();
+        if let Some(kept) = &mut self.kept {
+            kept.keep(child, port, origin);
+        }
+    }
+
+    /// Whether workers stay when this build ends.
+    pub(super) fn keeps_workers(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// A worker of an earlier build is used here. `poll` returns when `port` becomes readable. Returns
+    /// its pid.
+    ///
+    /// # Errors
+    /// Its descriptors cannot be watched.
+    pub(super) fn join_worker(
+        &mut self,
+        ix: WorkerId,
+        mut child: WorkerProcess,
+        port: Option<impl AsFd>,
+    ) -> Result<(u32, Option<Greeting>), EngineError> {
+        let entry = self.guard.entry()?;
+        let greeting = child.join(entry);
+        Ok((self.insert_worker(ix, child, port)?, greeting))
+    }
+
+    fn insert_worker(
+        &mut self,
+        ix: WorkerId,
+        child: WorkerProcess,
+        port: Option<impl AsFd>,
+    ) -> Result<u32, EngineError> {
         let watch = &mut self.watch;
         let mut watched = vec![
             watch.add(&child.output, Interest::READABLE, Source::WorkerOutput(ix)),
@@ -664,7 +744,8 @@ impl<'a> Children<'a> {
     pub(super) fn own_pids(&self) -> BTreeSet<u32> {
         let workers = self.workers().map(|(_, child)| child.process.pid());
         let probes = self.probes.values().map(|probe| probe.child.pid());
-        workers.chain(probes).chain(self.guard.pid()).collect()
+        let kept = self.kept.as_ref().map(|kept| kept.pids()).unwrap_or_default();
+        workers.chain(probes).chain(self.guard.pid()).chain(kept).collect()
     }
 
     /// Reaps orphans that became children of this process and have ended.

@@ -4,6 +4,7 @@ use super::children::Children;
 use super::progress::Progress;
 use super::record::Record;
 use super::slots::JobSlots;
+use super::worker::Greeting;
 use crate::events::Event;
 use crate::graph::{Graph, Item, Run};
 use crate::host::tools::Tools;
@@ -16,20 +17,38 @@ use crate::tokens::ChildKind;
 use crate::toolchain::Toolchain;
 use tender_protocol::{Plan, PlanId, Translate, Work};
 
-/// Starts a worker on a free slot.
+/// Starts a worker on a free slot, or takes one of an earlier build. With `fresh`, memory is short or
+/// an item is suspected, so none of those stays.
 ///
 /// # Errors
 /// It cannot be started, or its FIFO cannot be made.
 pub(super) fn start_worker(
     children: &mut Children<'_>,
     slots: &mut JobSlots,
+    record: &mut Record<'_>,
     progress: &mut Progress<'_>,
     ix: WorkerId,
+    fresh: bool,
 ) -> Result<(), EngineError> {
     let id = ChildId::Worker(ix);
-    let admission = slots.admit(id, ChildKind::Own)?;
-    let port = slots.port(id);
-    let pid = children.start_worker(ix, &jobs_of(&admission), port)?;
+    if fresh {
+        children.end_kept();
+    }
+    let pid = match children.take_kept() {
+        Some((process, port)) => {
+            slots.readmit(id, port);
+            let (pid, greeting) = children.join_worker(ix, process, slots.port(id))?;
+            if let Some(Greeting { llvm, libraries }) = greeting {
+                record.tool_said(&llvm, &libraries);
+            }
+            pid
+        }
+        None => {
+            let admission = slots.admit(id, ChildKind::Own)?;
+            let port = slots.port(id);
+            children.start_worker(ix, &jobs_of(&admission), port)?
+        }
+    };
     progress.report(Event::WorkerStarted { worker: ix, pid, at_us: now_us() });
     Ok(())
 }

@@ -11,6 +11,7 @@
 //! - [`Record`]: what earlier builds recorded, and the record of this one.
 //! - [`Progress`]: reports events to the sink, and knows what was reported already.
 //! - [`Crashes`]: how workers died.
+//! - [`KeptWorkers`]: workers between builds; the caller has them.
 //!
 //! `dispatch` translates messages and ends of children into events of the scheduler; `execute`
 //! executes its actions.
@@ -47,6 +48,7 @@ mod dispatch;
 mod ends;
 mod error_log;
 mod execute;
+mod kept;
 mod memory;
 mod probes;
 mod progress;
@@ -64,7 +66,7 @@ use crate::host::error::system;
 use crate::host::{self, Slots};
 use crate::keys::{ChildId, ItemId, WorkerId};
 use crate::memory::{Budget, Chosen, Denied};
-use crate::schedule::{self, Action, Claim, PlannedItem, Scheduler, SchedulerEvent};
+use crate::schedule::{self, Action, Claim, Death, PlannedItem, Scheduler, SchedulerEvent};
 use crate::sys::clock::now_us;
 use crate::sys::process;
 use crate::sys::signals::{self, Signals};
@@ -76,6 +78,7 @@ use children::{ChildEvent, Children, EndedChild, SurvivorState};
 use crash::Crashes;
 use dispatch::Dispatch;
 use execute::CommandStart;
+pub use kept::KeptWorkers;
 use memory::{CommandView, MemoryController, MemoryOrder, Ours, View, WorkerView};
 use probes::Probes;
 use progress::{Counts, Progress};
@@ -90,6 +93,10 @@ use tender_units::{Bytes, Micros};
 
 /// How often the sink may draw, and orphans are reaped.
 const TICK: Duration = Duration::from_millis(100);
+
+/// How long a worker that has finished its items is waited for when the build has ended. It tells that
+/// it has no slot in some milliseconds.
+const LEAVE_WITHIN: Duration = Duration::from_millis(500);
 
 /// How long items are judged before slots are granted, so that the first worker starts early.
 const JUDGING_SLICE: Duration = Duration::from_millis(10);
@@ -111,6 +118,9 @@ pub struct Request<'a> {
     /// The user's memory budget.
     pub budget: Budget,
     pub sink: &'a mut dyn Sink,
+    /// Workers of earlier builds, which this one may use, and gives back with its own. `None`: no worker
+    /// stays when it ends.
+    pub kept: Option<&'a mut KeptWorkers>,
 }
 
 /// How the build ended.
@@ -136,7 +146,7 @@ pub fn build(request: Request<'_>) -> Result<Summary, EngineError> {
     let mut engine = Engine::new(request)?;
     let started = Instant::now();
     engine.progress.report(Event::BuildStarted { jobs: engine.slots.n(), at_us: now_us() });
-    let result = engine.run();
+    let result = engine.run().and_then(|()| engine.keep_spare_workers());
     engine.end_children();
     engine.report_total_cpu();
     engine.progress.memory_summary();
@@ -171,7 +181,7 @@ struct Engine<'a> {
 
 impl<'a> Engine<'a> {
     fn new(request: Request<'a>) -> Result<Engine<'a>, EngineError> {
-        let Request { graph, fingerprints, slots, keep_going, worker, sample, budget, sink } =
+        let Request { graph, fingerprints, slots, keep_going, worker, sample, budget, sink, kept } =
             request;
         process::prepare_this_process().map_err(system("prepare for child processes"))?;
         let record = Record::new(graph, fingerprints, now_us());
@@ -183,7 +193,7 @@ impl<'a> Engine<'a> {
         let (pool, guard) = slots.into_pool(fifos)?;
         let (jobs, slots) = (pool.hint(), JobSlots::new(pool));
         let signals = Signals::take_over().map_err(system("take over signals"))?;
-        let children = Children::new(graph, worker, guard, signals.as_fd(), slots.parent())?;
+        let children = Children::new(graph, worker, guard, signals.as_fd(), slots.parent(), kept)?;
         Ok(Engine {
             scheduler: Scheduler::new(tasks, jobs, keep_going),
             children,
@@ -373,6 +383,9 @@ impl<'a> Engine<'a> {
             self.memory.publish(self.scheduler.ledger().totals().growth);
         }
         self.memory.end_round();
+        if !self.scheduler.denied().is_empty() {
+            self.children.end_kept();
+        }
         self.report_memory_round(leases_us);
         if self.slots.free() == 0 && self.progress.take_newly_ready() {
             self.progress.wait_for_slots(self.scheduler.waiting());
@@ -439,9 +452,10 @@ impl<'a> Engine<'a> {
 
     fn execute(&mut self, action: Action) -> Result<(), EngineError> {
         match action {
-            Action::StartWorker(worker) => {
+            Action::StartWorker { worker, fresh } => {
                 let (children, slots) = (&mut self.children, &mut self.slots);
-                execute::start_worker(children, slots, &mut self.progress, worker)?;
+                let (record, progress) = (&mut self.record, &mut self.progress);
+                execute::start_worker(children, slots, record, progress, worker, fresh)?;
             }
             Action::LendSlot(worker) => {
                 self.slots.lend_slot(ChildId::Worker(worker));
@@ -457,7 +471,11 @@ impl<'a> Engine<'a> {
                 self.children.send(worker, &ToWorker::Cancel { plan: None });
             }
             Action::Purge(worker) => self.children.send(worker, &ToWorker::Purge),
-            Action::CloseWorker(worker) => self.children.close_worker(worker),
+            Action::CloseWorker { worker, spare } => {
+                if !spare || !self.keep_worker(worker) {
+                    self.children.close_worker(worker);
+                }
+            }
             Action::RunCommand(item) => {
                 self.progress.wait_ended(item);
                 self.run_command(item)?;
@@ -478,6 +496,45 @@ impl<'a> Engine<'a> {
                 }
             }
             Action::Finish { success } => self.finished = Some(success),
+        }
+        Ok(())
+    }
+
+    /// Gives a worker that has nothing to do to the next build. Returns whether it could: not if it
+    /// still has tokens, or no worker stays.
+    fn keep_worker(&mut self, worker: WorkerId) -> bool {
+        if !self.children.can_keep(worker, self.slots.n()) {
+            return false;
+        }
+        let Some(port) = self.slots.release(worker) else { return false };
+        self.children.keep_worker(worker, port);
+        self.memory.worker_ended(worker);
+        self.progress.report(Event::WorkerEnded { worker, at_us: now_us() });
+        let death = Death::Closed;
+        self.scheduler.handle(SchedulerEvent::WorkerEnded { worker, death });
+        true
+    }
+
+    /// Keeps the workers that have finished their items, when the build has ended. Those that do not
+    /// give their slots back soon are ended with the other children.
+    fn keep_spare_workers(&mut self) -> Result<(), EngineError> {
+        let deadline = Instant::now() + LEAVE_WITHIN;
+        while self.children.keeps_workers() && self.interrupted.is_none() {
+            self.collect()?;
+            for (worker, is_parked) in self.scheduler.spare_workers() {
+                if is_parked {
+                    self.keep_worker(worker);
+                }
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let waits =
+                |(worker, _): &(WorkerId, bool)| self.children.can_keep(*worker, self.slots.n());
+            if left.is_zero() || !self.scheduler.spare_workers().iter().any(waits) {
+                break;
+            }
+            for event in self.children.poll(left.min(TICK))? {
+                self.dispatch(event)?;
+            }
         }
         Ok(())
     }

@@ -64,6 +64,25 @@ impl JobSlots {
         })
     }
 
+    /// Charges a slot to a worker of an earlier build, with the port that it has.
+    ///
+    /// Panics if no slot is free, as `admit`.
+    pub(super) fn readmit(&mut self, id: ChildId, port: Fifo) {
+        self.pool.broker.readmit(id, port).expect("the scheduler starts children on free slots");
+    }
+
+    /// Ends the account of a worker that stays for the next build. `None`: it has something of this
+    /// pool, or has not kept its rules.
+    pub(super) fn release(&mut self, worker: WorkerId) -> Option<Fifo> {
+        let id = ChildId::Worker(worker);
+        if self.with_surplus.contains(&id) {
+            return None;
+        }
+        let port = self.pool.broker.release(id)?;
+        self.had_unread.remove(&worker);
+        Some(port)
+    }
+
     /// Charges a slot to a child that has no port yet. [`JobSlots::remove`] frees it.
     ///
     /// Panics if no slot is free, as `admit`.

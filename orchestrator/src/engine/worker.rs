@@ -2,10 +2,12 @@
 
 use super::ends::{EndCause, allocation_failed};
 use super::error_log::ErrorLog;
+use super::kept::states_of;
 use crate::environment;
 use crate::host::EngineError;
 use crate::keys::ItemId;
 use crate::sys::lines::LineBuffer;
+use crate::sys::looks::FileState;
 use crate::sys::pipe::{self, Outgoing};
 use crate::sys::process::{Exit, GroupEntry, Jobs, Leftovers, Owner, Process};
 use crate::sys::usage::Gauge;
@@ -38,6 +40,8 @@ pub(super) struct WorkerProcess {
     crates: BTreeSet<String>,
     greeting: Option<Greeting>,
     status: WorkerStatus,
+    /// The states of LLVM's libraries when it had greeted.
+    libraries: Vec<Option<FileState>>,
 }
 
 /// A worker's greeting.
@@ -111,6 +115,7 @@ impl WorkerProcess {
             crates: BTreeSet::new(),
             greeting: None,
             status: WorkerStatus::Open,
+            libraries: Vec::new(),
         };
         worker.send(&ToWorker::Hello { protocol: PROTOCOL, llvm: LLVM_MAJOR.to_string() });
         Ok(worker)
@@ -156,6 +161,7 @@ impl WorkerProcess {
             match message {
                 Ok(FromWorker::Hello { protocol, llvm, libraries }) => {
                     check_greeting(program, protocol, &llvm)?;
+                    self.libraries = states_of(&libraries);
                     let greeting = Greeting { llvm, libraries };
                     self.greeting = Some(greeting.clone());
                     read.greeting = Some(greeting);
@@ -188,6 +194,36 @@ impl WorkerProcess {
         self.read_errors();
         let lines = self.error_log.take_unseen();
         (!lines.is_empty()).then(|| format!("{}: {}", self.name(), lines.join("\n")))
+    }
+
+    /// Whether it can stay when its build ends.
+    pub(super) fn can_stay(&self) -> bool {
+        matches!(self.status, WorkerStatus::Open) && self.greeting.is_some() && self.is_running()
+    }
+
+    fn is_running(&self) -> bool {
+        !self.process.has_ended().unwrap_or(true)
+    }
+
+    /// Whether it runs, and a worker that is started now would be the same program.
+    pub(super) fn could_start_now(&self) -> bool {
+        let libraries = self.greeting.as_ref().map(|greeting| states_of(&greeting.libraries));
+        self.is_running() && libraries.as_ref() == Some(&self.libraries)
+    }
+
+    /// It belongs to no build: forgets the items of the last one.
+    pub(super) fn leave(&mut self) {
+        self.process.enter(None);
+        self.plan_of.clear();
+        self.crates.clear();
+    }
+
+    /// It belongs to another build, with this entry in the list of its watchdog. Returns its greeting.
+    pub(super) fn join(&mut self, entry: Option<GroupEntry>) -> Option<Greeting> {
+        self.process.enter(entry);
+        // It has parked its implicit slot.
+        self.send(&ToWorker::Slot);
+        self.greeting.clone()
     }
 
     /// Its name in messages.

@@ -75,8 +75,9 @@ pub enum Claim {
 /// What the engine has to do. `StartWorker`, `LendSlot` and `RunCommand` use one free slot each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Start a process. Its first plan follows at once.
-    StartWorker(WorkerId),
+    /// Start a process. Its first plan follows at once. Not `fresh`: one that has run other items will
+    /// do.
+    StartWorker { worker: WorkerId, fresh: bool },
     /// Give the worker its parked implicit slot again.
     LendSlot(WorkerId),
     /// The worker runs these items as one plan, higher priority first.
@@ -87,8 +88,9 @@ pub enum Action {
     CancelPlans(WorkerId),
     /// The worker returns the memory that its allocator keeps.
     Purge(WorkerId),
-    /// Close the input of an idle worker, which then exits.
-    CloseWorker(WorkerId),
+    /// Close the input of an idle worker, which then exits. `spare`: there is nothing more to do for
+    /// it, and another build may have it instead.
+    CloseWorker { worker: WorkerId, spare: bool },
     /// Run the item as a command. Answered by `SchedulerEvent::Finished`.
     RunCommand(ItemId),
     /// The item does not run: a prerequisite failed, or the build stops.

@@ -260,6 +260,15 @@ impl Scheduler {
         self.may_ask(item) && self.can_be_placed(item)
     }
 
+    /// The workers that have finished all that they were given, of those that another build could use,
+    /// and whether each has given its implicit slot back.
+    pub fn spare_workers(&self) -> Vec<(WorkerId, bool)> {
+        let spare =
+            |worker: &Worker| worker.is_idle() && worker.phase == Phase::Up && !worker.alone;
+        let all = self.workers.iter().filter(|(_, worker)| spare(worker));
+        all.map(|(ix, worker)| (ix, worker.parked)).collect()
+    }
+
     /// Stops the build, which has failed: running items end, all others are skipped.
     pub fn cancel(&mut self) {
         self.failed = true;

@@ -251,7 +251,7 @@ fn scheduler_grants_tokens_for_urgent_pieces_before_it_starts_workers() {
         scheduler.handle(SchedulerEvent::Started { worker, item: ItemId(0) });
         scheduler.handle(SchedulerEvent::WorkerWants { worker, tokens });
         let (claims, actions) = give_out(&mut scheduler, free);
-        let started = actions.iter().filter(|action| matches!(action, Action::StartWorker(_)));
+        let started = actions.iter().filter(|action| matches!(action, Action::StartWorker { .. }));
         let tokens = claims.iter().filter(|claim| **claim == Claim::Token(worker));
         (started.count(), tokens.count())
     };
@@ -319,14 +319,42 @@ fn scheduler_gives_a_large_item_a_fresh_worker_if_memory_is_short() {
     let worker = WorkerId(0);
     scheduler.handle(SchedulerEvent::WorkerParked { worker });
     assert!(
-        matches!(done(&mut scheduler)[..], [Action::CloseWorker(WorkerId(0))]),
+        matches!(done(&mut scheduler)[..], [Action::CloseWorker { worker: WorkerId(0), .. }]),
         "nothing begins until the worker has exited"
     );
     assert!(done(&mut scheduler).is_empty());
     scheduler.handle(SchedulerEvent::WorkerEnded { worker, death: Death::Closed });
     let actions = done(&mut scheduler);
-    assert!(matches!(actions[0], Action::StartWorker(WorkerId(1))), "{actions:?}");
+    assert!(matches!(actions[0], Action::StartWorker { worker: WorkerId(1), .. }), "{actions:?}");
     assert!(matches!(actions[2], Action::Lease { item: ItemId(1), .. }), "{actions:?}");
+}
+
+#[test]
+fn scheduler_tells_which_workers_another_build_could_have() {
+    let mut scheduler = Scheduler::new(vec![unit(0, Micros(20)), unit(1, Micros(10))], 2, false);
+    while let Some(item) = scheduler.next_to_judge() {
+        scheduler.handle(SchedulerEvent::Judged { item, fresh: false });
+    }
+    let started = give_out(&mut scheduler, 2).1;
+    let fresh = |action: &&Action| matches!(action, Action::StartWorker { fresh: false, .. });
+    assert_eq!(started.iter().filter(fresh).count(), 2, "{started:?}");
+    let end = |scheduler: &mut Scheduler, number: u32| {
+        let (worker, item) = (WorkerId(number), ItemId(number));
+        scheduler.handle(SchedulerEvent::Started { worker, item });
+        scheduler.handle(SchedulerEvent::Finished { item, outcome: Outcome::Ok });
+    };
+    end(&mut scheduler, 1);
+    assert_eq!(scheduler.spare_workers(), [(WorkerId(1), false)]);
+    scheduler.handle(SchedulerEvent::WorkerParked { worker: WorkerId(1) });
+    let actions = done(&mut scheduler);
+    let closed = Action::CloseWorker { worker: WorkerId(1), spare: true };
+    assert_eq!(actions, [closed], "all that is left runs");
+    scheduler.handle(SchedulerEvent::WorkerEnded { worker: WorkerId(1), death: Death::Closed });
+    end(&mut scheduler, 0);
+    assert_eq!(done(&mut scheduler), [Action::Finish { success: true }]);
+    assert_eq!(scheduler.spare_workers(), [(WorkerId(0), false)]);
+    scheduler.handle(SchedulerEvent::WorkerParked { worker: WorkerId(0) });
+    assert_eq!(scheduler.spare_workers(), [(WorkerId(0), true)]);
 }
 
 #[test]

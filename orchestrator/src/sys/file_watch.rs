@@ -26,8 +26,21 @@ pub struct FileChanges {
     /// Files and directories that were written, made, removed or renamed, and directories that are
     /// watched no more.
     pub paths: BTreeSet<Utf8PathBuf>,
+    /// Those of them to which more is about to happen: they are being written, or were taken away, as
+    /// some editors do before they write.
+    pub unfinished: BTreeSet<Utf8PathBuf>,
     /// The kernel's queue was full: others may have changed too.
     pub overflowed: bool,
+}
+
+impl FileChanges {
+    /// Adds what has changed since.
+    pub fn add(&mut self, later: FileChanges) {
+        self.unfinished.retain(|path| !later.paths.contains(path));
+        self.unfinished.extend(later.unfinished);
+        self.paths.extend(later.paths);
+        self.overflowed |= later.overflowed;
+    }
 }
 
 /// A directory cannot be watched.
@@ -64,6 +77,14 @@ const EVENTS: WatchFlags = WatchFlags::MODIFY
     .union(WatchFlags::DELETE_SELF)
     .union(WatchFlags::MOVE_SELF)
     .union(WatchFlags::ONLYDIR);
+
+/// After these the path may soon be written.
+const UNFINISHED: ReadFlags = ReadFlags::MODIFY
+    .union(ReadFlags::CREATE)
+    .union(ReadFlags::DELETE)
+    .union(ReadFlags::MOVED_FROM)
+    .union(ReadFlags::DELETE_SELF)
+    .union(ReadFlags::MOVE_SELF);
 
 /// Room for some hundred events.
 const BUFFER: usize = 64 << 10;
@@ -135,7 +156,12 @@ impl FileWatch {
             // A directory that was just taken out of the set.
             let Some(dir) = self.dirs.get(&event.wd()) else { continue };
             let name = event.file_name().map(|name| name.to_string_lossy().into_owned());
-            changes.paths.insert(name.map_or_else(|| dir.clone(), |name| dir.join(name)));
+            let path = name.map_or_else(|| dir.clone(), |name| dir.join(name));
+            match event.events().intersects(UNFINISHED) {
+                true => changes.unfinished.insert(path.clone()),
+                false => changes.unfinished.remove(&path),
+            };
+            changes.paths.insert(path);
         }
         for id in gone {
             self.dirs.remove(&id);
@@ -194,6 +220,30 @@ mod tests {
         assert_eq!(taken(), FileChanges::default());
         std::fs::remove_dir_all(&b).unwrap();
         assert!(taken().paths.contains(&b));
+    }
+
+    #[test]
+    fn file_watch_tells_files_that_are_being_written() {
+        use std::io::Write;
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap();
+        let (file, other) = (dir.join("file"), dir.join("other"));
+        std::fs::write(&file, "").unwrap();
+        let mut watch = watch(&[dir]);
+        let mut open = std::fs::File::create(&file).unwrap();
+        open.write_all(b"x").unwrap();
+        let mut changes = watch.take().unwrap();
+        assert_eq!(changes.unfinished, [file.clone()].into());
+        drop(open);
+        changes.add(watch.take().unwrap());
+        assert_eq!((changes.unfinished.len(), changes.paths.len()), (0, 1));
+        // Taken away, and written again.
+        std::fs::rename(&file, &other).unwrap();
+        changes.add(watch.take().unwrap());
+        assert_eq!(changes.unfinished, [file.clone()].into());
+        std::fs::write(&file, "").unwrap();
+        changes.add(watch.take().unwrap());
+        assert!(changes.unfinished.is_empty());
     }
 
     #[test]

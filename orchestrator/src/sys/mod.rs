@@ -3,7 +3,8 @@
 //! - `process.rs`: a child with a process group of its own, which dies with us; `group.rs`: which
 //!   processes of a group still run; `family.rs`: the descendants of a process.
 //! - `stat.rs`: /proc/PID/stat; `usage.rs`: the memory and processor time of processes;
-//!   `kernel_file.rs`: files of the kernel that are read repeatedly.
+//!   `kernel_file.rs`: files of the kernel that are read repeatedly; `pressure_trigger.rs`: when memory
+//!   gets short.
 //! - `file_watch.rs`: inotify; `looks.rs`: looks at paths, and the record of them.
 //! - `pipe.rs`, `lines.rs`: our ends of pipes, and lines; `watch.rs`: epoll; `signals.rs`: signals
 //!   to this process; `clock.rs`: the clock of all events.
@@ -20,6 +21,7 @@ pub(crate) mod kernel_file;
 pub(crate) mod lines;
 pub(crate) mod looks;
 pub(crate) mod pipe;
+pub(crate) mod pressure_trigger;
 pub(crate) mod process;
 pub(crate) mod shell;
 pub(crate) mod signals;

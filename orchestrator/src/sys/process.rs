@@ -190,6 +190,18 @@ impl Process {
         self.pid.as_raw_nonzero().get() as u32
     }
 
+    /// Puts its group into another watchdog's list, or into none.
+    pub fn enter(&mut self, entry: Option<GroupEntry>) {
+        if self.reaped.is_some() {
+            return;
+        }
+        if let Some(entry) = &entry {
+            let ticks = stat::now_ticks(rustix::param::clock_ticks_per_second());
+            GroupEntry::write(entry.0, self.pid, ticks);
+        }
+        self.entry = entry;
+    }
+
     /// Becomes readable when the process has ended.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()

@@ -56,6 +56,8 @@ pub struct RunnerPlace {
     pub history: Option<Utf8PathBuf>,
     /// A variable that marks the processes of each test.
     pub mark: &'static str,
+    /// Children of this process that are no tests.
+    pub beside: BTreeSet<u32>,
 }
 
 /// Runs tests as jobs of a pool.
@@ -70,6 +72,8 @@ pub struct Runner {
     /// The slots of a program that has all.
     whole: Option<WholePool>,
     mark: &'static str,
+    /// Children of this process that are no tests.
+    beside: BTreeSet<u32>,
     /// Attempts that have started.
     started: u32,
     /// The signal that ended the run.
@@ -147,8 +151,20 @@ impl Runner {
         }
         let memory = TestMemory::new(budget, place.history.as_deref());
         let (whole, mark, started, interrupted) = (None, place.mark, 0, None);
-        let tools = Tools::default();
-        Ok(Runner { pool, guard, watch, signals, memory, tools, whole, mark, started, interrupted })
+        let (tools, beside) = (Tools::default(), place.beside.clone());
+        Ok(Runner {
+            pool,
+            guard,
+            watch,
+            signals,
+            memory,
+            tools,
+            whole,
+            mark,
+            beside,
+            started,
+            interrupted,
+        })
     }
 
     /// The signal that has ended a run.
@@ -198,7 +214,7 @@ impl Runner {
             for order in current.run.due(now_us()) {
                 self.execute(order, current);
             }
-            let leaders = current.leaders(&self.guard);
+            let leaders = current.leaders(&self.others());
             reap_orphans(|pid| leaders.contains(&pid));
         }
         self.kill_leftovers(current.report);
@@ -443,7 +459,7 @@ impl Runner {
             }
         }
         for item in ended {
-            let mut others = current.leaders(&self.guard);
+            let mut others = current.leaders(&self.others());
             let Some(one) = current.running.get_mut(&item) else { continue };
             let leader = one.attempt.process.pid();
             others.remove(&leader);
@@ -501,9 +517,14 @@ impl Runner {
         Ok(())
     }
 
+    /// Children of ours that are no tests.
+    fn others(&self) -> BTreeSet<u32> {
+        self.beside.iter().copied().chain(self.guard.pid()).collect()
+    }
+
     /// Kills what runs when all tests have ended, and reports it.
     fn kill_leftovers(&self, report: OnEvent<'_>) {
-        let ours: BTreeSet<u32> = self.guard.pid().into_iter().collect();
+        let ours = self.others();
         let left = leftovers::all(&ours);
         if left.is_empty() {
             return;
@@ -522,8 +543,12 @@ impl CurrentRun<'_> {
     }
 
     /// Children of ours that are no orphans.
-    fn leaders(&self, guard: &Guard) -> BTreeSet<u32> {
-        self.running.values().map(|one| one.attempt.process.pid()).chain(guard.pid()).collect()
+    fn leaders(&self, others: &BTreeSet<u32>) -> BTreeSet<u32> {
+        self.running
+            .values()
+            .map(|one| one.attempt.process.pid())
+            .chain(others.iter().copied())
+            .collect()
     }
 
     /// Tells `run` how an attempt ended, and reports it. Returns when it had started.

@@ -344,6 +344,33 @@ impl<P: Ports> Broker<P> {
         }
     }
 
+    /// Ends the account of a worker that keeps running and has nothing of the pool. Returns its port,
+    /// for [`Broker::readmit`]. `None`, and nothing has changed: its implicit slot is charged, or
+    /// tokens are in its port or out.
+    pub fn release(&mut self, child: ChildId) -> Option<P::Port> {
+        let has_nothing = self.children.get(&child).is_some_and(|child| {
+            let settled = |tokens: &Tokens<P::Port>| {
+                tokens.out == 0 && tokens.port.unread().is_ok_and(|unread| unread == 0)
+            };
+            !child.charged && child.tokens.as_ref().is_some_and(settled)
+        });
+        let released = has_nothing.then(|| self.children.remove(&child)).flatten()?;
+        released.tokens.map(|tokens| tokens.port)
+    }
+
+    /// Charges the implicit slot of a worker that runs already, with the port that it has.
+    ///
+    /// Panics if the id is in use.
+    ///
+    /// # Errors
+    /// [`AdmitError::NoFreeSlot`].
+    pub fn readmit(&mut self, child: ChildId, port: P::Port) -> Result<(), AdmitError> {
+        self.charge(child)?;
+        let tokens = Tokens { port, out: 0, offer: None, priority: 0 };
+        self.children.insert(child, Child { charged: true, tokens: Some(tokens) });
+        Ok(())
+    }
+
     /// Adds slots that were borrowed.
     pub fn grow(&mut self, slots: u32) {
         self.n += slots;

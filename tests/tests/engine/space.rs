@@ -185,6 +185,7 @@ impl Space {
             sample: false,
             budget: Budget::new(None, None, None).unwrap(),
             sink,
+            kept: None,
         })
     }
 }

@@ -189,12 +189,13 @@ impl Scheduler {
         let worker = self.workers.next();
         let process = ChildId::Worker(worker);
         let need = self.items.need(item).begin;
+        let fresh = alone || self.wants_fresh_worker(item);
         if !self.lease(process, item, need, WORKER_BASELINE, Purpose::Beginning) {
             return false;
         }
         self.ledger.add_process(process, WORKER_BASELINE);
         self.workers.start(alone);
-        self.actions.push_back(Action::StartWorker(worker));
+        self.actions.push_back(Action::StartWorker { worker, fresh });
         if alone {
             self.give(worker, &[item]);
         } else {
@@ -215,8 +216,12 @@ impl Scheduler {
     }
 
     pub(super) fn close(&mut self, worker: WorkerId) {
+        self.close_as(worker, false);
+    }
+
+    fn close_as(&mut self, worker: WorkerId, spare: bool) {
         self.workers[worker].phase = Phase::Closing;
-        self.actions.push_back(Action::CloseWorker(worker));
+        self.actions.push_back(Action::CloseWorker { worker, spare });
     }
 
     pub(super) fn send_plan(&mut self, worker: WorkerId, first: ItemId) {
@@ -296,7 +301,7 @@ impl Scheduler {
             return;
         }
         while let Some(worker) = self.workers.find(idle) {
-            self.close(worker);
+            self.close_as(worker, !is_short && !self.workers[worker].alone);
         }
     }
 }

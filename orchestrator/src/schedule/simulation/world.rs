@@ -215,7 +215,7 @@ impl World {
         while let Some(action) = self.scheduler.next_action() {
             assert!(self.finish.is_none(), "{action:?} after the end");
             match action {
-                Action::StartWorker(ix) => {
+                Action::StartWorker { worker: ix, .. } => {
                     assert!(self.workers.insert(ix, FakeWorker::default()).is_none());
                     let child = ChildId::Worker(ix);
                     drop(self.pool.broker.admit(child, ChildKind::Own, 1).expect("a slot is free"));
@@ -279,7 +279,7 @@ impl World {
                         worker.cancelled = true;
                     }
                 }
-                Action::CloseWorker(ix) => {
+                Action::CloseWorker { worker: ix, .. } => {
                     let worker = self.workers.get_mut(&ix).unwrap();
                     assert!(worker.given.is_empty() && worker.running.is_empty());
                     worker.closing = true;

@@ -55,6 +55,30 @@ fn broker_charges_parks_and_lends_the_implicit_slot() {
 }
 
 #[test]
+fn broker_releases_a_worker_that_has_nothing_and_admits_it_again() {
+    let mut broker = broker(2);
+    broker.admit(A, ChildKind::Own, 8).unwrap();
+    assert!(broker.release(A).is_none(), "it has its slot");
+    broker.park(A);
+    broker.put(A).unwrap();
+    assert!(broker.release(A).is_none(), "a token is unread");
+    read(&broker, A, 1);
+    assert!(broker.release(A).is_none(), "a token is out");
+    give_back(&broker, A, 1);
+    broker.collect(|_| 0).unwrap();
+    give_back(&broker, A, 1);
+    assert!(broker.release(A).is_none(), "it has returned too much");
+    broker.collect(|_| 0).unwrap();
+    let port = broker.release(A).unwrap();
+    assert_eq!((broker.free(), broker.port(A).is_some()), (2, false));
+    broker.readmit(B, port).unwrap();
+    assert_eq!((broker.free(), broker.out(B)), (1, 0));
+    assert!(broker.put(B).unwrap());
+    broker.remove(B);
+    assert_eq!(broker.free(), 2);
+}
+
+#[test]
 fn broker_puts_a_token_only_if_one_is_free_and_the_port_has_room() {
     let mut broker = Broker::new(4, FakePorts { capacity: 2 });
     broker.admit(A, ChildKind::Own, 8).unwrap();
