@@ -43,6 +43,25 @@ fn messages(run: &Run, reason: &str) -> Vec<Value> {
 }
 
 #[test]
+fn tests_with_a_lock_in_common_run_one_at_a_time() {
+    let holds = "if (mkdir(\"held\", 0700)) { perror(\"held\"); return 1; }\n\
+                 usleep(50000); return rmdir(\"held\");";
+    let names = ["a", "b", "c", "d"];
+    let space = space(&names.map(|name| (name, holds)));
+    let table = |name: &str, locks: &str| format!("[[test]]\nname = \"{name}\"\nlocks = {locks}\n");
+    let manifest = |last: &str| {
+        let tables =
+            [("a", r#"["dir"]"#), ("b", r#"["port", "dir"]"#), ("c", r#"["dir"]"#), ("d", last)];
+        let tables: String = tables.iter().map(|(name, locks)| table(name, locks)).collect();
+        format!("[package]\nname = \"zip\"\n{tables}")
+    };
+    space.write("Tender.toml", manifest("[\"dir\"]"));
+    space.tender(&["test", "-j4"]).expect_ok().expect_stderr(&["4 tests run: 4 passed\n"]);
+    space.write("Tender.toml", manifest("[\"\"]"));
+    space.tender(&["test", "-j4"]).expect_code(2).expect_stderr(&["the name of a lock is empty"]);
+}
+
+#[test]
 fn tests_of_the_default_places_are_built_and_run() {
     let space = space(&[("good", PASSES), ("other", PASSES)]);
     space.write("tests/many/main.c", "int helper(void);\nint main(void) { return helper(); }\n");

@@ -291,6 +291,7 @@ impl TestCommand {
                 harness,
                 is_sanitized,
                 jobserver: launch.jobserver,
+                locks: launch.locks.clone(),
             })
         };
         artifacts.map(program).collect()

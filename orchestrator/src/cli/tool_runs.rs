@@ -72,6 +72,7 @@ impl ToolRuns<'_> {
             harness: Harness::ExitCode,
             is_sanitized: false,
             jobserver: false,
+            locks: Vec::new(),
         };
         let programs: Vec<TestProgram> = self.files.iter().map(program).collect();
         let test = |program| Selected { program, case: None, skipped: None };

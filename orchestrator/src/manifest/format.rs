@@ -6,9 +6,9 @@ use super::value::{
     ValueError, check_archive_url, check_c_std, check_cxx_std, check_define, check_duration,
     check_endian, check_extension, check_feature, check_feature_value, check_git_name,
     check_git_url, check_header, check_header_path, check_identifier, check_included_header,
-    check_install_dir, check_library_name, check_library_version, check_link, check_macro,
-    check_member, check_module_name, check_name, check_not_empty, check_one_line, check_output,
-    check_profile_name, check_requirement, check_sha256, check_soname, check_target,
+    check_install_dir, check_library_name, check_library_version, check_link, check_lock_name,
+    check_macro, check_member, check_module_name, check_name, check_not_empty, check_one_line,
+    check_output, check_profile_name, check_requirement, check_sha256, check_soname, check_target,
     check_template, check_test_variable, check_variable, check_version, check_warning, check_word,
 };
 
@@ -711,6 +711,11 @@ static TEST: Table = Table {
                 "jobserver",
                 ValueKind::Switch,
                 "What it starts, such as make, shares the job slots.",
+            ),
+            key(
+                "locks",
+                ValueKind::Texts(check_lock_name),
+                "Tests that have one of these names in common do not run at the same time.",
             ),
         ]),
         own(&LAUNCH),

@@ -397,6 +397,8 @@ pub struct Launch {
     pub harness: Option<Harness>,
     /// What it starts shares the job slots, as clients of the jobserver.
     pub jobserver: bool,
+    /// Tests that have one in common do not run at the same time.
+    pub locks: Vec<String>,
 }
 
 /// How a test program tells its cases, and which have failed.

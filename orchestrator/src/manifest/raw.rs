@@ -754,6 +754,7 @@ fn launch(cx: &Context<'_>, kind: ProgramKind, section: &Section<'_, '_>) -> Lau
             _ => Harness::ExitCode,
         }),
         jobserver: is_test && section.switch(cx, "jobserver").unwrap_or(false),
+        locks: is_test.then(|| section.words(cx, "locks")).flatten().unwrap_or_default(),
     }
 }
 

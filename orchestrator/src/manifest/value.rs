@@ -68,6 +68,20 @@ pub fn check_not_empty(path: &str) -> Result<(), ValueError> {
     }
 }
 
+/// The name of a lock of tests.
+///
+/// # Errors
+/// It is empty.
+pub fn check_lock_name(name: &str) -> Result<(), ValueError> {
+    match name.is_empty() {
+        true => Err(ValueError::new(
+            "the name of a lock is empty".to_owned(),
+            "name what only one test may have at a time, such as `database`",
+        )),
+        false => Ok(()),
+    }
+}
+
 /// Names of packages, programs and profiles: they become file names, so they are plain.
 ///
 /// # Errors

@@ -29,6 +29,8 @@ pub struct TestProgram {
     pub is_sanitized: bool,
     /// It and what it starts may be clients of the jobserver.
     pub jobserver: bool,
+    /// Of tests that have one in common only one runs at a time; cases of one program too.
+    pub locks: Vec<String>,
 }
 
 /// A test: a program, or one case of it.

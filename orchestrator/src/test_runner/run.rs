@@ -99,6 +99,8 @@ pub(super) struct TestRun {
     interrupts: u32,
     /// Tests that were killed because memory was short: each is run once more, while nothing else runs.
     alone: BTreeSet<TestId>,
+    /// Of each test, the numbers of its locks. Empty: no test has one.
+    locks: Vec<BTreeSet<usize>>,
 }
 
 impl TestRun {
@@ -121,14 +123,60 @@ impl TestRun {
             cancelled: false,
             interrupts: 0,
             alone: BTreeSet::new(),
+            locks: Vec::new(),
         }
     }
 
-    /// The test that starts next, if one can.
+    /// Tests that have a lock in common do not run at the same time.
+    pub fn set_locks<'a, L: Iterator<Item = &'a str>>(
+        &mut self,
+        of_tests: impl Iterator<Item = L>,
+    ) {
+        let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut number = |name| {
+            let next = numbers.len();
+            *numbers.entry(name).or_insert(next)
+        };
+        let locks: Vec<BTreeSet<usize>> =
+            of_tests.map(|names| names.map(&mut number).collect()).collect();
+        self.locks = if locks.iter().all(BTreeSet::is_empty) { Vec::new() } else { locks };
+    }
+
+    /// The test that starts next, if one can: the first whose locks no other has.
     pub fn next(&self) -> Option<TestId> {
         let front = self.waiting.front().copied()?;
         let is_serial = self.options.serial || self.is_alone(front) || self.runs_alone();
-        ((!is_serial || self.running.is_empty()) && !self.cancelled).then_some(front)
+        if self.cancelled || is_serial && !self.running.is_empty() {
+            return None;
+        }
+        if self.locks.is_empty() || self.running.is_empty() {
+            return Some(front);
+        }
+        let held = self.held_locks();
+        let mut others = self.waiting.iter().take_while(|test| !self.is_alone(**test));
+        others.find(|test| held.is_disjoint(&self.locks[test.0])).copied()
+    }
+
+    fn held_locks(&self) -> BTreeSet<usize> {
+        self.running.keys().flat_map(|test| &self.locks[test.0]).copied().collect()
+    }
+
+    /// Tests that wait and could all run beside those that run.
+    fn beside_each_other(&self) -> usize {
+        let others = self.waiting.iter().take_while(|test| !self.is_alone(**test));
+        if self.locks.is_empty() {
+            return others.count();
+        }
+        let mut held = self.held_locks();
+        let takes = |test: &&TestId| {
+            let locks = &self.locks[test.0];
+            let is_free = held.is_disjoint(locks);
+            if is_free {
+                held.extend(locks);
+            }
+            is_free
+        };
+        others.filter(takes).count()
     }
 
     fn is_alone(&self, test: TestId) -> bool {
@@ -144,7 +192,7 @@ impl TestRun {
         match self.next() {
             None => 0,
             Some(test) if self.options.serial || self.is_alone(test) => 1,
-            Some(_) => self.waiting.iter().take_while(|test| !self.is_alone(**test)).count(),
+            Some(_) => self.beside_each_other(),
         }
     }
 
@@ -160,8 +208,8 @@ impl TestRun {
 
     /// The test that `next` has returned starts. Returns the number of the attempt, from 1.
     pub fn started(&mut self, test: TestId, now_us: Micros) -> u32 {
-        let next = self.waiting.pop_front();
-        assert_eq!(next, Some(test), "tests start in order");
+        let at = self.waiting.iter().position(|waiting| *waiting == test);
+        self.waiting.remove(at.expect("it waits"));
         self.attempts[test.0] += 1;
         self.states[test.0] = TestState::Running;
         let next_slow_us = now_us + Micros::from(self.times[test.0].slow_after);
@@ -458,6 +506,29 @@ mod tests {
     }
 
     #[test]
+    fn run_starts_no_test_beside_another_with_its_lock() {
+        let mut run = run(SuiteOptions { retries: 1, ..SuiteOptions::default() }, 5);
+        let locks: [&[&str]; 5] = [&["db"], &["db", "port"], &[], &["port"], &["db"]];
+        run.set_locks(locks.iter().map(|names| names.iter().copied()));
+        assert_eq!(run.startable(), 3, "0, 2 and 3");
+        let first = start(&mut run, 0);
+        assert_eq!((first, start(&mut run, 0)), (TestId(0), TestId(2)));
+        assert_eq!((run.startable(), start(&mut run, 0)), (1, TestId(3)));
+        assert_eq!((run.next(), run.startable()), (None, 0));
+        run.ended(TestId(3), &PASSED, false);
+        assert_eq!(run.next(), None, "the first still has the lock");
+        // It is retried, behind the others.
+        assert!(!run.ended(first, &failed(), false).is_last);
+        assert_eq!(start(&mut run, 0), TestId(1));
+        assert_eq!(run.next(), None);
+        run.ended(TestId(1), &PASSED, false);
+        assert_eq!(start(&mut run, 0), TestId(4));
+        assert_eq!(run.next(), None);
+        run.ended(TestId(4), &PASSED, false);
+        assert_eq!(start(&mut run, 0), first);
+    }
+
+    #[test]
     fn run_says_what_is_slow_and_kills_what_takes_too_long() {
         let mut run = run(SuiteOptions::default(), 1);
         assert_eq!(run.next_due_us(), None);
@@ -517,8 +588,10 @@ mod tests {
         fn run_always_ends(
             steps in proptest::collection::vec((0..8u8, any::<bool>()), 0..200),
             retries in 0..3u32, fail_fast: bool, serial: bool, tests in 1..6usize,
+            locks in proptest::collection::vec(proptest::option::of(0..2usize), 6),
         ) {
             let mut run = run(SuiteOptions { retries, fail_fast, serial, whole_pool: false }, tests);
+            run.set_locks(locks[..tests].iter().map(|lock| lock.iter().map(|at| ["a", "b"][*at])));
             let (mut now, mut open) = (0, Vec::new());
             for (step, fails) in steps.into_iter().chain(std::iter::repeat_n((0, false), 100)) {
                 now += SECOND;
@@ -536,6 +609,9 @@ mod tests {
                     },
                 }
                 prop_assert!(!serial || open.len() <= 1);
+                let held: Vec<usize> = open.iter().filter_map(|test: &TestId| locks[test.0]).collect();
+                let distinct: BTreeSet<usize> = held.iter().copied().collect();
+                prop_assert_eq!(held.len(), distinct.len());
                 prop_assert!(run.attempts.iter().all(|attempts| *attempts <= retries + 1));
             }
             prop_assert!(run.is_over());

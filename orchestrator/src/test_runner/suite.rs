@@ -200,6 +200,7 @@ pub fn run_suite(
         TestTimes { timeout: program.timeout, slow_after: program.slow_after }
     };
     let mut run = TestRun::new(options, ids().map(times).collect(), &skipped);
+    run.set_locks(ids().map(|id| list.program(id).locks.iter().map(String::as_str)));
     let attempts = run.most_attempts();
     let end = |id: TestId, facts: &super::verdict::AttemptFacts<'_>| {
         judge(list.program(id).harness, facts)
@@ -249,6 +250,7 @@ pub(super) mod tests {
             harness: Harness::ExitCode,
             is_sanitized: false,
             jobserver: false,
+            locks: vec![],
         }
     }
 
