@@ -275,6 +275,24 @@ fn certificate_sees_answers_of_config_and_their_files() {
 }
 
 #[test]
+fn clean_removes_a_target_directory_whose_first_file_is_an_answer_of_pkg_config() {
+    let fallback =
+        "[dependencies]\nthing = { pkg-config = \"thing\", fallback = { path = \"thing\" } }\n";
+    for manifest in ["pkg-config = [\"thing\"]\n", fallback] {
+        let space = single(manifest);
+        space.write("pc/thing.pc", "Name: thing\nDescription: x\nVersion: 1\nCflags:\nLibs:\n");
+        let dirs = space.path("pc");
+        let dress = |command: &mut Command| {
+            command.env("PKG_CONFIG_PATH", &dirs);
+        };
+        run(&space, &["build"], &dress).expect_ok();
+        assert!(space.exists("target"));
+        run(&space, &["clean"], &dress).expect_ok();
+        assert!(!space.exists("target"));
+    }
+}
+
+#[test]
 fn certificate_sees_packages_of_pkg_config() {
     let space = single("pkg-config = [\"thing\"]\n");
     let package = |define: &str| {

@@ -397,11 +397,12 @@ pub(super) fn run_build(
     let build_graph = |project: &Project, what: &What, scans: &Scans| {
         what.clone().graph(project, &profile, force_pieces, &machine, scans)
     };
-    let mut scans = Scans::new();
-    let mut graph = build_graph(&project, &what, &scans)?;
     // Opened before anything is built, because a wrong path is an error of usage.
     let trace = options.trace.as_deref().map(open_trace).transpose()?;
+    // Before answers of programs are kept there.
     target_dir::prepare(&project.target_dir)?;
+    let mut scans = Scans::new();
+    let mut graph = build_graph(&project, &what, &scans)?;
     let lock = lock(&state_dir, terminal)?;
     let mut build_part = |project: &Project,
                           part: &Graph,

@@ -42,6 +42,8 @@ pub struct SystemPackages {
 impl PackageFinder for SystemPackages {
     fn has(&self, root: &Utf8Path, package: &str, target: Option<&TargetPlatform>) -> bool {
         let mut dir = root.join(&self.target_dir);
+        // The answer is kept there; where it cannot be, the next build asks again.
+        let _ = super::target_dir::prepare(&dir);
         dir.extend(target.map(|target| target.platform.triple()));
         let profile = if self.profile == "dev" { "debug" } else { &self.profile };
         toolchain::has_package(&dir.join(profile).join(".tender"), package, target)
