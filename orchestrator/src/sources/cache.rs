@@ -48,6 +48,13 @@ pub(super) struct LockedFile {
 }
 
 impl LockedFile {
+    /// A file that is there, and that no process has locked.
+    pub fn try_open(path: &Utf8Path) -> Option<LockedFile> {
+        let file = File::options().read(true).write(true).open(path).ok()?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
+        is_at(&file, path).ok()?.then_some(LockedFile { file })
+    }
+
     /// Makes the file if it is not there, and waits for whoever has it; `waiting` is called before.
     ///
     /// # Errors
@@ -69,15 +76,19 @@ impl LockedFile {
                 Err(_) => {}
             }
             // It may have been renamed or removed meanwhile.
-            let ours = file.metadata()?;
-            let is_same = fs::metadata(path)
-                .is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()));
-            if is_same {
+            if is_at(&file, path)? {
                 return Ok(LockedFile { file });
             }
             // The one who had it has made what it stands for, or has failed.
         }
     }
+}
+
+/// Whether the path still leads to the file.
+fn is_at(file: &File, path: &Utf8Path) -> io::Result<bool> {
+    let ours = file.metadata()?;
+    let there = fs::metadata(path);
+    Ok(there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())))
 }
 
 #[cfg(test)]

@@ -10,14 +10,14 @@
 
 use super::cache::SourceCache;
 use super::error::SourceError;
-use super::partial::{PartialFile, strong_tag};
+use super::partial::{PartialFile, UNKNOWN, remove_old, strong_tag};
 use super::store::{SourceEvent, SourceNetwork};
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 /// Of an archive, bytes.
@@ -47,6 +47,9 @@ pub(super) fn archive(
         return Err(SourceError::Offline { what: format!("the archive {url}") });
     }
     let cannot = |source| SourceError::Cache { path: part.clone(), source };
+    if let Some(dir) = part.parent() {
+        remove_old(dir, SystemTime::now());
+    }
     let mut waiting = || report(SourceEvent::Waiting { what: url.to_owned() });
     let mut file = PartialFile::open(&part, url, &mut waiting).map_err(cannot)?;
     // Another process may just have made it.
@@ -84,7 +87,7 @@ pub(super) fn checksum(
     url: &str,
     report: &mut dyn FnMut(SourceEvent),
 ) -> Result<String, SourceError> {
-    let part = cache.archive(&format!("unknown-{}", std::process::id()))?;
+    let part = cache.archive(&format!("{UNKNOWN}{}", std::process::id()))?;
     let cannot = |source| SourceError::Cache { path: part.clone(), source };
     let mut file = PartialFile::open(&part, url, &mut || {}).map_err(cannot)?;
     // Of another process that had this number.

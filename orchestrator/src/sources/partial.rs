@@ -9,9 +9,16 @@ use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
+use std::time::{Duration, SystemTime};
 
 /// Of the file with the name, bytes.
 const LONGEST_NAME: u64 = 1 << 16;
+
+/// Behind the name of the part.
+const TAG_SUFFIX: &str = ".etag";
+
+/// The beginning of the name of a part of which the checksum is not known.
+pub(super) const UNKNOWN: &str = "unknown-";
 
 #[derive(Debug)]
 pub(super) struct PartialFile {
@@ -106,7 +113,27 @@ impl PartialFile {
     }
 
     fn tag_path(&self) -> Utf8PathBuf {
-        Utf8PathBuf::from(format!("{}.etag", self.path))
+        Utf8PathBuf::from(format!("{}{TAG_SUFFIX}", self.path))
+    }
+}
+
+/// Parts that nobody has written to for so long are removed.
+const OLDEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Removes parts that nobody resumes any more: old ones in this directory, which no process has locked.
+pub(super) fn remove_old(dir: &Utf8Path, now: SystemTime) {
+    for entry in dir.read_dir_utf8().into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_part = name.ends_with(".part") || name.starts_with(UNKNOWN);
+        let age = |meta: fs::Metadata| now.duration_since(meta.modified().ok()?).ok();
+        let is_old = || entry.metadata().ok().and_then(age).is_some_and(|age| age > OLDEST);
+        if !is_part || name.ends_with(TAG_SUFFIX) || !is_old() {
+            continue;
+        }
+        if let Some(LockedFile { file }) = LockedFile::try_open(entry.path()) {
+            let (path, url) = (entry.path().to_owned(), String::new());
+            PartialFile { file, path, url, tag: None, is_resumed: false }.remove();
+        }
     }
 }
 
@@ -163,6 +190,35 @@ mod tests {
             fs::write(dir.path().join("x.part.etag"), text).unwrap();
             assert_eq!(open(&dir, "http://a/x").resumable(), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn partial_files_that_nobody_resumes_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let names = || {
+            let mut names: Vec<String> = root
+                .read_dir_utf8()
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().to_owned())
+                .collect();
+            names.sort();
+            names
+        };
+        let age = |name: &str, age: Duration| {
+            let file = File::options().write(true).open(root.join(name)).unwrap();
+            file.set_modified(SystemTime::now() - age).unwrap();
+        };
+        for name in ["a.part", "a.part.etag", "b.part", "c.part", "done", "unknown-7"] {
+            fs::write(root.join(name), "x").unwrap();
+            age(name, OLDEST + Duration::from_secs(60));
+        }
+        age("b.part", OLDEST - Duration::from_secs(3600));
+        let held = LockedFile::open(&root.join("c.part"), &mut || {}).unwrap();
+        remove_old(root, SystemTime::now());
+        assert_eq!(names(), ["b.part", "c.part", "done"]);
+        drop(held);
+        remove_old(&root.join("absent"), SystemTime::now());
     }
 
     #[test]
