@@ -2,21 +2,56 @@
 //! directories (`-print-search-dirs`).
 //!
 //! Each question runs a process, so answers are cached. Inputs are left out of the question,
-//! because most links differ only in their inputs.
+//! because most links differ only in their inputs. A worker may live for days, so an answer counts
+//! only as long as the programs that gave it are what they were.
 
 use super::{child, child_output, response};
+use crate::frontend::stamp;
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tender_protocol::FileStamp;
 use tender_units::Bytes;
 
 /// The cached answers of drivers.
 #[derive(Default)]
 pub struct Drivers {
     /// By the arguments of the driver and of the question.
-    answers: Mutex<HashMap<Vec<String>, Arc<DriverAnswer>>>,
+    answers: Mutex<HashMap<Vec<String>, KnownAnswer>>,
+}
+
+struct KnownAnswer {
+    answer: Arc<DriverAnswer>,
+    /// The driver itself.
+    driver: Option<String>,
+    /// Of each of its programs, in order.
+    stamps: Vec<Option<FileStamp>>,
+}
+
+impl KnownAnswer {
+    fn holds(&self, program: &str) -> bool {
+        self.driver == found(program)
+            && self.stamps == stamps(&self.answer.programs)
+            && !self.answer.missing.iter().any(|place| is_program(Path::new(place)))
+    }
+}
+
+/// Nanoseconds since the epoch, less the coarseness of time stamps.
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.saturating_sub(COARSENESS).as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// File systems stamp files with a clock that is late by up to a tick of the kernel; some keep whole
+/// seconds.
+const COARSENESS: Duration = Duration::from_secs(2);
+
+fn stamps(programs: &[String]) -> Vec<Option<FileStamp>> {
+    let stamp_of = |path: &String| std::fs::metadata(path).ok().as_ref().map(stamp);
+    programs.iter().map(stamp_of).collect()
 }
 
 /// How a driver links.
@@ -68,14 +103,20 @@ impl Drivers {
     /// As `ask_without_inputs`.
     pub fn ask(&self, driver: &[String], question: &[String]) -> Result<Arc<DriverAnswer>, String> {
         let key = [driver, question].concat();
-        if let Some(known) = self.answers.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(Arc::clone(known));
+        let program = driver.first().map_or("", String::as_str);
+        let answers = || self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = answers().get(&key).filter(|known| known.holds(program)) {
+            return Ok(Arc::clone(&known.answer));
         }
+        let before = now();
         let answer = Arc::new(ask(driver, question)?);
-        self.answers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, Arc::clone(&answer));
+        let stamps = stamps(&answer.programs);
+        // One that was replaced meanwhile may be another than the one that answered.
+        let is_old = |stamp: &Option<FileStamp>| stamp.is_none_or(|one| one.latest_ns() < before);
+        if stamps.iter().all(is_old) {
+            let known = KnownAnswer { answer: Arc::clone(&answer), driver: found(program), stamps };
+            answers().insert(key, known);
+        }
         Ok(answer)
     }
 }
@@ -371,6 +412,30 @@ mod tests {
         let words =
             for_linker(&owned("-pie a.o -Wl,-Lx,-ly -Xlinker -Lz -L w -lm -o out -O2 -Ldir b.a"));
         assert_eq!(words, ["a.o", "-Lx", "-ly", "-Lz", "-L", "w", "-lm", "-Ldir", "b.a"]);
+    }
+
+    #[test]
+    fn driver_that_was_replaced_is_asked_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("cc").to_str().unwrap().to_owned();
+        let install = |word: &str| {
+            let other = dir.path().join("other");
+            let line = format!(r#" "/bin/true" "{word}" "-o" "output" "--tender-inputs""#);
+            std::fs::write(&other, format!("#!/bin/sh\necho '{line}' >&2\n")).unwrap();
+            std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o755)).unwrap();
+            // A new program is not older than the question.
+            let old = SystemTime::now() - Duration::from_secs(3600);
+            std::fs::File::options().write(true).open(&other).unwrap().set_modified(old).unwrap();
+            std::fs::rename(&other, &program).unwrap();
+        };
+        let drivers = Drivers::default();
+        let ask = || drivers.ask(std::slice::from_ref(&program), &owned("a.o")).unwrap();
+        install("-Lone");
+        let first = ask();
+        assert!(first.words.contains(&"-Lone".to_owned()), "{first:?}");
+        install("-Ltwo");
+        let second = ask();
+        assert!(second.words.contains(&"-Ltwo".to_owned()), "{second:?}");
     }
 
     #[test]

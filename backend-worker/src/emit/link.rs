@@ -153,8 +153,9 @@ fn run(link: &Link<'_>, caches: &LinkCaches) -> Result<Linked, String> {
     if done.status.success() {
         let reported =
             std::fs::read_to_string(&depfile).ok().and_then(|text| prerequisites(&text).ok());
-        record_inputs(&mut linked, link, caches, reported.unwrap_or_default());
+        // Users wait for the program, and not for the record of what it was made of.
         linked.output = Some(publish(output).map_err(|why| why.to_string())?);
+        record_inputs(&mut linked, link, caches, reported.unwrap_or_default());
     } else {
         // Checked before the linker's files are removed, which frees space.
         let full = full_disk(&temporary);
