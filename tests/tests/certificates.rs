@@ -293,6 +293,47 @@ fn clean_removes_a_target_directory_whose_first_file_is_an_answer_of_pkg_config(
 }
 
 #[test]
+fn certificate_of_a_run_has_the_program_and_not_its_arguments() {
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[package]\nname = \"app\"\n");
+    let main = |mark: char| {
+        let text = "#include <stdio.h>\nint main(int n, char **words) { printf(\"X %s\\n\", words[n - 1]); return n; }\n";
+        text.replace('X', &mark.to_string())
+    };
+    space.write("src/bin/one.c", main('1'));
+    space.write("src/bin/two.c", main('2'));
+    let expect = |args: &[&str], code: i32, out: &str| {
+        let run = space.tender(&[&["run"], args].concat()).expect_code(code);
+        assert!(run.stdout.starts_with(out), "{run}");
+        run
+    };
+    let certify = || {
+        wait_until("a certificate that holds", || {
+            expect(&["--bin", "one", "-vv", "a"], 2, "1 a\n").stderr.contains(HOLDS) || {
+                expect(&["--bin", "one", "a"], 2, "1 a\n");
+                false
+            }
+        });
+    };
+    certify();
+    let short = expect(&["--bin", "one", "b", "c"], 3, "1 c\n");
+    let lines: Vec<&str> = short.stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{short}");
+    assert!(lines[0].contains("Finished") && lines[1].ends_with("one b c`"), "{short}");
+    assert_eq!(expect(&["-q", "--bin", "one"], 1, "1 ").stderr, "");
+    expect(&["--bin", "two", "x"], 2, "2 x\n");
+    // What is built is not what is run.
+    certify();
+    space.write("src/bin/one.c", main('3'));
+    expect(&["--bin", "one", "y"], 2, "3 y\n");
+    space.tender(&["build"]).expect_ok();
+    space.remove("target/debug/one");
+    expect(&["--bin", "one", "z"], 2, "3 z\n");
+    space.edit("Tender.toml", "app", "other");
+    expect(&["--bin", "one", "z"], 2, "3 z\n");
+}
+
+#[test]
 fn certificate_sees_packages_of_pkg_config() {
     let space = single("pkg-config = [\"thing\"]\n");
     let package = |define: &str| {

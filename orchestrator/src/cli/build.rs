@@ -66,13 +66,13 @@ pub fn build(
     }
     let mut shortcut = Shortcut::of(all, mode, environment)?;
     if let Some(shortcut) = &mut shortcut
-        && let Some(exit) = shortcut.take(all, terminal, started)
+        && shortcut.take(terminal, started).is_some()
     {
-        return Ok(exit);
+        return Ok(CliExit::Success);
     }
     let built = run_build(&choose, options, false, environment, terminal, None)?;
     if let Some(shortcut) = shortcut {
-        shortcut.certify(&built, terminal);
+        shortcut.certify(&built, &[], terminal);
     }
     Ok(built.exit)
 }
@@ -86,6 +86,7 @@ pub fn run(
     environment: &CliEnvironment,
     terminal: Terminal,
 ) -> Result<CliExit, CliError> {
+    let started = Instant::now();
     let (kind, wanted) = match &options.example {
         Some(example) => (ProgramKind::Example, Some(example.as_str())),
         None => (ProgramKind::Bin, options.bin.as_deref()),
@@ -125,22 +126,35 @@ pub fn run(
             .map(|file| file.path.clone())
             .expect("a program of the manifest is an artifact of the graph");
         let target = project.workspace.target.as_ref();
-        let runner = target.map(|target| target.runner.as_slice()).unwrap_or_default();
-        Ok::<_, CliError>(run_command(&program, runner, options))
+        let runner = target.map(|target| target.runner.clone()).unwrap_or_default();
+        Ok::<_, CliError>((program, runner))
     };
     if options.watch {
         return watch(environment, terminal, &options.build, &mut |_, environment, kept| {
             let built = build(environment, Some(kept))?;
             let has_program = built.exit == CliExit::Success;
             let program = has_program.then(|| command(&built)).transpose()?;
+            let program = program.map(|(program, runner)| run_command(&program, &runner, options));
             Ok(WatchRound { program, ..WatchRound::of(built) })
         });
+    }
+    let mut shortcut = Shortcut::of_run(options, environment)?;
+    if let Some(shortcut) = &mut shortcut
+        && let Some(words) = shortcut.take(terminal, started)
+        && let Some((program, runner)) = words.split_last()
+    {
+        return execute(run_command(Utf8Path::new(program), runner, options), terminal);
     }
     let built = build(environment, None)?;
     if built.exit != CliExit::Success {
         return Ok(built.exit);
     }
-    execute(command(&built)?, terminal)
+    let (program, runner) = command(&built)?;
+    if let Some(shortcut) = shortcut {
+        let words: Vec<String> = runner.iter().cloned().chain([program.to_string()]).collect();
+        shortcut.certify(&built, &words, terminal);
+    }
+    execute(run_command(&program, &runner, options), terminal)
 }
 
 /// Whether programs of the platform run here.

@@ -186,7 +186,11 @@ impl CliCommand {
 
     /// Whether a build with nothing to do may be known by a certificate.
     pub fn may_have_certificate(&self) -> bool {
-        matches!(self, Self::Build(options) | Self::Check(options) if !options.watch)
+        match self {
+            Self::Build(options) | Self::Check(options) => !options.watch,
+            Self::Run(options) => !options.watch,
+            _ => false,
+        }
     }
 
     /// Whether it does nothing below `make -n`.

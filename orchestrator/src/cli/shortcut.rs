@@ -10,7 +10,7 @@ use super::build::Built;
 use super::env::{self, CliEnvironment};
 use super::error::CliError;
 use super::exit::CliExit;
-use super::options::{MessageFormat, TargetsOptions};
+use super::options::{BuildOptions, MessageFormat, RunOptions, TargetsOptions};
 use super::project::{current_dir, target_dir};
 use super::terminal::Terminal;
 use crate::fingerprint::{Certificate, CertificateKey, DirectoryLock, Saying};
@@ -32,7 +32,8 @@ const UNCOUNTED: [&str; 7] =
 const FINISHED: &str = "Finished";
 
 /// A build that may have a certificate.
-pub struct Shortcut {
+pub struct Shortcut<'a> {
+    options: &'a BuildOptions,
     key: CertificateKey,
     /// Where its state directory may be.
     places: Vec<Utf8PathBuf>,
@@ -42,26 +43,51 @@ pub struct Shortcut {
     is_held: bool,
 }
 
-impl Shortcut {
-    /// None: the build takes the long way, and makes no certificate.
+impl<'a> Shortcut<'a> {
+    /// Of `build` and `check`. None: the build takes the long way, and makes no certificate.
     ///
     /// # Errors
     /// The current directory is not known.
     pub fn of(
-        options: &TargetsOptions,
+        options: &'a TargetsOptions,
         mode: Mode,
         environment: &CliEnvironment,
     ) -> Result<Option<Self>, CliError> {
-        let place = &options.build.place;
-        let is_usual = !options.watch
-            && options.build.trace.is_none()
-            && !options.build.timings
-            && place.manifest_path.is_none();
-        if !is_usual || !pool_says_nothing(options.build.jobs.is_some()) {
+        let TargetsOptions { build, targets, watch } = options;
+        match watch {
+            true => Ok(None),
+            false => Self::of_words(build, &format!("{mode:?} {targets:?}"), environment),
+        }
+    }
+
+    /// Of `run`, without its arguments. Of another platform no file tells whether its programs run here.
+    ///
+    /// # Errors
+    /// As `of`.
+    pub fn of_run(
+        options: &'a RunOptions,
+        environment: &CliEnvironment,
+    ) -> Result<Option<Self>, CliError> {
+        let RunOptions { build, bin, example, watch, args: _ } = options;
+        match *watch || build.place.target.is_some() {
+            true => Ok(None),
+            false => Self::of_words(build, &format!("run {bin:?} {example:?}"), environment),
+        }
+    }
+
+    /// `words` tell this command from others with the same options of a build.
+    fn of_words(
+        options: &'a BuildOptions,
+        words: &str,
+        environment: &CliEnvironment,
+    ) -> Result<Option<Self>, CliError> {
+        let place = &options.place;
+        let is_usual = options.trace.is_none() && !options.timings && place.manifest_path.is_none();
+        if !is_usual || !pool_says_nothing(options.jobs.is_some()) {
             return Ok(None);
         }
         let here = current_dir()?;
-        let Some(key) = key(options, mode, environment, &here) else { return Ok(None) };
+        let Some(key) = key(options, words, environment, &here) else { return Ok(None) };
         let profile = match &place.profile {
             _ if place.release => "release",
             Some(name) => name,
@@ -76,6 +102,7 @@ impl Shortcut {
         };
         let roots = here.ancestors().take(if outputs.is_absolute() { 1 } else { usize::MAX });
         Ok(Some(Self {
+            options,
             key,
             places: roots.map(state_dir).collect(),
             is_plain: true,
@@ -83,15 +110,11 @@ impl Shortcut {
         }))
     }
 
-    /// Takes the short way, if there is a certificate that holds.
-    pub fn take(
-        &mut self,
-        options: &TargetsOptions,
-        terminal: Terminal,
-        started: Instant,
-    ) -> Option<CliExit> {
+    /// Takes the short way, if there is a certificate that holds. Returns the words that run what was
+    /// built, of `run`.
+    pub fn take(&mut self, terminal: Terminal, started: Instant) -> Option<Vec<String>> {
         let checked = self.check();
-        self.is_plain = options.build.message_format == MessageFormat::Human;
+        self.is_plain = self.options.message_format == MessageFormat::Human;
         if self.is_plain
             && terminal.verbosity <= Verbosity::Normal
             && let Checked::Holds(certificate) = &checked
@@ -106,7 +129,7 @@ impl Shortcut {
             if !text.is_empty() {
                 terminal.console().print(&text);
             }
-            return Some(CliExit::Success);
+            return Some(certificate.runs());
         }
         self.is_held = matches!(checked, Checked::Holds(_));
         if terminal.verbosity == Verbosity::VeryVerbose {
@@ -138,8 +161,9 @@ impl Shortcut {
         }
     }
 
-    /// Makes the certificate of a build that has taken the long way and found nothing to do.
-    pub fn certify(&self, built: &Built, terminal: Terminal) {
+    /// Makes the certificate of a build that has taken the long way and found nothing to do. `runs`: the
+    /// words that run what was built, of `run`.
+    pub fn certify(&self, built: &Built, runs: &[String], terminal: Terminal) {
         let Some(looks) = looks::take() else { return };
         let said = Console::kept_texts();
         if terminal.verbosity == Verbosity::VeryVerbose
@@ -169,7 +193,7 @@ impl Shortcut {
             Saying { is_quiet: Some(false), texts: &said[..at], end: &end }
         };
         // Without one, the next build takes the long way.
-        let _ = Certificate::write(&built.graph.state_dir, &self.key, saying, &looks);
+        let _ = Certificate::write(&built.graph.state_dir, &self.key, saying, runs, &looks);
     }
 }
 
@@ -190,8 +214,8 @@ fn pool_says_nothing(has_jobs: bool) -> bool {
 }
 
 fn key(
-    options: &TargetsOptions,
-    mode: Mode,
+    options: &BuildOptions,
+    words: &str,
     environment: &CliEnvironment,
     here: &Utf8Path,
 ) -> Option<CertificateKey> {
@@ -200,16 +224,16 @@ fn key(
     let program = looks::state_now(Path::new("/proc/self/exe"))?;
     let mut options = options.clone();
     // They do not bear on what there is to do.
-    options.build.message_format = MessageFormat::Human;
-    options.build.jobs = None;
-    options.build.keep_going = false;
+    options.message_format = MessageFormat::Human;
+    options.jobs = None;
+    options.keep_going = false;
     let mut variables: Vec<_> = env::all()
         .filter(|(name, _)| !UNCOUNTED.iter().any(|uncounted| name == uncounted))
         .collect();
     variables.sort_unstable();
     let user = rustix::process::geteuid().as_raw();
     let settings = format!(
-        "{mode:?} {options:?} {:?} {:?} {program:?} {user}",
+        "{words} {options:?} {:?} {:?} {program:?} {user}",
         environment.config, environment.logical_dir
     );
     let words = [here.as_str().as_bytes(), own.as_os_str().as_encoded_bytes(), settings.as_bytes()];

@@ -21,7 +21,7 @@ use std::io;
 use std::path::Path;
 
 const DIR_NAME: &str = "certificates";
-const MAGIC: &[u8] = b"tender-certificate 01\n";
+const MAGIC: &[u8] = b"tender-certificate 02\n";
 /// Bytes. A workspace of a hundred thousand files has a tenth.
 const LARGEST: u64 = 256 << 20;
 /// One more, and all are removed: commands and environments that nobody uses any more have theirs too.
@@ -59,6 +59,9 @@ struct Contents<'a> {
     /// What the build says.
     #[serde(borrow)]
     saying: Saying<'a>,
+    /// The words that run what was built, of a command that runs it.
+    #[serde(borrow)]
+    runs: Vec<&'a str>,
     #[serde(borrow)]
     facts: Vec<(&'a str, Fact<'a>)>,
 }
@@ -111,6 +114,12 @@ impl Certificate {
         self.contents().map(|contents| contents.saying)
     }
 
+    /// The words that run what was built.
+    pub fn runs(&self) -> Vec<String> {
+        let words = self.contents().map(|contents| contents.runs).unwrap_or_default();
+        words.into_iter().map(str::to_owned).collect()
+    }
+
     fn contents(&self) -> Option<Contents<'_>> {
         let rest = self.bytes.strip_prefix(MAGIC)?;
         let (hash, rest) = rest.split_at_checked(32)?;
@@ -119,6 +128,7 @@ impl Certificate {
     }
 
     /// Writes the certificate of a build that has found nothing to do. The lock of the directory is held.
+    /// `runs`: the words that run what was built, if it is built to be run.
     ///
     /// # Errors
     /// Why there is none: something that counts is no path, or is too young; or it cannot be written.
@@ -126,6 +136,7 @@ impl Certificate {
         state_dir: &Utf8Path,
         key: &CertificateKey,
         saying: Saying<'_>,
+        runs: &[String],
         looks: &Looks,
     ) -> Result<(), String> {
         if let Some(doubt) = &looks.doubt {
@@ -146,7 +157,8 @@ impl Certificate {
             facts.extend(facts_of(sight)?.into_iter().flatten().map(|fact| (path, fact)));
         }
         facts.sort_unstable_by_key(|(path, _)| *path);
-        let contents = postcard::to_stdvec(&Contents { key: key.0, saying, facts });
+        let runs = runs.iter().map(String::as_str).collect();
+        let contents = postcard::to_stdvec(&Contents { key: key.0, saying, runs, facts });
         let contents = contents.map_err(|error| error.to_string())?;
         let hash = blake3::hash(&contents);
         let bytes = [MAGIC, hash.as_bytes(), &contents].concat();
@@ -319,7 +331,7 @@ mod tests {
             looks::state(&self.path("state"));
             look(self);
             let looks = looks::take().unwrap();
-            Certificate::write(&self.root, &KEY, SAYING, &looks)?;
+            Certificate::write(&self.root, &KEY, SAYING, &[], &looks)?;
             Ok(Certificate::read(&self.root, &KEY).unwrap())
         }
 
@@ -477,7 +489,7 @@ mod tests {
         };
         for number in 0..3 * MOST {
             let key = CertificateKey::new([&number.to_le_bytes()[..]]);
-            Certificate::write(&place.root, &key, SAYING, &looks()).unwrap();
+            Certificate::write(&place.root, &key, SAYING, &[], &looks()).unwrap();
             assert!(Certificate::read(&place.root, &key).is_some());
         }
         assert!(place.root.join(DIR_NAME).read_dir_utf8().unwrap().count() <= MOST);
