@@ -84,6 +84,8 @@ enum Topic {
     Many,
     /// Builds of 10,000 files that do nothing; the first ones take minutes
     Files,
+    /// From a saved file of Lua to its object and to the program, with `--watch`
+    Edit,
     /// sqlite3.c cut into codegen units
     Cut,
     /// Link-time optimisation of real-world
@@ -170,6 +172,7 @@ fn run_topic(
         }
         Topic::Many => against_ninja(out, Name::Many)?,
         Topic::Files => against_ninja(out, Name::Files)?,
+        Topic::Edit => print::table(out, &experiment::edit::run(tools, examples, settings)?)?,
         Topic::Cut => {
             for table in experiment::cut::run(tools, examples, settings)? {
                 print::table(out, &table)?;

@@ -2,6 +2,7 @@
 //! figures.
 
 pub mod cut;
+pub mod edit;
 pub mod lto;
 pub mod memory;
 pub mod tokens;
