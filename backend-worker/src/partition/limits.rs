@@ -40,9 +40,9 @@ impl Limits {
         Limits { units, least: 1, piece: 12_000, copy: 100, depth: 4, table: 4096, price: 125 }
     }
 
-    /// Limits without optimisation. An instruction costs a tenth, and only forced inlining happens,
-    /// so cutting costs almost nothing (no measurable difference for the same files at `-j2` and
-    /// `-j8`).
+    /// Limits without optimisation. An instruction costs a tenth, and only forced inlining happens.
+    /// The cut itself and the reading of the pieces are what they are with it, so that cutting does not
+    /// pay: profiles without optimisation do not ask for it, unless they set `codegen-units`.
     pub fn unoptimised(units: u32) -> Limits {
         Limits { units, least: 1, piece: 120_000, copy: 0, depth: 0, table: 0, price: 125 }
     }

@@ -46,7 +46,6 @@ mod units;
 pub use build::{
     Assembler, GraphRequest, Mode, PkgConfig, Programs, StdModule, Surroundings, Targets, build,
 };
-pub use codegen::DEFAULT_CODEGEN_UNITS;
 pub use cxx_modules::Scans;
 pub use error::GraphError;
 pub use instance::{host_bin_dir, host_outputs, target_keys};

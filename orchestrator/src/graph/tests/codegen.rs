@@ -1,5 +1,6 @@
 //! What cutting and each mode of link-time optimisation make of items.
 
+use super::super::codegen::DEFAULT_CODEGEN_UNITS;
 use super::*;
 use tender_protocol::{Cut, Lto as UnitLto, LtoLink};
 
@@ -208,14 +209,17 @@ fn machine_code_is_linked_as_it_is_under_lto() {
 
 #[test]
 fn units_are_cut_unless_one_piece_is_wanted() {
-    let of = |units: Option<u32>, key: &str| {
+    let of_level = |level: OptLevel, units: Option<u32>, key: &str| {
         let workspace =
             workspace(vec![(lib(krate("zip"), &["a.c", "b.cc", "c.ll", "d.bc", "e.s"]), &[])]);
-        let profile = Profile { codegen_units: units, ..profile("dev") };
+        let profile = Profile { codegen_units: units, opt_level: level, ..profile("dev") };
         let graph = try_graph_with(&workspace, &profile, Mode::Build, &["zip"], &[]).unwrap();
         unit(&graph, key).0.map(|cut| cut.units)
     };
+    let of = |units, key| of_level(OptLevel::O1, units, key);
     for key in ["zip lib a.c", "zip lib b.cc", "zip lib c.ll", "zip lib d.bc"] {
+        assert_eq!(of_level(OptLevel::O0, None, key), None, "{key}");
+        assert_eq!(of_level(OptLevel::O0, Some(3), key), Some(3), "{key}");
         assert_eq!(of(None, key), Some(DEFAULT_CODEGEN_UNITS), "{key}");
         assert_eq!(of(Some(3), key), Some(3), "{key}");
         assert_eq!(of(Some(1), key), None, "{key}");
@@ -296,7 +300,9 @@ fn suffix_is_of_one_unit_and_of_no_directory() {
                 files.push(Utf8Path::new(root).parent().unwrap().join("shared/s.c"));
             }
         }
-        let graph = graph(&workspace, &["app", "base"]);
+        let profile = Profile { codegen_units: Some(2), ..profile("dev") };
+        let roots = &["app", "base"];
+        let graph = try_graph_with(&workspace, &profile, Mode::Build, roots, &[]).unwrap();
         let suffix = |item: &Item| match &item.run {
             Run::Worker(Work::Compile { cut: Some(cut), .. }) => {
                 Some((item.key.clone(), cut.suffix.clone()))
