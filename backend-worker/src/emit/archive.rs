@@ -1,6 +1,7 @@
 //! Writes static archives.
 
 use super::file::write;
+use super::object_archive::{self, Refused};
 use super::thin;
 use crate::frontend::stamp;
 use crate::llvm;
@@ -21,6 +22,11 @@ pub struct Archived {
 /// # Errors
 /// A file cannot be read, or the archive cannot be written: a sentence fragment.
 pub fn archive(output: &str, members: &[Member]) -> Result<Archived, String> {
+    match object_archive::write(output, members) {
+        Ok(file) => return Ok(Archived { file, inputs: Vec::new() }),
+        Err(Refused::Failed(why)) => return Err(why),
+        Err(Refused::OtherMember) => {}
+    }
     let mut list: Vec<(String, Vec<u8>)> = Vec::with_capacity(members.len());
     let mut inputs = Vec::new();
     for member in members {

@@ -27,22 +27,48 @@ pub fn partial(path: &str) -> PathBuf {
 /// # Errors
 /// The file or its directory cannot be written.
 pub fn write(path: &str, content: &[u8]) -> Result<OutputFile, WriteError> {
+    write_by(path, |out| out.write_all(content))
+}
+
+/// Writes to `path` what `content` writes. The file appears complete or not at all.
+///
+/// # Errors
+/// The file or its directory cannot be written, or `content` fails.
+pub fn write_by(
+    path: &str,
+    content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<OutputFile, WriteError> {
     let fail = |source| WriteError { path: path.to_owned(), source };
     let partial = partial(path);
-    let (_unfinished, mut file) =
-        Unfinished::begin(&[&partial], || create(&partial)).map_err(fail)?;
-    let written = file.write_all(content).and_then(|()| std::fs::rename(&partial, path));
+    let (_unfinished, file) = Unfinished::begin(&[&partial], || create(&partial)).map_err(fail)?;
+    let mut out = HashedFile { file, hasher: blake3::Hasher::new() };
+    let written = content(&mut out).and_then(|()| std::fs::rename(&partial, path));
     if let Err(why) = written {
         // The half-written file does no harm, but on a full disk it takes space.
         let _ = std::fs::remove_file(&partial);
         return Err(fail(why));
     }
-    let stamp = stamp(&file.metadata().map_err(fail)?);
-    Ok(OutputFile {
-        path: path.to_owned(),
-        stamp,
-        hash: blake3::hash(content).to_hex().to_string(),
-    })
+    let stamp = stamp(&out.file.metadata().map_err(fail)?);
+    let hash = out.hasher.finalize().to_hex().to_string();
+    Ok(OutputFile { path: path.to_owned(), stamp, hash })
+}
+
+/// A file whose content is hashed while it is written.
+struct HashedFile {
+    file: std::fs::File,
+    hasher: blake3::Hasher,
+}
+
+impl Write for HashedFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
 }
 
 /// Gives a file that another program wrote as `partial(path)` its final name.

@@ -10,6 +10,7 @@ mod file;
 mod join;
 mod link;
 mod lookups;
+mod object_archive;
 mod response;
 mod scan;
 mod script;
