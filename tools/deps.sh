@@ -49,6 +49,7 @@ check_test() {
     need meson "meson, whose projects use installed libraries" program meson
     need gdb gdb program gdb
     need strace "strace, which shows what a program looks at" program strace
+    need mold "mold, a linker" program ld.mold
     need nasm "nasm, which assembles .asm" program nasm
     need flex "flex, which makes C sources" program flex
     need bison "bison, which makes C sources" program bison

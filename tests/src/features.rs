@@ -62,10 +62,12 @@ pub enum Feature {
     Sshd,
     /// strace, and permission to trace.
     Strace,
+    /// mold, a linker.
+    Mold,
 }
 
 impl Feature {
-    pub const ALL: [Feature; 30] = [
+    pub const ALL: [Feature; 31] = [
         Feature::Root,
         Feature::Cgroup,
         Feature::Make43,
@@ -96,6 +98,7 @@ impl Feature {
         Feature::Libcxx,
         Feature::Sshd,
         Feature::Strace,
+        Feature::Mold,
     ];
 
     pub fn name(self) -> &'static str {
@@ -130,6 +133,7 @@ impl Feature {
             Feature::Libcxx => "libc++",
             Feature::Sshd => "sshd",
             Feature::Strace => "strace",
+            Feature::Mold => "mold",
         }
     }
 }

@@ -71,7 +71,7 @@ impl Linker<'_> {
         if some.is_empty() {
             return;
         }
-        let warns = emit::uses_lld(self.driver);
+        let warns = emit::Linker::of(self.driver) == emit::Linker::Lld;
         match self.try_link(linkables, some, warns) {
             Ok(text) => {
                 let undefined = undefined_symbols(&text);

@@ -507,7 +507,11 @@ impl Judge<'_, '_> {
             numbers.iter().copied().filter(|at| verdicts[*at].found && is_linked(at)).collect();
         // Only lld tells of each undefined symbol which function refers to it.
         let driver = self.driver(language);
-        let size = if crate::emit::uses_lld(driver) { linked.len().max(1) } else { 1 };
+        let size = if crate::emit::Linker::of(driver) == crate::emit::Linker::Lld {
+            linked.len().max(1)
+        } else {
+            1
+        };
         for part in linked.chunks(size) {
             let compiled = run(part, Some(ObjectForm::Functions));
             let failed = verdict_of(&compiled.diagnostics);

@@ -1,8 +1,8 @@
 //! Runs a link: the driver runs as a child process, with no more threads than the link has tokens.
 //!
-//! The driver is the program that `CC` or `CXX` names. It is told to link with lld, and lld lists
-//! the files that it has read in its dependency file; the members of thin archives are added to
-//! these (`thin`). The paths that lld and the driver have tried and not found follow from the files
+//! The driver is the program that `CC` or `CXX` names. It is told to link with lld, or with the linker
+//! that the manifest chooses (`linker`), which lists the files that it has read in its dependency file;
+//! the members of thin archives are added to these (`thin`). The paths that both have tried and not found follow from the files
 //! that were found and from the arguments of the linker (`lookups`), for which the driver is asked
 //! by `-###`: once for all links of a worker that differ only in their objects (`driver`). Long
 //! command lines become response files (`response`).
@@ -10,6 +10,7 @@
 use super::argument_files::argument_files;
 use super::driver::{DriverAnswer, Drivers};
 use super::file::{make_parent, partial, publish};
+use super::linker::Linker;
 use super::lookups::{self, LibrarySearch};
 use super::scan::{NamedFiles, scan};
 use super::unfinished::{Unfinished, remove_unfinished};
@@ -109,12 +110,10 @@ fn run(link: &Link<'_>, caches: &LinkCaches) -> Result<Linked, String> {
     remove_unfinished(&temporary);
     let depfile = PathBuf::from(format!("{output}.link.d"));
     let words_file = PathBuf::from(format!("{output}.link.rsp"));
-    let lld = uses_lld(driver);
-
+    let linker = Linker::of(driver);
     let mut own = vec!["-o".to_owned(), temporary.display().to_string()];
-    if lld {
-        own.push(format!("-Wl,--threads={}", threads.max(1)));
-        own.push("-Wl,--color-diagnostics=always".to_owned());
+    own.extend(linker.words(threads.max(1)).iter().map(|word| format!("-Wl,{word}")));
+    if linker.reports_inputs() {
         own.push(format!("-Wl,--dependency-file={}", depfile.display()));
     }
     let mut command = Command::new(program);
@@ -199,11 +198,6 @@ pub fn library_paths(
     Ok(LibrarySearch::of(&words).candidates(name))
 }
 
-/// Whether the driver runs lld.
-pub fn uses_lld(driver: &[String]) -> bool {
-    driver.iter().any(|word| word == "-fuse-ld=lld")
-}
-
 /// Records what the link has read and run, and where it has looked. `reported`: the files in the
 /// linker's dependency file.
 fn record_inputs(linked: &mut Linked, link: &Link<'_>, caches: &LinkCaches, reported: Vec<String>) {
@@ -212,10 +206,10 @@ fn record_inputs(linked: &mut Linked, link: &Link<'_>, caches: &LinkCaches, repo
     // Each response file is read once, here; everything below uses the expanded arguments.
     let (leading, of_leading) = response::expanded(leading);
     let (args, of_args) = response::expanded(link.args);
-    // Linkers other than lld do not report what they read, so asking where they looked gives
-    // nothing.
+    // A linker that does not report what it reads is at least known as a program, if it was chosen.
+    let is_chosen = Linker::of(link.driver) != Linker::OfDriver;
     let ask = || caches.drivers.ask_without_inputs(link.driver, &args).ok();
-    let answer = link.answer.cloned().or_else(|| if uses_lld(link.driver) { ask() } else { None });
+    let answer = link.answer.cloned().or_else(|| if is_chosen { ask() } else { None });
     let answer = answer.unwrap_or_else(|| Arc::new(DriverAnswer::of_words(link.driver, &args)));
     let (mut words, of_linker) = response::expanded(&answer.words);
     let named = argument_files(program, &[&leading[..], &args].concat(), &words);

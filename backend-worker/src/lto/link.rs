@@ -556,7 +556,7 @@ impl<'a> ArgBuilder<'a> {
     /// Adds native members that are not linked so far, because the code generator may still call
     /// them.
     fn add_unlinked(&mut self, placeholder: usize, members: &[&str]) {
-        let lld = self.request.driver.iter().any(|word| word == "-fuse-ld=lld");
+        let knows_libs = emit::Linker::of(self.request.driver).knows_libs();
         let waiting: Vec<LinkArg> = (0..self.inputs.list.len())
             .filter(|index| {
                 let ours = matches!(self.inputs.sources[*index], Source::Member { placeholder: of, .. } if of == placeholder);
@@ -565,7 +565,7 @@ impl<'a> ArgBuilder<'a> {
             })
             .map(|index| LinkArg::Plain(self.inputs.labels[index].clone()))
             .collect();
-        if lld && !waiting.is_empty() {
+        if knows_libs && !waiting.is_empty() {
             self.words.push(LinkArg::Plain("-Wl,--start-lib".to_owned()));
             self.words.extend(waiting);
             self.words.push(LinkArg::Plain("-Wl,--end-lib".to_owned()));

@@ -80,8 +80,8 @@ pub(super) fn plan(
         let mut work = work.clone();
         for driver in drivers(&mut work) {
             if let Some(words) = toolchain.driver(driver).map_err(EngineError::from)? {
-                *driver = words.to_vec();
-                progress.report(Event::Driver { item: planned.item, words: words.to_vec() });
+                driver.clone_from(&words);
+                progress.report(Event::Driver { item: planned.item, words });
             }
         }
         record.begin(planned.item);

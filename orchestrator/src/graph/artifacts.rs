@@ -372,21 +372,21 @@ impl Builder<'_> {
         runtime_words.retain(|word| !words.contains(word));
         own.extend(runtime_words.iter().cloned());
         let surroundings = self.request.surroundings;
-        let (driver, program) = if profile.needs_runtime() || !runtime_words.is_empty() {
+        let name = path.file_name().unwrap_or(path.as_str());
+        let (mut driver, program) = if profile.needs_runtime() || !runtime_words.is_empty() {
             args.extend(runtime_words);
             let driver = surroundings.clang(cxx, what.of.is_host()).map_err(|message| {
                 GraphError::NoRuntime {
                     krate: what.of.krate.name.clone(),
-                    target: path.file_name().unwrap_or(path.as_str()).to_owned(),
+                    target: name.to_owned(),
                     message,
                 }
             })?;
             own.extend(driver.iter().cloned());
-            let name = driver[0].clone();
-            let path = Some(Utf8PathBuf::from(&name));
-            (driver, Program { name, path })
+            let program = driver[0].clone();
+            let path = Some(Utf8PathBuf::from(&program));
+            (driver, Program { name: program, path })
         } else {
-            let name = path.file_name().unwrap_or(path.as_str());
             let (driver, program, chosen) = self.chosen_driver(what.of, cxx, name)?;
             own.push(chosen);
             (driver, program)
@@ -402,6 +402,15 @@ impl Builder<'_> {
         if lto.is_some() {
             words.extend(codegen::lto_words(&profile));
         }
+        if let Some(linker) = &profile.linker {
+            driver.retain(|word| !word.starts_with("-fuse-ld="));
+            driver.extend(surroundings.linker(linker).map_err(|message| GraphError::NoLinker {
+                krate: what.of.krate.name.clone(),
+                target: name.to_owned(),
+                message,
+            })?);
+            own.push(linker.word());
+        }
         let output = path.to_string();
         self.add(Item {
             krate: what.of.id,
@@ -409,7 +418,7 @@ impl Builder<'_> {
             host: what.of.is_host(),
             kind: what.kind,
             key: what.key,
-            label: path.file_name().unwrap_or(path.as_str()).to_owned(),
+            label: name.to_owned(),
             after,
             run: Run::Worker(Work::Link { driver, args, output, lto }),
             program: Some(program),

@@ -17,7 +17,7 @@ use super::runtime;
 use super::units::{CrateUnits, Target, UnitContext};
 use crate::keys::ItemId;
 use crate::manifest::{
-    Bin, Crate, CrateId, Lib, OUT_DIR, Profile, ProgramKind, Workspace, resolve,
+    Bin, Crate, CrateId, Lib, Linker, OUT_DIR, Profile, ProgramKind, Workspace, resolve,
 };
 use crate::platform::Platform;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -125,6 +125,11 @@ pub trait Surroundings {
     /// # Errors
     /// Text for users: its run-time library is missing.
     fn clang(&self, cxx: bool, host: bool) -> Result<Vec<String>, String>;
+    /// The words that make a link driver start a linker; at least one.
+    ///
+    /// # Errors
+    /// Text for users: there is no such program.
+    fn linker(&self, linker: &Linker) -> Result<Vec<String>, String>;
     /// nasm or yasm, for the machine itself (`host`) or for the platform that is built for.
     ///
     /// # Errors

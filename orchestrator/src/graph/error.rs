@@ -24,6 +24,9 @@ pub enum GraphError {
     #[error("`{target}` of crate `{krate}` cannot be linked: {message}")]
     NoDriver { krate: String, target: String, message: String },
 
+    #[error("`{target}` of crate `{krate}` cannot be linked: {message}")]
+    NoLinker { krate: String, target: String, message: String },
+
     #[error(
         "crate `{krate}` generates `{output}`, which lies neither in $OUT_DIR nor in the crate's directory ({dir})"
     )]

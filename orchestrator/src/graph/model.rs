@@ -90,7 +90,7 @@ pub struct Program {
 
 /// What stands in `Work::Link`'s `driver` until the item is to run: finding the real program costs
 /// processes, which a build that does nothing must not start. `engine::execute::plan` puts
-/// the program's words in its place.
+/// the program's words in its place. Words behind it choose a linker.
 pub const DRIVER_C: &str = "cc";
 /// As `DRIVER_C`, for links with C++ code in them.
 pub const DRIVER_CXX: &str = "c++";

@@ -8,7 +8,7 @@ mod tools;
 use super::*;
 use crate::manifest::{
     Bin, BuildSettings, ConfigHeader, Crate, CrateId, DebugInfo, Dependency, Generate, Launch, Lib,
-    Lto, OptLevel, Profile, ProgramKind, Sources, TargetSettings, Workspace,
+    Linker, Lto, OptLevel, Profile, ProgramKind, Sanitizer, Sources, TargetSettings, Workspace,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
@@ -144,7 +144,8 @@ impl Surroundings for Table {
     }
 
     fn clang(&self, cxx: bool, _: bool) -> Result<Vec<String>, String> {
-        Ok(vec![format!("/llvm/clang{}", if cxx { "++" } else { "" })])
+        let clang = format!("/llvm/clang{}", if cxx { "++" } else { "" });
+        Ok(vec![clang, "-fuse-ld=lld".into()])
     }
 
     fn assembler(&self, _: bool) -> Result<Assembler, String> {
@@ -154,6 +155,14 @@ impl Surroundings for Table {
             path: "/usr/bin/nasm".into(),
             format: "elf64",
         })
+    }
+
+    fn linker(&self, linker: &Linker) -> Result<Vec<String>, String> {
+        match linker {
+            Linker::Lld => Ok(vec!["-B/llvm".into(), "-fuse-ld=lld".into()]),
+            Linker::Named(name) => Ok(vec![format!("-fuse-ld={name}")]),
+            Linker::Path(path) => Err(format!("`{path}` is not found")),
+        }
     }
 
     fn std_modules(&self, is_libcxx: bool) -> Vec<StdModule> {
@@ -337,6 +346,28 @@ fn link_takes_a_diamond_once_in_order() {
     assert!(item(&graph, "app bin app").ingredients.own.contains(&"CC=gcc-9".to_owned()));
     assert_eq!(item(&graph, "app bin app src/main.c").label, "app/src/main.c");
     assert_eq!(item(&graph, "app bin app src/main.c").size, 7);
+}
+
+#[test]
+fn linker_of_the_profile_stands_behind_the_driver() {
+    let workspace = workspace(vec![(bin(krate("app"), "app", &["main.c"]), &[])]);
+    let of = |linker: Linker, sanitize: &[Sanitizer]| {
+        let sanitize = sanitize.to_vec();
+        let profile = Profile { linker: Some(linker), sanitize, ..profile("dev") };
+        try_graph_with(&workspace, &profile, Mode::Build, &["app"], &[])
+    };
+    let graph = of(Linker::Named("mold".into()), &[]).unwrap();
+    assert_eq!(driver(&graph, "app bin app"), format!("{DRIVER_C} -fuse-ld=mold"));
+    let words = &item(&graph, "app bin app").ingredients.own;
+    assert!(words.contains(&"linker=mold".to_owned()), "{words:?}");
+    // clang has lld among its words, unless another is chosen.
+    let graph = of(Linker::Named("mold".into()), &[Sanitizer::Address]).unwrap();
+    assert_eq!(driver(&graph, "app bin app"), "/llvm/clang -fuse-ld=mold");
+    let error = of(Linker::Path("/opt/ld.x".into()), &[]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`app` of crate `app` cannot be linked: `/opt/ld.x` is not found"
+    );
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub fn with_members(
     workspace.remove("exclude");
     workspace.insert("members", Item::Value(Value::Array(Array::from_iter(escaped))));
     if !has_root {
-        let of_workspace = ["workspace", "build", "profile", "target", "patch"];
+        let of_workspace = ["workspace", "build", "link", "profile", "target", "patch"];
         let others: Vec<String> = document.iter().map(|(key, _)| key.to_owned()).collect();
         for key in others.iter().filter(|key| !of_workspace.contains(&key.as_str())) {
             document.remove(key);

@@ -6,10 +6,11 @@ use super::value::{
     ValueError, check_archive_url, check_c_std, check_cxx_std, check_define, check_duration,
     check_endian, check_extension, check_feature, check_feature_value, check_git_name,
     check_git_url, check_header, check_header_path, check_identifier, check_included_header,
-    check_install_dir, check_library_name, check_library_version, check_link, check_lock_name,
-    check_macro, check_member, check_module_name, check_name, check_not_empty, check_one_line,
-    check_output, check_profile_name, check_requirement, check_sha256, check_soname, check_target,
-    check_template, check_test_variable, check_variable, check_version, check_warning, check_word,
+    check_install_dir, check_library_name, check_library_version, check_link, check_linker,
+    check_lock_name, check_macro, check_member, check_module_name, check_name, check_not_empty,
+    check_one_line, check_output, check_profile_name, check_requirement, check_sha256,
+    check_soname, check_target, check_template, check_test_variable, check_variable, check_version,
+    check_warning, check_word,
 };
 
 /// The keys that a table may have.
@@ -145,6 +146,7 @@ pub(super) static MANIFEST: Table = Table {
                 "A set of crates that are built together.",
             ),
             BUILD_KEY,
+            LINK_KEY,
             PROFILE_KEY,
             key("package", ValueKind::Table(&PACKAGE), "A crate."),
             key("lib", ValueKind::OneOrMore(&LIB), "The library of the crate, or its libraries."),
@@ -269,6 +271,17 @@ static TERM: Table = Table {
 const BUILD_KEY: Key =
     key("build", ValueKind::Table(&BUILD), "Limits of a build; in the root manifest only.");
 
+const LINK_KEY: Key =
+    key("link", ValueKind::Table(&LINK), "How to link; in the root manifest only.");
+
+static LINK: Table = Table { groups: &[own(&[LINKER_KEY])], required: &[], elsewhere: &[] };
+
+const LINKER_KEY: Key = key(
+    "linker",
+    ValueKind::Text(check_linker),
+    "The program that links: `\"lld\"`, `\"mold\"`, a path.",
+);
+
 const PROFILE_KEY: Key = key(
     "profile",
     ValueKind::Named { each: &PROFILE, check: check_profile_name, help: "write `[profile.{}]`" },
@@ -336,6 +349,7 @@ static PROFILE: Table = Table {
                 "Whether units are translated on all threads of a worker.",
             ),
             key("link-args", ValueKind::Texts(check_word), "Words for every link."),
+            LINKER_KEY,
             key(
                 "sanitize",
                 ValueKind::ManyOf(Choice {

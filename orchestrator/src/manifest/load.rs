@@ -246,7 +246,12 @@ impl Loader {
         for source in &options.config {
             profiles.extend(raw::parse_config(source, &CONFIG, &mut self.problems)?.profiles);
         }
-        let profiles = resolve_profiles(&profiles, &mut self.problems);
+        let mut profiles = resolve_profiles(&profiles, &mut self.problems);
+        if let Some(linker) = manifest.link.take().and_then(|table| table.linker) {
+            for profile in profiles.values_mut() {
+                profile.linker.get_or_insert_with(|| linker.clone());
+            }
+        }
         let target = self.target(&manifest, options.target.as_ref());
         self.target.clone_from(&target);
         let table = manifest.workspace.take();
@@ -1108,6 +1113,10 @@ fn check_member(node: &Node, problems: &mut Vec<Problem>) {
     }
     if let Some((name, _)) = manifest.patches.first() {
         let problem = Problem::warning("`[patch]` of a member has no effect").at(name.at.clone());
+        problems.push(problem.help("write it into the manifest of the workspace root"));
+    }
+    if let Some(table) = &manifest.link {
+        let problem = Problem::warning("`[link]` of a member has no effect").at(table.at.clone());
         problems.push(problem.help("write it into the manifest of the workspace root"));
     }
     if let Some((_, at)) = &manifest.build {

@@ -127,6 +127,28 @@ pub enum SplitDebugInfo {
     Unpacked,
 }
 
+/// The program behind the link driver that links.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Linker {
+    /// lld, of the LLVM that `tender` is built for.
+    Lld,
+    /// `ld.NAME` in PATH.
+    Named(String),
+    /// Absolute.
+    Path(Utf8PathBuf),
+}
+
+impl Linker {
+    /// As the command of a link has it, to name it when it changes.
+    pub fn word(&self) -> String {
+        match self {
+            Linker::Lld => "linker=lld".to_owned(),
+            Linker::Named(name) => format!("linker={name}"),
+            Linker::Path(path) => format!("linker={path}"),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Crate {
     pub name: String,

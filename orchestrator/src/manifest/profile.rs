@@ -5,7 +5,7 @@
 //! replace the profile's, lists are added to it. Programs that run in the build have a profile of
 //! their own (`[profile.NAME.build-override]`), which takes nothing from this one.
 
-use super::model::{DebugInfo, Lto, OptLevel, Sanitizer, SplitDebugInfo, Strip, Translate};
+use super::model::{DebugInfo, Linker, Lto, OptLevel, Sanitizer, SplitDebugInfo, Strip, Translate};
 use super::problem::{Problem, suggestion};
 use super::raw::ProfileTable;
 use camino::Utf8PathBuf;
@@ -40,6 +40,7 @@ values! {
     c_flags: Vec<String>,
     cxx_flags: Vec<String>,
     link_args: Vec<String>,
+    linker: Linker,
     sanitize: Vec<Sanitizer>,
     coverage: bool,
     pgo_generate: bool,
@@ -69,6 +70,8 @@ pub struct Profile {
     pub c_flags: Vec<String>,
     pub cxx_flags: Vec<String>,
     pub link_args: Vec<String>,
+    /// Absent: lld, if LLVM's is there, else the one that the driver starts.
+    pub linker: Option<Linker>,
     /// Sorted, each once.
     pub sanitize: Vec<Sanitizer>,
     pub coverage: bool,
@@ -107,6 +110,7 @@ impl Profile {
             c_flags: all.c_flags.unwrap_or_default(),
             cxx_flags: all.cxx_flags.unwrap_or_default(),
             link_args: all.link_args.unwrap_or_default(),
+            linker: all.linker,
             sanitize,
             coverage: all.coverage.unwrap_or(false),
             pgo_generate: all.pgo_generate.unwrap_or(false),

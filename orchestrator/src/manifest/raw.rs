@@ -6,8 +6,8 @@ use super::features::FeatureValue;
 use super::format::{self, Table};
 use super::install::{InstallTable, install_table};
 use super::model::{
-    BuildSettings, DebugInfo, DependencyKind, Harness, Launch, Lto, PackageAbout, ProgramKind,
-    Sanitizer, SplitDebugInfo, Strip, Translate,
+    BuildSettings, DebugInfo, DependencyKind, Harness, Launch, Linker, Lto, PackageAbout,
+    ProgramKind, Sanitizer, SplitDebugInfo, Strip, Translate,
 };
 use super::origin::{GitReference, SourceOrigin, SourceSpec};
 use super::pattern::resolve;
@@ -25,6 +25,8 @@ pub(super) struct Manifest {
     pub workspace: Option<WorkspaceTable>,
     /// `[build]` and where it stands.
     pub build: Option<(BuildSettings, Location)>,
+    /// `[link]`
+    pub link: Option<LinkTable>,
     pub profiles: Vec<ProfileTable>,
     pub package: Option<Package>,
     pub libs: Vec<LibTable>,
@@ -166,6 +168,13 @@ pub(super) struct Settings {
     pub pkg_config: Option<Vec<String>>,
     pub inputs: Option<Vec<Text>>,
     pub precompiled_headers: Option<Vec<String>>,
+}
+
+/// `[link]`
+#[derive(Debug)]
+pub(super) struct LinkTable {
+    pub linker: Option<Linker>,
+    pub at: Location,
 }
 
 #[derive(Clone, Debug)]
@@ -379,6 +388,10 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
         source: source.clone(),
         workspace,
         build: file.table(&cx, "build").map(|section| build_table(&cx, &section)),
+        link: file.table(&cx, "link").map(|section| LinkTable {
+            linker: linker(&cx, &section),
+            at: cx.at(section.span.clone()),
+        }),
         profiles: profile_tables(&cx, &file),
         package,
         libs,
@@ -525,6 +538,14 @@ fn profile_tables(cx: &Context<'_>, file: &Section<'_, '_>) -> Vec<ProfileTable>
     file.named(cx, "profile").into_iter().map(profile).collect()
 }
 
+fn linker(cx: &Context<'_>, section: &Section<'_, '_>) -> Option<Linker> {
+    section.string(cx, "linker").map(|text| match text.value.as_str() {
+        "lld" => Linker::Lld,
+        path if path.contains('/') => Linker::Path(resolve(cx.dir(), path)),
+        name => Linker::Named(name.to_owned()),
+    })
+}
+
 fn profile_values(cx: &Context<'_>, section: &Section<'_, '_>) -> ProfileValues {
     let literal = |key| section.literal(cx, key);
     ProfileValues {
@@ -539,6 +560,7 @@ fn profile_values(cx: &Context<'_>, section: &Section<'_, '_>) -> ProfileValues 
             _ => Translate::Parallel,
         }),
         link_args: section.words(cx, "link-args"),
+        linker: linker(cx, section),
         sanitize: section.words(cx, "sanitize").map(|names| {
             names
                 .iter()

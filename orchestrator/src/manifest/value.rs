@@ -595,6 +595,24 @@ pub(super) fn check_word(word: &str) -> Result<(), ValueError> {
     }
 }
 
+/// The name of a linker, or a path.
+///
+/// # Errors
+/// `text` is neither.
+pub(super) fn check_linker(text: &str) -> Result<(), ValueError> {
+    let help = "write `\"lld\"`, `\"mold\"`, or a path such as `\"/opt/bin/ld.mold\"`";
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if let Some(name) = text.strip_prefix("-fuse-ld=") {
+        return Err(ValueError::new("a flag".to_owned(), format!("write `\"{name}\"`")));
+    }
+    match text.contains('/')
+        || !text.is_empty() && !text.starts_with('-') && text.chars().all(is_name)
+    {
+        true => Ok(()),
+        false => Err(ValueError::new(format!("`{text}` is no linker"), help)),
+    }
+}
+
 /// What follows `-W`.
 ///
 /// # Errors

@@ -8,6 +8,7 @@
 
 use super::driver::{ToolchainError, linker_words, resolve};
 use super::llvm_bin;
+use crate::graph::{DRIVER_C, DRIVER_CXX};
 use crate::manifest::TargetPlatform;
 use crate::platform::Platform;
 use crate::sys::looks;
@@ -50,12 +51,16 @@ pub(super) fn driver(target: &TargetPlatform, cxx: bool) -> Result<Option<Vec<St
         }
         return found(target, cxx).map(Some);
     };
-    if resolve(&words[0], Utf8Path::new("")).is_none() {
+    let Some(path) = resolve(&words[0], Utf8Path::new("")) else {
         let triple = platform.triple();
         return Err(format!(
             "`{}`, which links for `{triple}`, is not found\n  help: install it, or name another program: `[target.{triple}] linker = \"...\"`",
             words[0]
         ));
+    };
+    if [DRIVER_C, DRIVER_CXX].contains(&words[0].as_str()) {
+        // These words stand for the machine's own driver.
+        words[0] = path.into_string();
     }
     add_words(&mut words, target);
     Ok(Some(words))
@@ -191,7 +196,8 @@ mod tests {
         let own = Platform::host();
         assert_eq!(driver(&target(own.triple(), None), false).unwrap(), None);
         let named = driver(&target(own.triple(), Some("cc")), false).unwrap().unwrap();
-        assert_eq!(named[0], "cc");
+        // Not by the word that stands for the machine's own.
+        assert_eq!(named[0], resolve("cc", Utf8Path::new("")).unwrap().as_str());
     }
 
     #[test]

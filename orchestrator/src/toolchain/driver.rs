@@ -41,8 +41,7 @@ struct FoundDriver {
     arguments: Vec<String>,
 }
 
-/// The driver and its first arguments, for C or for C++. They select lld if LLVM's directory has
-/// it.
+/// The driver and its first arguments, for C or for C++.
 ///
 /// # Errors
 /// The program that `CC`, `CXX` or the platform names does not exist.
@@ -64,7 +63,6 @@ pub fn link_driver(cache_dir: &Utf8Path, cxx: bool) -> Result<Vec<String>, Toolc
     };
     let mut words = vec![found.program];
     words.extend(found.arguments);
-    words.extend(linker_words(&super::llvm_bin()));
     Ok(words)
 }
 
@@ -136,6 +134,7 @@ fn arguments_of_variable(value: &str, program: &str) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
+/// The words that select lld, if LLVM's directory has it: what links have that choose no linker.
 pub(super) fn linker_words(llvm_bin: &Utf8Path) -> Vec<String> {
     if looks::exists(llvm_bin.join("ld.lld")) {
         vec![format!("-B{llvm_bin}"), "-fuse-ld=lld".to_owned()]

@@ -7,6 +7,7 @@
 mod assembler;
 mod cross;
 mod driver;
+mod linker;
 mod pkg_config;
 mod processor;
 mod source_tool;
@@ -14,13 +15,14 @@ mod stamp;
 mod std_modules;
 
 pub use cross::{check_compilers, kernel_runs};
+use driver::linker_words;
 pub(crate) use driver::resolve;
 pub use driver::{ToolchainError, chosen_driver, link_driver, programs_in_path};
 pub use source_tool::{SourceTool, SourceToolError};
 pub(crate) use stamp::Stamp;
 
 use crate::graph::{Assembler, DRIVER_C, DRIVER_CXX, PkgConfig, Program, StdModule, Surroundings};
-use crate::manifest::TargetPlatform;
+use crate::manifest::{Linker, TargetPlatform};
 use crate::sys::looks;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -72,17 +74,21 @@ impl Toolchain {
     ///
     /// # Errors
     /// No driver is found.
-    pub fn driver(&mut self, place: &[String]) -> Result<Option<&[String]>, ToolchainError> {
-        let cxx = match place {
-            [word] if word == DRIVER_C => false,
-            [word] if word == DRIVER_CXX => true,
+    pub fn driver(&mut self, place: &[String]) -> Result<Option<Vec<String>>, ToolchainError> {
+        let (cxx, linker) = match place {
+            [word, linker @ ..] if word == DRIVER_C => (false, linker),
+            [word, linker @ ..] if word == DRIVER_CXX => (true, linker),
             _ => return Ok(None),
         };
         let known = &mut self.drivers[usize::from(cxx)];
         if known.is_none() {
             *known = Some(link_driver(&self.cache_dir, cxx)?);
         }
-        Ok(known.as_deref())
+        let words = known.iter().flatten().cloned();
+        Ok(Some(match linker {
+            [] => words.chain(linker_words(&llvm_bin())).collect(),
+            _ => words.chain(linker.iter().cloned()).collect(),
+        }))
     }
 }
 
@@ -161,6 +167,10 @@ impl Surroundings for Machine {
         let target = self.target.as_ref().filter(|_| !host);
         words.extend(target.map(|one| cross::target_words(&one.platform)).unwrap_or_default());
         Ok(words)
+    }
+
+    fn linker(&self, linker: &Linker) -> Result<Vec<String>, String> {
+        linker::words(linker, &llvm_bin())
     }
 
     fn assembler(&self, host: bool) -> Result<Assembler, String> {
