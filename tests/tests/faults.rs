@@ -257,3 +257,50 @@ fn worker_that_is_another_program_is_reported() {
     let says = ["error: `tender-worker` is not beside `tender`", "set TENDER_WORKER"];
     space.run(command).expect_code(101).expect_stderr(&says);
 }
+
+/// A program to link with that is not there is an error of the links alone, so that a build says the
+/// same whatever was built before it.
+#[test]
+fn missing_link_driver_fails_links_alone() {
+    let space = crate_x();
+    space.write("src/lib.c", "#warning in the library\nint lib;\n");
+    space.write("src/bin/other.c", format!("#warning in the other program\n{MAIN}"));
+    let build = |words: &[&str], driver: Option<&str>| {
+        let mut command = space.command(&["build", "-j1", "--message-format", "json"]);
+        command.args(words);
+        match driver {
+            Some(driver) => command.env("CC", driver),
+            None => command.env_remove("CC"),
+        };
+        space.run(command)
+    };
+    let all = |run: &Run| {
+        let said = run
+            .messages()
+            .into_iter()
+            .filter_map(|message| message["message"]["rendered"].as_str().map(str::to_owned));
+        let mut said: Vec<String> = said.collect();
+        said.sort();
+        said
+    };
+    let refused = |run: Run| {
+        run.expect_code(101).expect_stderr(&[
+            "error: failed to make `x` of crate `x`: no program to link with: `absent-cc` is not found",
+            "help: install a C and C++ compiler",
+            "error: failed to make `other` of crate `x`: no program to link with: `absent-cc` is not found",
+        ])
+    };
+    let clean = refused(build(&["--keep-going"], Some("absent-cc")));
+    assert_eq!(all(&clean).len(), 2, "{clean}");
+    assert!(space.exists("target/debug/libx.a"));
+    let stored = refused(build(&["--keep-going"], Some("absent-cc")));
+    assert_eq!(all(&stored), all(&clean));
+
+    build(&[], None).expect_ok();
+    let later = refused(build(&["--keep-going"], Some("absent-cc")));
+    assert_eq!(all(&later), all(&clean));
+    // One is enough without --keep-going, and nothing was lost.
+    build(&[], Some("absent-cc")).expect_code(101).expect_stderr(&["no program to link with"]);
+    let again = build(&[], None).expect_ok();
+    assert!(again.messages().iter().all(|message| message["reason"] != "unit-started"), "{again}");
+}

@@ -14,7 +14,7 @@ use crate::manifest;
 use crate::schedule::{PlannedItem, Scheduler};
 use crate::sys::now_us;
 use crate::tokens::ChildKind;
-use crate::toolchain::Toolchain;
+use crate::toolchain::{Toolchain, ToolchainError};
 use tender_protocol::{Plan, PlanId, Translate, Work};
 
 /// Starts a worker on a free slot, or takes one of an earlier build. With `fresh`, memory is short or
@@ -53,11 +53,14 @@ pub(super) fn start_worker(
     Ok(())
 }
 
+/// A plan, and the items that cannot be in it because no program to link with is found.
+pub(super) struct PlanForWorker {
+    pub(super) plan: Plan,
+    pub(super) without_driver: Vec<(ItemId, ToolchainError)>,
+}
+
 /// Completes the plan of these items, and begins their records. `jobs` is the number of slots of
 /// the build.
-///
-/// # Errors
-/// No program to link with is found.
 pub(super) fn plan(
     graph: &Graph,
     items: &[PlannedItem],
@@ -65,8 +68,9 @@ pub(super) fn plan(
     record: &mut Record<'_>,
     progress: &mut Progress<'_>,
     toolchain: &mut Toolchain,
-) -> Result<Plan, EngineError> {
+) -> PlanForWorker {
     let mut planned_items = Vec::new();
+    let mut without_driver = Vec::new();
     for planned in items {
         let item = &graph[planned.item];
         // Units were judged. An archive in their plan was not: it is dirty because they are.
@@ -78,11 +82,18 @@ pub(super) fn plan(
             unreachable!("commands are not given to workers")
         };
         let mut work = work.clone();
-        for driver in drivers(&mut work) {
-            if let Some(words) = toolchain.driver(driver).map_err(EngineError::from)? {
+        let found = drivers(&mut work).into_iter().try_for_each(|driver| {
+            if let Some(words) = toolchain.driver(driver)? {
                 driver.clone_from(&words);
                 progress.report(Event::Driver { item: planned.item, words });
             }
+            Ok(())
+        });
+        if let Err(error) = found {
+            // Nothing of the same plan is made of what it makes: only archives are planned with what
+            // they are made of.
+            without_driver.push((planned.item, error));
+            continue;
         }
         record.begin(planned.item);
         planned_items.push(tender_protocol::Item {
@@ -98,7 +109,7 @@ pub(super) fn plan(
         });
     }
     let first = items.first().map(|planned| &graph[planned.item]);
-    Ok(Plan {
+    let plan = Plan {
         id: PlanId(0),
         krate: first.map(|item| item.krate_name.clone()).unwrap_or_default(),
         jobs: Some(jobs),
@@ -107,7 +118,8 @@ pub(super) fn plan(
             manifest::Translate::Serial => Translate::Serial,
         },
         items: planned_items,
-    })
+    };
+    PlanForWorker { plan, without_driver }
 }
 
 /// The link drivers that an item's worker runs.

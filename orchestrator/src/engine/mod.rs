@@ -60,7 +60,7 @@ mod worker;
 
 use crate::events::{Event, Severity, Shortage, Sink};
 use crate::fingerprint::{Fingerprints, Freshness};
-use crate::graph::{Graph, Run};
+use crate::graph::{Graph, Item, Run};
 use crate::host::EngineError;
 use crate::host::error::system;
 use crate::host::{self, Slots};
@@ -72,12 +72,12 @@ use crate::sys::process;
 use crate::sys::signals::{self, Signals};
 use crate::sys::usage;
 use crate::tokens::Fifos;
-use crate::toolchain::Toolchain;
+use crate::toolchain::{Toolchain, ToolchainError};
 use camino::Utf8Path;
 use children::{ChildEvent, Children, EndedChild, SurvivorState};
 use crash::Crashes;
 use dispatch::Dispatch;
-use execute::CommandStart;
+use execute::{CommandStart, PlanForWorker};
 pub use kept::KeptWorkers;
 use memory::{CommandView, MemoryController, MemoryOrder, Ours, View, WorkerView};
 use probes::Probes;
@@ -461,7 +461,7 @@ impl<'a> Engine<'a> {
                 self.slots.lend_slot(ChildId::Worker(worker));
                 self.children.send(worker, &ToWorker::Slot);
             }
-            Action::SendPlan { worker, items } => self.send_plan(worker, &items)?,
+            Action::SendPlan { worker, items } => self.send_plan(worker, &items),
             Action::Lease { worker, item, bytes } => {
                 self.progress.wait_ended(item);
                 self.purge_before(worker, bytes);
@@ -539,13 +539,21 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    fn send_plan(&mut self, worker: WorkerId, items: &[PlannedItem]) -> Result<(), EngineError> {
+    fn send_plan(&mut self, worker: WorkerId, items: &[PlannedItem]) {
         let (record, progress) = (&mut self.record, &mut self.progress);
         let toolchain = &mut self.toolchain;
-        let plan = execute::plan(self.graph, items, self.slots.n(), record, progress, toolchain)?;
+        let PlanForWorker { plan, without_driver } =
+            execute::plan(self.graph, items, self.slots.n(), record, progress, toolchain);
         self.dispatcher().stop_without_record();
-        self.children.send_plan(worker, plan);
-        Ok(())
+        if !plan.items.is_empty() {
+            self.children.send_plan(worker, plan);
+        }
+        for (item, error) in without_driver {
+            self.progress.error(no_driver(&self.graph[item], &error));
+            let outcome = Outcome::Failed;
+            self.progress.ended(item, outcome, now_us(), Micros::ZERO, Bytes::ZERO);
+            self.scheduler.handle(SchedulerEvent::Finished { item, outcome });
+        }
     }
 
     /// Starts the command, now or when the versions of its tools are known.
@@ -804,6 +812,10 @@ impl<'a> Engine<'a> {
         let Counts { ran, failed, .. } = self.progress.counts();
         Summary { success, interrupted: self.interrupted, ran, failed }
     }
+}
+
+fn no_driver(item: &Item, error: &ToolchainError) -> String {
+    format!("failed to make `{}` of crate `{}`: {error}", item.label, item.krate_name)
 }
 
 /// The running processes, for the memory controller.

@@ -32,9 +32,6 @@ pub enum EngineError {
     #[error("{0}")]
     State(#[from] crate::fingerprint::StateError),
 
-    #[error("{0}")]
-    Toolchain(#[from] crate::toolchain::ToolchainError),
-
     #[error("failed to set up the jobserver: {source}")]
     Jobserver { source: io::Error },
 
