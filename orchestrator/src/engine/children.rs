@@ -360,6 +360,11 @@ impl<'a> Children<'a> {
         }
     }
 
+    /// What the workers of earlier builds use that are not used here.
+    pub(super) fn kept_bytes(&self) -> Bytes {
+        self.kept.as_ref().map_or(Bytes::ZERO, |kept| kept.resident_bytes())
+    }
+
     /// Whether a worker may stay when this build ends.
     pub(super) fn can_keep(&self, ix: WorkerId, most: u32) -> bool {
         self.kept.as_ref().is_some_and(|kept| kept.len() < most as usize)

@@ -10,11 +10,13 @@
 
 use super::worker::WorkerProcess;
 use crate::sys::looks::{self, FileState};
+use crate::sys::usage::Gauge;
 use crate::tokens::Fifo;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeSet;
 use std::path::Path;
 use tender_protocol::ToWorker;
+use tender_units::Bytes;
 
 /// The workers of builds that have ended.
 #[derive(Default)]
@@ -67,6 +69,12 @@ impl KeptWorkers {
 
     pub fn pids(&self) -> BTreeSet<u32> {
         self.workers.iter().map(|worker| worker.process.process.pid()).collect()
+    }
+
+    /// What they use.
+    pub(super) fn resident_bytes(&self) -> Bytes {
+        let gauges = self.workers.iter().filter_map(|worker| worker.process.gauge.as_ref());
+        gauges.filter_map(Gauge::resident_bytes).sum()
     }
 
     /// Tells them to return the memory that their allocators keep.

@@ -622,7 +622,11 @@ impl<'a> Engine<'a> {
         self.scheduler.handle(SchedulerEvent::MemoryRead {
             used: read.used(),
             headroom: read.headroom,
-            ceiling: read.budget.bytes,
+            // What is free does not have it anyway.
+            ceiling: read
+                .budget
+                .bytes
+                .map(|bytes| bytes.saturating_sub(self.children.kept_bytes())),
         });
         let (ledger, denied) = (self.scheduler.ledger(), self.scheduler.denied());
         let orders = self.memory.decide(&read, ledger, denied, &view, now_us);
