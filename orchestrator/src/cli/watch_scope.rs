@@ -6,7 +6,7 @@ use crate::fingerprint::Fingerprints;
 use crate::graph::Graph;
 use crate::manifest::{MANIFEST_NAME, is_header, source_kind};
 use camino::{Utf8Path, Utf8PathBuf};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// Files that tender itself writes beside sources.
 const OWN_FILES: [&str; 1] = ["compile_commands.json"];
@@ -45,11 +45,12 @@ impl WatchScope {
 
     /// With those of all that the items of a graph are known to read.
     pub fn with_inputs(mut self, graph: &Graph, known: &Fingerprints) -> WatchScope {
+        let mut places = RealPlaces::default();
         let outputs = graph.items.iter().flat_map(|item| &item.outputs);
-        self.outputs = outputs.map(|path| real(&graph.root.join(path))).collect();
+        self.outputs = outputs.map(|path| places.real(&graph.root.join(path))).collect();
         let inputs = graph.items.iter().flat_map(|item| known.known_inputs(item));
         let inputs: BTreeSet<String> = inputs.collect();
-        let inputs = inputs.iter().map(|path| real(&graph.root.join(path)));
+        let inputs = inputs.iter().map(|path| places.real(&graph.root.join(path)));
         let is_watched =
             |path: &Utf8PathBuf| !path.starts_with(&self.target_dir) && !is_of_system(path);
         let inputs: Vec<Utf8PathBuf> = inputs.filter(is_watched).collect();
@@ -76,6 +77,25 @@ impl WatchScope {
 
 fn real(path: &Utf8Path) -> Utf8PathBuf {
     path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned())
+}
+
+/// Paths without symbolic links. Each directory is asked for once, because it has many files.
+#[derive(Default)]
+struct RealPlaces(HashMap<Utf8PathBuf, Utf8PathBuf>);
+
+impl RealPlaces {
+    fn real(&mut self, path: &Utf8Path) -> Utf8PathBuf {
+        // `file_name` is none for a path that ends with `..`.
+        let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return real(path) };
+        let is_plain = path.symlink_metadata().is_ok_and(|found| !found.is_symlink());
+        if !is_plain {
+            return real(path);
+        }
+        if !self.0.contains_key(dir) {
+            self.0.insert(dir.to_owned(), real(dir));
+        }
+        self.0[dir].join(name)
+    }
 }
 
 fn is_of_system(path: &Utf8Path) -> bool {
@@ -125,6 +145,25 @@ mod tests {
             dirs,
             [root.clone(), below("src"), below("src/deep"), below("elsewhere")].into()
         );
+    }
+
+    #[test]
+    fn real_places_are_those_of_the_kernel() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap().canonicalize_utf8().unwrap();
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        std::fs::write(root.join("a/b/file"), "").unwrap();
+        std::os::unix::fs::symlink("a", root.join("link")).unwrap();
+        std::os::unix::fs::symlink("b/file", root.join("a/other")).unwrap();
+        std::os::unix::fs::symlink("nowhere", root.join("a/broken")).unwrap();
+        let mut places = RealPlaces::default();
+        for path in
+            ["a/b/file", "link/b/file", "link/other", "link/broken", "link/b/..", "link/absent"]
+        {
+            let path = root.join(path);
+            assert_eq!(places.real(&path), real(&path), "{path}");
+            assert_eq!(places.real(&path), real(&path), "{path} again");
+        }
     }
 
     #[test]
