@@ -292,10 +292,10 @@ mod tests {
         let [a, short, long, empty] = &all;
         for members in [
             &[][..],
-            &[a.clone()],
-            &[empty.clone()],
+            std::slice::from_ref(a),
+            std::slice::from_ref(empty),
             &[empty.clone(), empty.clone()],
-            &[long.clone()],
+            std::slice::from_ref(long),
             &[a.clone(), short.clone(), long.clone(), empty.clone(), odd.clone()],
             &[odd.clone(), twice.clone(), long.clone(), with_slash.clone(), a.clone()],
         ] {
