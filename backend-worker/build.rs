@@ -8,7 +8,7 @@ mod llvm;
 
 use std::path::PathBuf;
 
-const SOURCES: [&str; 24] = [
+const SOURCES: [&str; 25] = [
     "archive",
     "assemble",
     "assembler_files",
@@ -29,6 +29,7 @@ const SOURCES: [&str; 24] = [
     "precompiled",
     "process",
     "recording_fs",
+    "redeclarations",
     "shared_headers",
     "time_macros",
     "token_record",

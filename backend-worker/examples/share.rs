@@ -9,7 +9,7 @@
 
 use std::process::ExitCode;
 use tender_protocol::{Diagnostic, Language, Lto, PhaseName};
-use tender_worker::frontend::{BeginOptions, BegunUnit, Code, HashCache, Observer, Unit};
+use tender_worker::frontend::{BeginOptions, BegunUnit, Code, HashCache, Observer, Offered, Unit};
 use tender_worker::llvm::{self, SharedHeaders};
 use tender_worker::sharing::{self, Tokens};
 
@@ -51,21 +51,21 @@ fn run(sources: &[String], args: &[String]) -> bool {
             println!("a group of {} units cannot be shared:\n{}", group.members.len(), group.text);
             continue;
         };
-        let (size, tokens) = (made.size() >> 20, made.tokens.count());
+        let (size, tokens) = (made.file().len() >> 20, made.facts.tokens.count());
         println!(
             "headers for {} units: {time:.2}, {tokens} tokens, {size} MiB",
             group.members.len()
         );
         headers.push(made);
     }
-    let headers: Vec<&SharedHeaders> = headers.iter().collect();
     let mut all_same = true;
     for source in sources {
-        let compile = |headers: &[&SharedHeaders]| {
+        let compile = |headers: &[SharedHeaders], verify: bool| {
             timed(|| {
                 let plan = BeginOptions { cut: None, translate_only: false };
+                let offered = Offered { headers, verify };
                 let (result, alone) =
-                    unit(source, args).begin_in_order(plan, headers, &cache, &Show);
+                    unit(source, args).begin_in_order(plan, offered, &cache, &Show);
                 let code = match result.result {
                     Ok(BegunUnit::Code(Code::Object(emitted))) => Some(emitted.object.to_vec()),
                     _ => None,
@@ -73,10 +73,14 @@ fn run(sources: &[String], args: &[String]) -> bool {
                 (code, result.dependencies, alone)
             })
         };
-        let ((code, dependencies, _), before) = compile(&[]);
-        let ((with, dependencies_with, alone), after) = compile(&headers);
+        let ((code, dependencies, _), before) = compile(&[], false);
+        let ((with, dependencies_with, alone), after) = compile(&headers, false);
         let same = code == with && dependencies == dependencies_with;
         all_same &= same;
+        if !same {
+            // Says where.
+            compile(&headers, true);
+        }
         let verdict = if same { "the same" } else { "DIFFERENT" };
         println!(
             "{source}: {before:.2} {after:.2} {verdict} {}",

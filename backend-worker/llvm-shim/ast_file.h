@@ -41,4 +41,16 @@ private:
   std::string &out;
 };
 
+// A generator of `instance`'s AST file. Without times of files: whether those that it was made from
+// have changed, the build knows by their contents.
+template <typename Generator, typename... First>
+std::unique_ptr<Generator> astGenerator(clang::CompilerInstance &instance, First &&...first) {
+  return std::make_unique<Generator>(
+      std::forward<First>(first)..., instance.getPreprocessor(), instance.getModuleCache(),
+      instance.getFrontendOpts().OutputFile, /*isysroot=*/"",
+      std::make_shared<clang::PCHBuffer>(), instance.getCodeGenOpts(),
+      instance.getFrontendOpts().ModuleFileExtensions, /*AllowASTWithErrors=*/false,
+      /*IncludeTimestamps=*/false);
+}
+
 } // namespace tender

@@ -226,9 +226,28 @@ void orderRetainedTypes(DICompileUnit &unit) {
   unit.replaceRetainedTypes(MDTuple::get(unit.getContext(), types));
 }
 
+// A built-in function that the unit does not declare has the place of its first use, which is another
+// one where headers change their order. It has none in the text, so it gets none.
+void placeBuiltins(Module &module) {
+  auto units = module.debug_compile_units();
+  if (units.empty())
+    return;
+  DIFile *file = (*units.begin())->getFile();
+  for (Function &function : module) {
+    DISubprogram *old = function.isDeclaration() ? function.getSubprogram() : nullptr;
+    if (!old || !old->isArtificial())
+      continue;
+    function.setSubprogram(DISubprogram::get(
+        module.getContext(), file, old->getName(), old->getLinkageName(), file, /*Line=*/0,
+        old->getType(), /*ScopeLine=*/0, old->getContainingType(), old->getVirtualIndex(),
+        old->getThisAdjustment(), old->getFlags(), old->getSPFlags(), old->getUnit()));
+  }
+}
+
 } // namespace
 
 void canonicalise(Module &module) {
+  placeBuiltins(module);
   Order(module).run();
   for (DICompileUnit *unit : module.debug_compile_units())
     if (unit->getRetainedTypes())

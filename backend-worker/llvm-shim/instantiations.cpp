@@ -51,14 +51,6 @@ void explicitly(const ClassTemplateSpecializationDecl *made) {
   rename(found, defined->getDescribedClassTemplate());
 }
 
-void declaredWithin(const Decl *decl) {
-  if (isScope(decl))
-    for (const Decl *inner : cast<DeclContext>(decl)->decls())
-      declaredWithin(inner);
-  else
-    Instantiations::declared(decl);
-}
-
 } // namespace
 
 void Instantiations::AddedCXXTemplateSpecialization(const ClassTemplateDecl *found,
@@ -85,14 +77,6 @@ void Instantiations::declared(const Decl *decl) {
     function(made);
   if (const auto *made = dyn_cast<ClassTemplateSpecializationDecl>(decl))
     explicitly(made);
-}
-
-void SettleInstantiations::HandleTagDeclDefinition(TagDecl *tag) { Instantiations::completed(tag); }
-
-bool SettleInstantiations::HandleTopLevelDecl(DeclGroupRef group) {
-  for (const Decl *decl : group)
-    declaredWithin(decl);
-  return true;
 }
 
 bool isScope(const Decl *decl) { return isa<NamespaceDecl, LinkageSpecDecl, ExportDecl>(decl); }

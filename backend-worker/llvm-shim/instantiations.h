@@ -3,7 +3,6 @@
 // a precompiled file. Debug information shows them. Knows nothing of precompiled files.
 #pragma once
 
-#include "clang/AST/ASTConsumer.h"
 #include "clang/AST/ASTMutationListener.h"
 
 namespace tender {
@@ -16,17 +15,6 @@ public:
   static void completed(const clang::TagDecl *tag);
   // To be called for each declaration outside of classes and functions, before code is generated.
   static void declared(const clang::Decl *decl);
-};
-
-// Does that in a compile that generates no code.
-class SettleInstantiations final : public clang::ASTConsumer {
-public:
-  clang::ASTMutationListener *GetASTMutationListener() override { return &instantiations; }
-  void HandleTagDeclDefinition(clang::TagDecl *tag) override;
-  bool HandleTopLevelDecl(clang::DeclGroupRef group) override;
-
-private:
-  Instantiations instantiations;
 };
 
 // Whether a declaration is only there to hold others: a namespace, `extern "C" {}`.

@@ -19,12 +19,7 @@ public:
 protected:
   std::unique_ptr<ASTConsumer> CreateASTConsumer(CompilerInstance &instance,
                                                  llvm::StringRef) override {
-    // Without times of files: whether the headers have changed, the build knows by their contents.
-    return std::make_unique<AstToString<PCHGenerator>>(
-        out, instance.getPreprocessor(), instance.getModuleCache(),
-        instance.getFrontendOpts().OutputFile, /*isysroot=*/"", std::make_shared<PCHBuffer>(),
-        instance.getCodeGenOpts(), instance.getFrontendOpts().ModuleFileExtensions,
-        /*AllowASTWithErrors=*/false, /*IncludeTimestamps=*/false);
+    return astGenerator<AstToString<PCHGenerator>>(instance, out);
   }
 
 private:

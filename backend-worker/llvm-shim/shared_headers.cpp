@@ -21,11 +21,10 @@ using namespace tender;
 
 struct TenderTokens {
   TokenRecord record;
+  Redeclarations redeclarations;
 };
 
 struct TenderSharedHeaders {
-  // The source that includes them, and its text.
-  std::string source, text;
   std::string file;
   TenderTokens tokens;
   std::vector<NamedScope> named;
@@ -73,14 +72,42 @@ private:
         visit(cast<DeclContext>(decl), sources);
       if (!isNamedScope(decl))
         continue;
-      SourceLocation location = sources.getExpansionLoc(decl->getLocation());
-      if (OptionalFileEntryRef file = sources.getFileEntryRefForID(sources.getFileID(location)))
-        named.push_back({file->getName().str(), sources.getFileOffset(location),
-                         getWriter().getDeclID(decl).getRawValue()});
+      named.push_back({placeOf(decl, sources), getWriter().getDeclID(decl).getRawValue()});
     }
   }
 
   std::vector<NamedScope> &named;
+};
+
+// Makes the declarations those that `UnitOrder` would make of them.
+class Settle final : public ASTConsumer {
+public:
+  Settle(Redeclarations &redeclarations, const CompilerInstance &instance)
+      : redeclarations(redeclarations), instance(instance) {}
+
+  ASTMutationListener *GetASTMutationListener() override { return &instantiations; }
+  void HandleTagDeclDefinition(TagDecl *tag) override { Instantiations::completed(tag); }
+  bool HandleTopLevelDecl(DeclGroupRef group) override {
+    for (Decl *decl : group)
+      settle(decl);
+    return true;
+  }
+
+private:
+  void settle(Decl *decl) {
+    if (isScope(decl)) {
+      for (Decl *inner : cast<DeclContext>(decl)->decls())
+        settle(inner);
+      return;
+    }
+    Instantiations::declared(decl);
+    if (instance.getCodeGenOpts().hasReducedDebugInfo())
+      redeclarations.declared(decl, instance.getSourceManager());
+  }
+
+  Instantiations instantiations;
+  Redeclarations &redeclarations;
+  const CompilerInstance &instance;
 };
 
 class PrecompileShared final : public GeneratePCHAction {
@@ -91,18 +118,11 @@ protected:
   std::unique_ptr<ASTConsumer> CreateASTConsumer(CompilerInstance &instance,
                                                  llvm::StringRef) override {
     std::vector<std::unique_ptr<ASTConsumer>> consumers;
-    consumers.push_back(std::make_unique<SettleInstantiations>());
-    consumers.push_back(std::make_unique<Generator>(
-        out.named, out.file, instance.getPreprocessor(), instance.getModuleCache(),
-        instance.getFrontendOpts().OutputFile, /*isysroot=*/"", std::make_shared<PCHBuffer>(),
-        instance.getCodeGenOpts(), instance.getFrontendOpts().ModuleFileExtensions,
-        /*AllowASTWithErrors=*/false, /*IncludeTimestamps=*/false));
+    consumers.push_back(std::make_unique<Settle>(out.tokens.redeclarations, instance));
+    consumers.push_back(astGenerator<Generator>(instance, out.named, out.file));
     return std::make_unique<MultiplexConsumer>(std::move(consumers));
   }
   bool BeginSourceFileAction(CompilerInstance &instance) override {
-    const SourceManager &sources = instance.getSourceManager();
-    out.source = getCurrentFile().str();
-    out.text = sources.getBufferData(sources.getMainFileID()).str();
     out.tokens.record.watch(instance);
     return GeneratePCHAction::BeginSourceFileAction(instance);
   }
@@ -118,8 +138,8 @@ private:
 class TranslateInOrder final : public EmitLLVMOnlyAction {
 public:
   TranslateInOrder(llvm::LLVMContext &context, const TokenRecord &scan,
-                   const TenderSharedHeaders *headers, TokenRecord &rest)
-      : EmitLLVMOnlyAction(&context), scan(scan), headers(headers), rest(rest) {}
+                   const std::vector<NamedScope> *named, TenderTokens &rest)
+      : EmitLLVMOnlyAction(&context), scan(scan), named(named), rest(rest) {}
 
 protected:
   std::unique_ptr<ASTConsumer> CreateASTConsumer(CompilerInstance &instance,
@@ -127,38 +147,40 @@ protected:
     auto generator = EmitLLVMOnlyAction::CreateASTConsumer(instance, file);
     if (!generator)
       return nullptr;
-    return std::make_unique<UnitOrder>(std::move(generator), scan,
-                                       headers ? &headers->named : nullptr, instance);
+    return std::make_unique<UnitOrder>(std::move(generator), scan, named, rest.redeclarations,
+                                       instance);
   }
   bool BeginSourceFileAction(CompilerInstance &instance) override {
-    rest.watch(instance);
+    rest.record.watch(instance);
     return EmitLLVMOnlyAction::BeginSourceFileAction(instance);
   }
   void EndSourceFileAction() override {
-    rest.finish();
+    rest.record.finish();
     EmitLLVMOnlyAction::EndSourceFileAction();
   }
 
 private:
   const TokenRecord &scan;
-  const TenderSharedHeaders *headers;
-  TokenRecord &rest;
+  const std::vector<NamedScope> *named;
+  TenderTokens &rest;
 };
 
 // Where the file is for clang. It is in memory, and so is its source, which clang looks up.
 constexpr const char *FILE_NAME = "/tender/shared-headers.pch";
 
-void include(const TenderSharedHeaders &headers, CompilerInstance &instance) {
+void include(const TenderHeaders &headers, CompilerInstance &instance) {
   auto memory = llvm::makeIntrusiveRefCnt<llvm::vfs::InMemoryFileSystem>();
   auto both = llvm::makeIntrusiveRefCnt<llvm::vfs::OverlayFileSystem>(
       instance.getVirtualFileSystemPtr());
   // Gives it the working directory, which the names start from.
   both->pushOverlay(memory);
-  memory->addFileNoOwn(FILE_NAME, 0, llvm::MemoryBufferRef(headers.file, FILE_NAME));
-  memory->addFileNoOwn(headers.source, 0, llvm::MemoryBufferRef(headers.text, headers.source));
+  memory->addFileNoOwn(FILE_NAME, 0, llvm::MemoryBufferRef(ref(headers.file), FILE_NAME));
+  memory->addFile(ref(headers.source), 0, llvm::MemoryBuffer::getMemBufferCopy(ref(headers.text)));
   instance.setVirtualFileSystem(both);
   instance.getPreprocessorOpts().ImplicitPCHInclude = FILE_NAME;
 }
+
+TenderPlace place(const NamedPlace &place) { return {str(place.file), place.offset}; }
 
 } // namespace
 
@@ -197,6 +219,17 @@ TenderStr tender_tokens_directory(const TenderTokens *tokens, size_t index) {
   return str(tokens->record.searched[index]);
 }
 
+bool tender_tokens_show_places(const TenderTokens *tokens) { return tokens->record.showsPlaces; }
+
+size_t tender_tokens_redeclarations(const TenderTokens *tokens) {
+  return tokens->redeclarations.found.size();
+}
+
+TenderRedeclaration tender_tokens_redeclaration(const TenderTokens *tokens, size_t index) {
+  const Redeclaration &one = tokens->redeclarations.found[index];
+  return {place(one.first), place(one.later)};
+}
+
 TenderSharedHeaders *tender_shared_headers(TenderClang *unit) {
   auto headers = std::make_unique<TenderSharedHeaders>();
   keepPathsRelative(*unit->instance);
@@ -212,22 +245,34 @@ const TenderTokens *tender_shared_headers_tokens(const TenderSharedHeaders *head
   return &headers->tokens;
 }
 
-size_t tender_shared_headers_size(const TenderSharedHeaders *headers) {
-  return headers->file.size();
+TenderStr tender_shared_headers_file(const TenderSharedHeaders *headers) {
+  return str(headers->file);
+}
+
+size_t tender_shared_headers_scopes(const TenderSharedHeaders *headers) {
+  return headers->named.size();
+}
+
+TenderNamedScope tender_shared_headers_scope(const TenderSharedHeaders *headers, size_t index) {
+  const NamedScope &one = headers->named[index];
+  return {place(one.place), one.id};
 }
 
 LLVMModuleRef tender_clang_translate_in_order(TenderClang *unit, LLVMContextRef context,
                                               const TenderTokens *scan,
-                                              const TenderSharedHeaders *headers,
+                                              const TenderHeaders *headers,
                                               TenderTokens **rest) {
-  CompilerInstance &instance = *unit->instance;
-  if (headers)
-    include(*headers, instance);
+  std::vector<NamedScope> named;
+  if (headers) {
+    include(*headers, *unit->instance);
+    for (const TenderNamedScope &one : llvm::ArrayRef(headers->scopes, headers->scope_count))
+      named.push_back({{ref(one.place.file).str(), one.place.offset}, one.id});
+  }
   auto tokens = std::make_unique<TenderTokens>();
   // Without headers, all declarations come in the unit's order.
   const TenderTokens none{};
-  TranslateInOrder action(*llvm::unwrap(context), (scan ? scan : &none)->record, headers,
-                          tokens->record);
+  TranslateInOrder action(*llvm::unwrap(context), (scan ? scan : &none)->record,
+                          headers ? &named : nullptr, *tokens);
   std::unique_ptr<llvm::Module> module = translate(*unit, action);
   if (!module)
     return nullptr;

@@ -146,22 +146,51 @@ TenderTokenRun tender_tokens_run(const TenderTokens *tokens, size_t index);
 // The directories in which included files are looked up, in order.
 size_t tender_tokens_searched(const TenderTokens *tokens);
 TenderStr tender_tokens_directory(const TenderTokens *tokens, size_t index);
+// Whether the unit gets debug information, which shows where declarations stand.
+bool tender_tokens_show_places(const TenderTokens *tokens);
+// A place in a file, by the name under which the file was entered; the offset is in bytes.
+struct TenderPlace {
+  TenderStr file;
+  uint32_t offset;
+};
+// Two declarations of one type's name in their order. Only for units with debug information, and not
+// after preprocessing alone.
+struct TenderRedeclaration {
+  TenderPlace first, later;
+};
+size_t tender_tokens_redeclarations(const TenderTokens *tokens);
+TenderRedeclaration tender_tokens_redeclaration(const TenderTokens *tokens, size_t index);
 
-// Headers in parsed form. Used by any number of units at once.
+// Headers in parsed form, as they were made.
 struct TenderSharedHeaders;
 // Parses the source, which includes the headers. Null after reporting errors.
 TenderSharedHeaders *tender_shared_headers(TenderClang *unit);
 void tender_shared_headers_free(TenderSharedHeaders *headers);
 const TenderTokens *tender_shared_headers_tokens(const TenderSharedHeaders *headers);
-// In bytes.
-size_t tender_shared_headers_size(const TenderSharedHeaders *headers);
+// The precompiled file.
+TenderStr tender_shared_headers_file(const TenderSharedHeaders *headers);
+// A using-declaration or the like in it, which debug information lists; `id` is clang's.
+struct TenderNamedScope {
+  TenderPlace place;
+  uint64_t id;
+};
+size_t tender_shared_headers_scopes(const TenderSharedHeaders *headers);
+TenderNamedScope tender_shared_headers_scope(const TenderSharedHeaders *headers, size_t index);
+// The same, for units that use them. Any number may at once.
+struct TenderHeaders {
+  // The source that they were made of, and its text.
+  TenderStr source, text;
+  // Aligned as malloc's results are.
+  TenderStr file;
+  const TenderNamedScope *scopes;
+  size_t scope_count;
+};
 // As tender_clang_translate. The module is the same with and without headers, if these are the first
-// that the unit includes: it is in an order of its own. `scan` is the unit's; null without headers. `rest` is what of the
-// unit was not in the headers; the caller frees it.
+// that the unit includes: it is in an order of its own. `scan` is the unit's; null without headers.
+// `rest` is what of the unit was not in the headers; the caller frees it.
 LLVMModuleRef tender_clang_translate_in_order(TenderClang *unit, LLVMContextRef context,
                                               const TenderTokens *scan,
-                                              const TenderSharedHeaders *headers,
-                                              TenderTokens **rest);
+                                              const TenderHeaders *headers, TenderTokens **rest);
 
 // Runs clang's pass pipeline for the options of this unit on a module. False after reporting
 // errors.

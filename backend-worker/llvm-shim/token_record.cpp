@@ -59,6 +59,7 @@ void TokenRecord::watch(CompilerInstance &instance) {
   pp->setTokenWatcher([this](const Token &token) { this->token(token); });
   for (const DirectoryLookup &directory : pp->getHeaderSearchInfo().search_dir_range())
     searched.push_back(directory.getName().str());
+  showsPlaces = instance.getCodeGenOpts().getDebugInfo() != llvm::codegenoptions::NoDebugInfo;
 }
 
 void TokenRecord::finish() {

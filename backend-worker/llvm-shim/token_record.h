@@ -67,6 +67,8 @@ public:
   std::vector<TokenRun> runs;
   // The directories in which directives are looked up, in order.
   std::vector<std::string> searched;
+  // The unit gets debug information, which shows where declarations stand.
+  bool showsPlaces = false;
 
 private:
   class Callbacks;

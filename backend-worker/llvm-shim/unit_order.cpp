@@ -26,8 +26,10 @@ bool isNamedScope(const Decl *decl) {
 }
 
 UnitOrder::UnitOrder(std::unique_ptr<ASTConsumer> generator, const TokenRecord &scan,
-                     const std::vector<NamedScope> *named, CompilerInstance &instance)
-    : MultiplexConsumer(only(std::move(generator))), scan(scan), named(named), instance(instance) {}
+                     const std::vector<NamedScope> *named, Redeclarations &redeclarations,
+                     CompilerInstance &instance)
+    : MultiplexConsumer(only(std::move(generator))), scan(scan), named(named),
+      redeclarations(redeclarations), instance(instance) {}
 
 void UnitOrder::Initialize(ASTContext &context) {
   this->context = &context;
@@ -70,7 +72,7 @@ void UnitOrder::HandleTranslationUnit(ASTContext &context) {
     serialization::ModuleFile &file = reader.getModuleManager().getPrimaryModule();
     for (const NamedScope &one : *named)
       if (Decl *decl = reader.GetLocalDecl(file, LocalDeclID::get(reader, file, one.id)))
-        scopes.push_back({scan.runAt(one.file, one.offset), decl});
+        scopes.push_back({scan.runAt(one.place.file, one.place.offset), decl});
   }
   llvm::stable_sort(scopes, [](const Placed &a, const Placed &b) { return a.run < b.run; });
   for (const Placed &one : scopes)
@@ -91,6 +93,8 @@ bool UnitOrder::give(Decl *decl) {
   }
   flush(runAt(decl));
   Instantiations::declared(decl);
+  if (instance.getCodeGenOpts().hasReducedDebugInfo())
+    redeclarations.declared(decl, context->getSourceManager());
   if (isNamedScope(decl)) {
     scopes.push_back({runAt(decl), decl});
     return true;

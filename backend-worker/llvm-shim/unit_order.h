@@ -5,6 +5,7 @@
 #include "clang/Frontend/MultiplexConsumer.h"
 
 #include "instantiations.h"
+#include "redeclarations.h"
 #include "token_record.h"
 
 namespace tender {
@@ -12,8 +13,7 @@ namespace tender {
 // A using-declaration or the like in a precompiled file. No code refers to them, so clang would not
 // read them; debug information lists them.
 struct NamedScope {
-  std::string file;
-  uint32_t offset;
+  NamedPlace place;
   // clang::LocalDeclID.
   uint64_t id;
 };
@@ -21,10 +21,10 @@ bool isNamedScope(const clang::Decl *decl);
 
 class UnitOrder final : public clang::MultiplexConsumer {
 public:
-  // `scan` is the unit alone. It and `named` must outlive this; `named` is null without a
-  // precompiled file.
+  // `scan` is the unit alone. All must outlive this; `named` is null without a precompiled file.
   UnitOrder(std::unique_ptr<clang::ASTConsumer> generator, const TokenRecord &scan,
-            const std::vector<NamedScope> *named, clang::CompilerInstance &instance);
+            const std::vector<NamedScope> *named, Redeclarations &redeclarations,
+            clang::CompilerInstance &instance);
 
   void Initialize(clang::ASTContext &context) override;
   clang::ASTMutationListener *GetASTMutationListener() override { return &instantiations; }
@@ -47,6 +47,7 @@ private:
   Instantiations instantiations;
   const TokenRecord &scan;
   const std::vector<NamedScope> *named;
+  Redeclarations &redeclarations;
   clang::CompilerInstance &instance;
   clang::ASTContext *context = nullptr;
   // Definitions of the precompiled file, until the unit includes them.

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use tender_protocol::{Diagnostic, Language, Lto, PhaseName};
 use tender_worker::frontend::{
-    Alone, BeginOptions, BegunUnit, Code, Dependencies, HashCache, Observer, Unit,
+    Alone, BeginOptions, BegunUnit, Code, Dependencies, HashCache, Observer, Offered, Unit,
 };
 use tender_worker::llvm::{self, SharedHeaders};
 use tender_worker::sharing::{Group, Unfit};
@@ -127,11 +127,12 @@ impl Tree {
         unit.share_headers(&group, &HashCache::default(), &Seen::default()).result.unwrap()
     }
 
-    fn compile(&self, source: &str, lto: Lto, headers: &[&SharedHeaders]) -> Compiled {
+    fn compile(&self, source: &str, lto: Lto, headers: &[SharedHeaders]) -> Compiled {
         let seen = Seen::default();
         let plan = BeginOptions { cut: None, translate_only: false };
         let unit = self.unit(source, lto);
-        let (result, alone) = unit.begin_in_order(plan, headers, &HashCache::default(), &seen);
+        let offered = Offered { headers, verify: false };
+        let (result, alone) = unit.begin_in_order(plan, offered, &HashCache::default(), &seen);
         let code = match result.result {
             Ok(BegunUnit::Code(Code::Object(emitted))) => emitted.object.to_vec(),
             Ok(BegunUnit::Code(Code::Bitcode(bitcode))) => bitcode.to_vec(),
@@ -156,7 +157,8 @@ fn shared_headers_change_neither_objects_nor_dependencies() {
                 let alone = tree.compile(&source, lto, &[]);
                 assert_eq!(alone.diagnostics, [""; 0]);
                 for headers in [&common, &both] {
-                    let shared = tree.compile(&source, lto, &[headers.as_ref().unwrap()]);
+                    let shared =
+                        tree.compile(&source, lto, std::slice::from_ref(headers.as_ref().unwrap()));
                     let what = format!("{flags:?} unit {number} {lto:?}");
                     assert_eq!(shared.alone, None, "{what}");
                     assert!(!alone.code.is_empty() && alone.code == shared.code, "{what}");
@@ -212,8 +214,10 @@ fn symbols(object: &[u8]) -> Vec<(String, u64)> {
 fn alone(tree: &Tree, text: &str, headers: &str) -> Option<Alone> {
     let source = tree.write("unit.cc", text);
     let headers = tree.share(headers).unwrap();
-    let (shared, alone) =
-        (tree.compile(&source, Lto::Off, &[&headers]), tree.compile(&source, Lto::Off, &[]));
+    let (shared, alone) = (
+        tree.compile(&source, Lto::Off, std::slice::from_ref(&headers)),
+        tree.compile(&source, Lto::Off, &[]),
+    );
     assert!(shared.code == alone.code, "{text}");
     assert_eq!(shared.diagnostics, alone.diagnostics, "{text}");
     assert!(shared.dependencies == alone.dependencies, "{text}");
@@ -268,11 +272,11 @@ fn unit_that_clang_warns_about_is_compiled_alone_and_warned_about_once() {
     let text = "#include \"common.h\"\nint f() { int unused; return 1; }\n";
     let source = tree.write("unit.cc", text);
     let headers = tree.share("#include \"common.h\"\n").unwrap();
-    let compiled = tree.compile(&source, Lto::Off, &[&headers]);
+    let compiled = tree.compile(&source, Lto::Off, std::slice::from_ref(&headers));
     assert_eq!(compiled.alone, Some(Alone::Diagnostic));
     assert_eq!(compiled.diagnostics, ["unused variable 'unused'"]);
     let source = tree.write("wrong.cc", "#include \"common.h\"\n#error no\n");
-    let compiled = tree.compile(&source, Lto::Off, &[&headers]);
+    let compiled = tree.compile(&source, Lto::Off, std::slice::from_ref(&headers));
     assert_eq!(
         (compiled.alone, compiled.diagnostics),
         (Some(Alone::Diagnostic), vec!["no".into()])
@@ -302,7 +306,7 @@ fn headers_that_changed_after_they_were_shared_are_not_used() {
     // Of the same size.
     tree.write("value.h", "#pragma once\ninline int value() { return 2; }\n");
     let source = tree.write("unit.cc", "#include \"value.h\"\nint f() { return value(); }\n");
-    let shared = tree.compile(&source, Lto::Off, &[&headers]);
+    let shared = tree.compile(&source, Lto::Off, std::slice::from_ref(&headers));
     assert_eq!(shared.alone, elsewhere(&tree, "value.h"));
     assert!(shared.code == tree.compile(&source, Lto::Off, &[]).code);
 }

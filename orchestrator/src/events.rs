@@ -6,7 +6,7 @@ use crate::graph::Graph;
 use crate::keys::{ItemId, WorkerId};
 use crate::memory::{Chosen, Killer, MemorySummary};
 use std::time::Duration;
-use tender_protocol::{Diagnostic, Outcome, PhaseName};
+use tender_protocol::{Diagnostic, HeaderUse, Outcome, PhaseName};
 use tender_units::{Bytes, Micros};
 
 /// Times `at_us`, `start_us` are CLOCK_MONOTONIC in microseconds.
@@ -45,6 +45,12 @@ pub enum Event {
     Driver {
         item: ItemId,
         words: Vec<String>,
+    },
+    /// What became of headers that several units share, for the item that parses them and for each
+    /// unit. Comes before the item's end.
+    SharedHeaders {
+        item: ItemId,
+        headers: HeaderUse,
     },
     /// `worker` is absent for commands that run outside workers; `slot` 0 is the process's implicit
     /// slot. A unit that is cut starts on one slot; its pieces run on any, several at once or none.

@@ -140,6 +140,8 @@ pub enum Work {
         /// order. A unit of assembly always becomes machine code.
         #[serde(default, skip_serializing_if = "Lto::is_off")]
         lto: Lto,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        share: Option<Share>,
     },
     /// Runs the front end only. Gives diagnostics and no output file.
     Check { source: String, language: Language, args: Vec<String> },
@@ -158,6 +160,10 @@ pub enum Work {
         args: Vec<String>,
         output: String,
     },
+    /// Chooses headers that several units of C++ include first, parses them once, and writes the
+    /// result to `output` for the `share` of these units. All are compiled by `args`. Gives no
+    /// diagnostics of clang.
+    ShareHeaders { sources: Vec<String>, args: Vec<String>, output: String },
     /// Writes the preprocessed source, for a reproducer after a crash.
     Preprocess { source: String, language: Language, args: Vec<String>, output: String },
     /// Writes a deterministic static archive. If a member is an archive, its members are added
@@ -184,6 +190,19 @@ pub enum Work {
     },
     /// Asks the compiler and the linker what the system has, and writes a header that tells it.
     Configure(Box<Configure>),
+}
+
+/// How a unit of C++ uses headers that were parsed for several units. Its object does not depend on
+/// whether they were there: it is in an order of its own, with and without them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// What a `ShareHeaders` writes. It may be missing, old or damaged; then the unit is compiled
+    /// without.
+    pub headers: String,
+    /// Compile the unit also without, and fail if there is a difference.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verify: bool,
 }
 
 /// How to cut a module into codegen units.

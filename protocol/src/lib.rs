@@ -17,17 +17,17 @@ pub use configure::{ConfigResults, ConfigValue, Configure, Probe, ProbeResult, P
 pub use cxx_modules::{ModuleName, ModuleScan};
 pub use item::{
     Cut, Item, ItemId, ItemMemory, Language, Lto, LtoArchive, LtoLibrary, LtoLink, Member, Plan,
-    PlanId, Translate, Work,
+    PlanId, Share, Translate, Work,
 };
 pub use message::{FromWorker, ToWorker};
 pub use outcome::{
-    Diagnostic, FileStamp, FileTime, InputFile, ItemReport, Level, Outcome, OutputFile, Phase,
-    PhaseName, Precompiled,
+    Diagnostic, FileStamp, FileTime, HeaderGroup, HeaderUse, InputFile, ItemReport, Level, Outcome,
+    OutputFile, Phase, PhaseName, Precompiled,
 };
 pub use wire::{WireError, decode, encode};
 
 /// Version of the message format. Both sides refuse any other version.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// Major version of LLVM that both programs are built for.
 pub const LLVM_MAJOR: u32 = 22;

@@ -11,7 +11,7 @@
 //! An item holds the sum of its grants until `lease-resized` changes that. From `item-finished` on
 //! it holds nothing; grants that no part has used are returned too.
 
-use crate::{Diagnostic, ItemId, ItemReport, Phase, Plan, PlanId};
+use crate::{Diagnostic, HeaderUse, ItemId, ItemReport, Phase, Plan, PlanId};
 use serde::{Deserialize, Serialize};
 use tender_units::{Bytes, Micros};
 
@@ -101,6 +101,12 @@ pub enum FromWorker {
         plan: PlanId,
         item: ItemId,
         diagnostic: Diagnostic,
+    },
+    /// Sent once for each unit with `share`, and for each `ShareHeaders` that succeeds.
+    SharedHeaders {
+        plan: PlanId,
+        item: ItemId,
+        headers: HeaderUse,
     },
     ItemFinished(Box<ItemReport>),
     /// The number of LLVM modules in this worker's memory. Sent at each change.

@@ -138,6 +138,29 @@ pub enum PhaseName {
     Generate,
 }
 
+/// What became of headers that several units share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "result", deny_unknown_fields)]
+pub enum HeaderUse {
+    /// A `ShareHeaders` parsed them, a set for each group.
+    Made { groups: Vec<HeaderGroup> },
+    /// A unit was compiled with them.
+    Used,
+    /// A unit was compiled without them, and why: a sentence without a full stop.
+    NotUsed { why: String },
+}
+
+/// Headers that were parsed once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderGroup {
+    /// How many of the units that were looked at include them first.
+    pub units: u32,
+    /// How many files were read.
+    pub files: u32,
+    pub bytes: Bytes,
+}
+
 /// A finished interval of an item's work on a job slot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Phase {

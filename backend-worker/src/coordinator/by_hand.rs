@@ -87,7 +87,9 @@ pub(super) fn estimate(item: &Item, pieces: Option<&dyn Pieces>) -> Bytes {
         | Work::Scan { source, .. }
         | Work::Interface { source, .. }
         | Work::Preprocess { source, .. } => source,
-        Work::Precompile { .. } => return UNIT_BASE.saturating_add(UNIT_BASE),
+        Work::Precompile { .. } | Work::ShareHeaders { .. } => {
+            return UNIT_BASE.saturating_add(UNIT_BASE);
+        }
         Work::Archive { .. } | Work::Link { .. } | Work::Configure(_) => return UNIT_BASE,
     };
     let bytes = std::fs::metadata(source).map_or(0, |metadata| metadata.len());

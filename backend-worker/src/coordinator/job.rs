@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use tender_protocol::{
-    Diagnostic, FileTime, FromWorker, InputFile, Item, Outcome, OutputFile, Phase, PhaseName,
-    PlanId, Precompiled,
+    Diagnostic, FileTime, FromWorker, HeaderUse, InputFile, Item, Outcome, OutputFile, Phase,
+    PhaseName, PlanId, Precompiled,
 };
 use tender_units::{Bytes, Micros};
 
@@ -166,6 +166,12 @@ impl<'a> Job<'a> {
     /// Reports a diagnostic.
     pub fn diagnostic(&self, diagnostic: Diagnostic) {
         (self.sink)(FromWorker::Diagnostic { plan: self.plan, item: self.item.id, diagnostic });
+    }
+
+    /// Reports what became of shared headers.
+    pub fn headers(&self, headers: HeaderUse) {
+        let (plan, item) = (self.plan, self.item.id);
+        (self.sink)(FromWorker::SharedHeaders { plan, item, headers });
     }
 
     /// Reports how many LLVM modules are in this process's memory now.

@@ -1,6 +1,7 @@
 //! Compiles a unit: begins on one thread and finishes there, or in pieces on other threads.
 
 use super::reporter::Reporter;
+use super::shared_headers::begin_in_order;
 use super::{Executor, Shared, with_dependencies};
 use crate::coordinator::{CodeOrigin, Finished, Goal, Job, PieceFailed, Pieces, Progress};
 use crate::emit;
@@ -10,7 +11,9 @@ use crate::frontend::{
 use crate::llvm::{ArchiveMember, CutModule, Emitted, Join, Reported, archive};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tender_protocol::{Cut, Diagnostic, Language, Lto, Outcome, OutputFile, PhaseName, Work};
+use tender_protocol::{
+    Cut, Diagnostic, Language, Lto, Outcome, OutputFile, PhaseName, Share, Work,
+};
 use tender_units::Bytes;
 
 impl Executor {
@@ -21,6 +24,7 @@ impl Executor {
         goal: Goal,
         unit: &Unit<'_>,
         cut: Option<&Cut>,
+        share: Option<&Share>,
     ) -> Progress {
         let reporter = Reporter::new(job, &self.shared.live);
         // LLVM itself writes notes for coverage beside the object, and does not create the
@@ -31,8 +35,10 @@ impl Executor {
             return Progress::Finished(reporter.fail(Some(unit.source), why.to_string()));
         }
         let plan = BeginOptions { cut, translate_only: goal == Goal::Translate };
-        let UnitResult { result, dependencies } =
-            unit.begin(plan, &self.shared.caches.stamps, &reporter);
+        let UnitResult { result, dependencies } = match share {
+            Some(share) => begin_in_order(unit, plan, share, &self.shared, &reporter),
+            None => unit.begin(plan, &self.shared.caches.stamps, &reporter),
+        };
         let finished = match result {
             Ok(BegunUnit::Modules(modules)) => {
                 let pieces = UnitPieces {

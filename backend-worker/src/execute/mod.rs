@@ -6,10 +6,11 @@ mod configure;
 mod cxx_modules;
 mod lto;
 mod reporter;
+mod shared_headers;
 
 use crate::coordinator::{Execute, Finished, Goal, Job, Progress};
 use crate::emit::{self, ChangeTime, Link, LinkCaches, Linked};
-use crate::frontend::{Dependencies, Observer, Unit, UnitResult, plain_error};
+use crate::frontend::{Dependencies, HeaderFiles, Observer, Unit, UnitResult, plain_error};
 use crate::llvm;
 use reporter::Reporter;
 use std::sync::Arc;
@@ -27,17 +28,18 @@ pub struct Executor {
 #[derive(Default)]
 struct Shared {
     caches: LinkCaches,
+    headers: HeaderFiles,
     /// The number of LLVM modules in memory.
     live: AtomicU32,
 }
 
 impl Execute for Executor {
     fn begin(&self, job: &Job<'_>, goal: Goal) -> Progress {
-        if let Work::Compile { source, language, args, object, cut, lto } = &job.item.work {
+        if let Work::Compile { source, language, args, object, cut, lto, share } = &job.item.work {
             let (settled, modules) = (&job.item.settled[..], &job.item.modules[..]);
             let (language, lto) = (*language, *lto);
             let unit = Unit { source, language, args, object, lto, settled, modules };
-            return self.compile(job, goal, &unit, cut.as_ref());
+            return self.compile(job, goal, &unit, cut.as_ref(), share.as_ref());
         }
         match &job.item.work {
             Work::Archive { output, members, lto: Some(lto) } => {
@@ -80,6 +82,10 @@ impl Execute for Executor {
             Work::Precompile { source, headers, language, args, output } => {
                 let unit = without_object(job, source, *language, args, output);
                 cxx_modules::precompile(&unit, headers, output, &self.shared, &reporter)
+            }
+            Work::ShareHeaders { sources, args, output } => {
+                let unit = |source| without_object(job, source, Language::Cxx, args, NO_OBJECT);
+                shared_headers::share(sources, unit, output, &self.shared, &reporter)
             }
             Work::Archive { output, members, .. } => {
                 reporter.enter(PhaseName::Archive);

@@ -43,7 +43,6 @@ impl Unit<'_> {
 
     fn open<'l>(&self, listener: &'l UnitListener<'_>) -> Result<Clang<'l>, Reported> {
         listener.observer.enter(PhaseName::Translate);
-        let args = self.driver_args(self.language, "-c");
-        Clang::open(self.request(&args), Lto::Off, listener)
+        self.open_clang(Lto::Off, listener)
     }
 }

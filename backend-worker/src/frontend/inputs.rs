@@ -106,9 +106,11 @@ impl Dependencies {
 const DIRECTORY: &[u8] = b"directory";
 
 /// Collects the dependencies of one unit.
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 pub struct DependencyCollector {
     found: BTreeMap<String, (FileStamp, Option<blake3::Hash>)>,
+    /// Contents of files that had another one when they were read again.
+    replaced: Vec<InputFile>,
     missing: BTreeSet<String>,
     dated: BTreeSet<FileTime>,
     precompiled: Vec<Precompiled>,
@@ -126,14 +128,30 @@ impl DependencyCollector {
         let hash = content.map(|bytes| cache.hash(path, stamp, bytes));
         match self.found.get_mut(path) {
             Some(known) => {
-                if hash.is_some() {
-                    *known = (stamp, hash);
+                if let Some(now) = hash {
+                    let (stamp, before) = std::mem::replace(known, (stamp, hash));
+                    if let Some(before) = before.filter(|before| *before != now) {
+                        let (path, hash) = (path.to_owned(), before.to_hex().to_string());
+                        self.replaced.push(InputFile { path, stamp, hash });
+                    }
                 }
             }
             None => {
                 self.found.insert(path.to_owned(), (stamp, hash));
             }
         }
+    }
+
+    /// The hash of a file that was read, not only looked up.
+    pub fn hash_of(&self, path: &str) -> Option<blake3::Hash> {
+        self.found.get(path)?.1
+    }
+
+    /// The files that were read, not only looked up, with the hashes of their contents in
+    /// hexadecimal.
+    pub fn contents(&self) -> Vec<(String, String)> {
+        let read = self.found.iter().filter_map(|(path, (_, hash))| Some((path, (*hash)?)));
+        read.map(|(path, hash)| (path.clone(), hash.to_hex().to_string())).collect()
     }
 
     pub fn missing(&mut self, path: &str) {
@@ -157,7 +175,7 @@ impl DependencyCollector {
     /// The dependencies in the order of their paths. A file that was only looked up is read now,
     /// because a later build may read its content.
     pub fn finish(self, cache: &HashCache) -> Dependencies {
-        let mut files = Vec::with_capacity(self.found.len());
+        let mut files = self.replaced;
         let mut missing = self.missing;
         for (path, (stamp, hash)) in self.found {
             let hash = match hash {
@@ -227,6 +245,18 @@ mod tests {
         assert_eq!(inputs.len(), 1);
         assert_eq!(inputs[0].hash, blake3::hash(b"abc").to_hex().to_string());
         assert_eq!(missing, ["b.h"]);
+    }
+
+    #[test]
+    fn inputs_list_each_content_of_a_file_that_is_read_twice() {
+        let cache = HashCache::default();
+        let mut inputs = DependencyCollector::default();
+        for (content, inode) in [(b"abc", 1), (b"abc", 1), (b"xyz", 2)] {
+            inputs.read(&cache, "a.h", FileStamp { inode, ..STAMP }, Some(content));
+        }
+        let read: Vec<String> =
+            inputs.finish(&cache).inputs.into_iter().map(|file| file.hash).collect();
+        assert_eq!(read, [b"abc", b"xyz"].map(|text| blake3::hash(text).to_hex().to_string()));
     }
 
     #[test]

@@ -2,15 +2,17 @@
 
 mod cxx_modules;
 mod flags;
+mod header_file;
 mod inputs;
 mod modules;
 mod shared_headers;
 mod unit;
 
 pub use flags::refused;
+pub use header_file::{HeaderFiles, encode as encode_headers};
 pub use inputs::{Dependencies, DependencyCollector, HashCache, hash_of};
 pub use modules::Modules;
-pub use shared_headers::Alone;
+pub use shared_headers::{Alone, Offered};
 pub use unit::{
     BeginOptions, BegunUnit, Code, LiveModule, Observer, Unit, UnitResult, plain_error, stamp,
 };

@@ -4,8 +4,9 @@
 use super::inputs::HashCache;
 use super::unit::{BeginOptions, BegunUnit, LiveModule, Observer, Unit, UnitListener, UnitResult};
 use crate::llvm::{Clang, Context, Listener, Module, Reported, Scan, SharedHeaders};
-use crate::sharing::{self, Group, Tokens, Unfit};
+use crate::sharing::{self, Group, HeaderFacts, Tokens, Unfit};
 use std::cell::Cell;
+use std::fmt;
 use tender_protocol::{Diagnostic, FileStamp, FileTime, Lto, PhaseName};
 
 /// Why a unit did not use shared headers.
@@ -15,7 +16,28 @@ pub enum Alone {
     None,
     /// The unit has errors, or clang warns about it or about the headers.
     Diagnostic,
+    /// This header has changed since.
+    Changed(String),
     Unfit(Unfit),
+}
+
+impl fmt::Display for Alone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Alone::None => write!(f, "there are none for units like this one"),
+            Alone::Diagnostic => write!(f, "clang has something to say about the unit"),
+            Alone::Changed(file) => write!(f, "{file} has changed since they were parsed"),
+            Alone::Unfit(unfit) => write!(f, "{unfit}"),
+        }
+    }
+}
+
+/// The headers that a unit may use.
+#[derive(Clone, Copy)]
+pub struct Offered<'a> {
+    pub headers: &'a [SharedHeaders],
+    /// Translate the unit also without them, and fail if there is a difference.
+    pub verify: bool,
 }
 
 impl Unit<'_> {
@@ -39,17 +61,20 @@ impl Unit<'_> {
         self.listened(cache, observer, |listener| {
             listener.observer.enter(PhaseName::Translate);
             let quiet = Quiet::new(listener);
-            let args = self.driver_args(self.language, "-c");
             let unit = Unit { source: &group.source, ..*self };
-            let headers =
-                Clang::open(unit.request(&args), Lto::Off, &quiet).and_then(|mut clang| {
-                    clang.assume_text(&group.text);
-                    clang.share_headers()
-                });
-            let headers = headers
-                .ok()
-                .filter(|made| quiet.has_said_nothing() && sharing::is_sound(&made.tokens));
-            Ok(headers)
+            let headers = unit.open_clang(Lto::Off, &quiet).and_then(|mut clang| {
+                clang.assume_text(&group.text);
+                clang.share_headers()
+            });
+            let sound = |made: &SharedHeaders| {
+                quiet.has_said_nothing() && sharing::is_sound(&made.facts.tokens)
+            };
+            Ok(headers.ok().filter(sound).map(|mut made| {
+                made.facts.source.clone_from(&group.source);
+                made.facts.text.clone_from(&group.text);
+                made.facts.inputs = listener.contents();
+                made
+            }))
         })
     }
 
@@ -58,28 +83,41 @@ impl Unit<'_> {
     pub fn begin_in_order(
         &self,
         plan: BeginOptions<'_>,
-        headers: &[&SharedHeaders],
+        offered: Offered<'_>,
         cache: &HashCache,
         observer: &dyn Observer,
     ) -> (UnitResult<BegunUnit>, Option<Alone>) {
         let mut alone = None;
         let result = self.listened(cache, observer, |listener| {
             listener.observer.enter(PhaseName::Translate);
-            let context = Context::create();
-            let quiet = Quiet::new(listener);
-            match self.translate_shared(&context, headers, &quiet) {
-                Ok((clang, module)) => {
-                    quiet.speak();
-                    let live = LiveModule::new(listener.observer);
-                    return self.translated(clang, module, live, plan, listener);
+            let mut expected = None;
+            if offered.headers.is_empty() {
+                alone = Some(Alone::None);
+            } else {
+                let context = Context::create();
+                let quiet = Quiet::new(listener);
+                match self.translate_shared(&context, offered.headers, &quiet) {
+                    Ok((_, module)) if offered.verify => expected = Some(text_of(&module)),
+                    Ok((clang, module)) => {
+                        quiet.speak();
+                        let live = LiveModule::new(listener.observer);
+                        return self.translated(clang, module, live, plan, listener);
+                    }
+                    Err(why) => alone = Some(why),
                 }
-                Err(why) => alone = Some(why),
             }
-            // Types of one module are known to the next one in the same context by their names.
+            let read = listener.take();
+            // Not the context of the attempt: it knows types of the attempt's module by their names.
             let context = Context::create();
-            let args = self.driver_args(self.language, "-c");
-            let mut clang = Clang::open(self.request(&args), self.lto, listener)?;
+            let mut clang = self.open_clang(self.lto, listener)?;
             let (module, _) = clang.translate_in_order(&context, None)?;
+            if let Some(expected) = expected {
+                self.compare(&expected, &text_of(&module), listener)?;
+                if !listener.has_read_the_same(&read) {
+                    let what = "with shared headers the unit reads other files than without";
+                    return Err(listener.error(self.source, what.to_owned()));
+                }
+            }
             let live = LiveModule::new(listener.observer);
             self.translated(clang, module, live, plan, listener)
         });
@@ -91,27 +129,25 @@ impl Unit<'_> {
     fn translate_shared<'c, 'l>(
         &self,
         context: &'c Context,
-        headers: &[&SharedHeaders],
+        headers: &[SharedHeaders],
         quiet: &'l Quiet<'_>,
     ) -> Result<(Clang<'l>, Module<'c>), Alone> {
-        if headers.is_empty() {
-            return Err(Alone::None);
-        }
         let scan = self.scan_tokens(quiet).ok_or(Alone::Diagnostic)?;
         let mut why = Alone::None;
         let mut best: Option<&SharedHeaders> = None;
+        let count = |headers: &SharedHeaders| headers.facts.tokens.count();
         for headers in headers {
-            match sharing::fit(&scan.tokens, &headers.tokens) {
-                Ok(()) if best.is_none_or(|best| best.tokens.count() < headers.tokens.count()) => {
+            match fit(&scan.tokens, &headers.facts, quiet.listener) {
+                Ok(()) if best.is_none_or(|best| count(best) < count(headers)) => {
                     best = Some(headers);
                 }
                 Ok(()) => {}
-                Err(unfit) => why = Alone::Unfit(unfit),
+                Err(unfit) => why = unfit,
             }
         }
         let headers = best.ok_or(why)?;
-        let args = self.driver_args(self.language, "-c");
-        let (clang, module, rest) = Clang::open(self.request(&args), self.lto, quiet)
+        let (clang, module, rest) = self
+            .open_clang(self.lto, quiet)
             .and_then(|mut clang| {
                 let (module, rest) = clang.translate_in_order(context, Some((&scan, headers)))?;
                 Ok((clang, module, rest))
@@ -120,16 +156,60 @@ impl Unit<'_> {
         if !quiet.has_said_nothing() {
             return Err(Alone::Diagnostic);
         }
-        sharing::check(&scan.tokens, &headers.tokens, &rest).map_err(Alone::Unfit)?;
+        sharing::check(&scan.tokens, &headers.facts.tokens, &rest).map_err(Alone::Unfit)?;
         Ok((clang, module))
     }
 
+    /// Compares the texts of two modules.
+    ///
+    /// # Errors
+    /// They differ. The error names the first definition that does.
+    fn compare(
+        &self,
+        shared: &str,
+        alone: &str,
+        listener: &UnitListener<'_>,
+    ) -> Result<(), Reported> {
+        if shared == alone {
+            return Ok(());
+        }
+        let mut within = "";
+        let mut lines = shared.lines().zip(alone.lines());
+        let differs = lines.find(|(with, without)| {
+            if without.starts_with("define ") {
+                within = without;
+            } else if *without == "}" {
+                within = "";
+            }
+            with != without
+        });
+        let (with, without) = differs.unwrap_or(("", "the end"));
+        let place = if within.is_empty() { String::new() } else { format!(" in `{within}`") };
+        let what = format!(
+            "the module with shared headers differs from that without{place}: `{with}`, alone `{without}`"
+        );
+        Err(listener.error(self.source, what))
+    }
+
     fn scan_tokens(&self, quiet: &Quiet<'_>) -> Option<Scan> {
-        let args = self.driver_args(self.language, "-c");
-        let scan = Clang::open(self.request(&args), Lto::Off, quiet)
-            .and_then(|mut clang| clang.scan_tokens());
+        let scan = self.open_clang(Lto::Off, quiet).and_then(|mut clang| clang.scan_tokens());
         scan.ok().filter(|_| quiet.has_said_nothing())
     }
+}
+
+fn text_of(module: &Module<'_>) -> String {
+    module.print_to_string().to_string()
+}
+
+/// Whether a unit may try these headers.
+fn fit(tokens: &Tokens, headers: &HeaderFacts, listener: &UnitListener<'_>) -> Result<(), Alone> {
+    sharing::fit(tokens, &headers.tokens).map_err(Alone::Unfit)?;
+    for (path, hash) in &headers.inputs {
+        if listener.hash_of(path).is_none_or(|read| read.to_hex().as_str() != hash) {
+            return Err(Alone::Changed(path.clone()));
+        }
+    }
+    Ok(())
 }
 
 /// Keeps diagnostics of an attempt back, since the unit is compiled alone if there are any. What it

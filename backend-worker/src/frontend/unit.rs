@@ -125,8 +125,7 @@ impl Unit<'_> {
     ) -> Result<Code, Reported> {
         listener.observer.enter(PhaseName::Optimise);
         let context = Context::create();
-        let mut clang =
-            Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, listener)?;
+        let mut clang = self.open_clang(self.lto, listener)?;
         let module = modules.read(&context, index, self.source);
         let module = module.map_err(|why| listener.error(self.source, why))?;
         let _live = LiveModule::new(listener.observer);
@@ -139,11 +138,7 @@ impl Unit<'_> {
         self.listened(cache, observer, |listener| match self.language {
             Language::C | Language::Cxx => {
                 listener.observer.enter(PhaseName::Translate);
-                let mut clang = Clang::open(
-                    self.request(&self.driver_args(self.language, "-c")),
-                    Lto::Off,
-                    listener,
-                )?;
+                let mut clang = self.open_clang(Lto::Off, listener)?;
                 self.precompiled(&mut clang, listener);
                 clang.check()
             }
@@ -191,8 +186,7 @@ impl Unit<'_> {
     ) -> Result<BegunUnit, Reported> {
         listener.observer.enter(PhaseName::Translate);
         let context = Context::create();
-        let mut clang =
-            Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, listener)?;
+        let mut clang = self.open_clang(self.lto, listener)?;
         self.precompiled(&mut clang, listener);
         let module = clang.translate(&context)?;
         let live = LiveModule::new(listener.observer);
@@ -207,8 +201,7 @@ impl Unit<'_> {
         listener.observer.enter(PhaseName::Translate);
         let content = self.read_source(listener)?;
         let context = Context::create();
-        let mut clang =
-            Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, listener)?;
+        let mut clang = self.open_clang(self.lto, listener)?;
         let module = self.parse_ir(&context, &content, listener)?;
         let live = LiveModule::new(listener.observer);
         clang.adopt(&module)?;
@@ -359,6 +352,15 @@ impl Unit<'_> {
         }
     }
 
+    /// Parses the unit's arguments.
+    pub(super) fn open_clang<'l>(
+        &self,
+        lto: Lto,
+        listener: &'l dyn Listener,
+    ) -> Result<Clang<'l>, Reported> {
+        Clang::open(self.request(&self.driver_args(self.language, "-c")), lto, listener)
+    }
+
     pub(super) fn request<'r>(&'r self, args: &'r [String]) -> ClangRequest<'r> {
         ClangRequest { args, input: self.source, output: self.object }
     }
@@ -456,6 +458,25 @@ pub(super) struct UnitListener<'a> {
 }
 
 impl UnitListener<'_> {
+    /// The hash of a file that the unit has read.
+    pub(super) fn hash_of(&self, path: &str) -> Option<blake3::Hash> {
+        self.inputs.borrow().hash_of(path)
+    }
+
+    /// The files that the unit has read, not only looked up.
+    pub(super) fn contents(&self) -> Vec<(String, String)> {
+        self.inputs.borrow().contents()
+    }
+
+    /// Takes what the unit depends on so far.
+    pub(super) fn take(&self) -> DependencyCollector {
+        self.inputs.take()
+    }
+
+    pub(super) fn has_read_the_same(&self, as_before: &DependencyCollector) -> bool {
+        *self.inputs.borrow() == *as_before
+    }
+
     pub(super) fn error(&self, file: &str, message: String) -> Reported {
         self.observer.diagnostic(plain_error(Some(file), message));
         Reported

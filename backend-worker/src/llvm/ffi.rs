@@ -84,10 +84,37 @@ pub struct TenderTokenRun {
     pub tokens: u32,
 }
 
+#[repr(C)]
+pub struct TenderPlace {
+    pub file: TenderStr,
+    pub offset: u32,
+}
+
+#[repr(C)]
+pub struct TenderRedeclaration {
+    pub first: TenderPlace,
+    pub later: TenderPlace,
+}
+
 /// Opaque.
 #[repr(C)]
 pub struct TenderSharedHeaders {
     _private: [u8; 0],
+}
+
+#[repr(C)]
+pub struct TenderNamedScope {
+    pub place: TenderPlace,
+    pub id: u64,
+}
+
+#[repr(C)]
+pub struct TenderHeaders {
+    pub source: TenderStr,
+    pub text: TenderStr,
+    pub file: TenderStr,
+    pub scopes: *const TenderNamedScope,
+    pub scope_count: usize,
 }
 
 unsafe extern "C" {
@@ -130,16 +157,27 @@ unsafe extern "C" {
     pub fn tender_tokens_run(tokens: *const TenderTokens, index: usize) -> TenderTokenRun;
     pub fn tender_tokens_searched(tokens: *const TenderTokens) -> usize;
     pub fn tender_tokens_directory(tokens: *const TenderTokens, index: usize) -> TenderStr;
+    pub fn tender_tokens_show_places(tokens: *const TenderTokens) -> bool;
+    pub fn tender_tokens_redeclarations(tokens: *const TenderTokens) -> usize;
+    pub fn tender_tokens_redeclaration(
+        tokens: *const TenderTokens,
+        index: usize,
+    ) -> TenderRedeclaration;
     pub fn tender_shared_headers(unit: *mut TenderClang) -> *mut TenderSharedHeaders;
     pub fn tender_shared_headers_free(headers: *mut TenderSharedHeaders);
     pub fn tender_shared_headers_tokens(headers: *const TenderSharedHeaders)
     -> *const TenderTokens;
-    pub fn tender_shared_headers_size(headers: *const TenderSharedHeaders) -> usize;
+    pub fn tender_shared_headers_file(headers: *const TenderSharedHeaders) -> TenderStr;
+    pub fn tender_shared_headers_scopes(headers: *const TenderSharedHeaders) -> usize;
+    pub fn tender_shared_headers_scope(
+        headers: *const TenderSharedHeaders,
+        index: usize,
+    ) -> TenderNamedScope;
     pub fn tender_clang_translate_in_order(
         unit: *mut TenderClang,
         context: LLVMContextRef,
         scan: *const TenderTokens,
-        headers: *const TenderSharedHeaders,
+        headers: *const TenderHeaders,
         rest: *mut *mut TenderTokens,
     ) -> LLVMModuleRef;
     pub fn tender_clang_optimise(unit: *mut TenderClang, module: LLVMModuleRef) -> bool;
@@ -185,12 +223,18 @@ impl TenderStr {
     /// # Safety
     /// `data` and `len` must describe memory that stays valid for `'a`; null is an empty text.
     pub unsafe fn to_string(self) -> String {
+        // SAFETY: promised by the caller.
+        String::from_utf8_lossy(unsafe { self.as_bytes() }).into_owned()
+    }
+
+    /// # Safety
+    /// As `to_string`.
+    pub unsafe fn as_bytes<'a>(self) -> &'a [u8] {
         if self.data.is_null() {
-            return String::new();
+            return &[];
         }
         // SAFETY: promised by the caller.
-        let bytes = unsafe { std::slice::from_raw_parts(self.data.cast::<u8>(), self.len) };
-        String::from_utf8_lossy(bytes).into_owned()
+        unsafe { std::slice::from_raw_parts(self.data.cast::<u8>(), self.len) }
     }
 }
 

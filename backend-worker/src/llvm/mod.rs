@@ -10,6 +10,7 @@ mod ffi;
 mod globals;
 mod listener;
 mod lto;
+mod mapped;
 mod module;
 mod precompile;
 mod process;
@@ -25,6 +26,7 @@ pub use inkwell::context::Context;
 pub use inkwell::module::Module;
 pub use listener::Listener;
 pub use lto::{Bitcode, Lto, LtoConfig, LtoSymbol, SharedSlice, libcalls};
+pub use mapped::map;
 pub use module::parse;
 pub use process::{
     initialise, libraries, llvm_version, purge, reset_thread_peak, thread_live, thread_peak,

@@ -2,10 +2,12 @@
 
 use super::clang::{Clang, Reported};
 use super::ffi;
-use crate::sharing::{TokenFile, TokenRun, Tokens};
+use crate::sharing::{HeaderFacts, NamedScope, Place, Redeclaration, TokenFile, TokenRun, Tokens};
 use inkwell::context::{AsContextRef, Context};
 use inkwell::module::Module;
+use std::ops::Range;
 use std::ptr;
+use std::sync::Arc;
 
 /// A unit after preprocessing.
 pub struct Scan {
@@ -22,27 +24,26 @@ impl Drop for Scan {
 
 /// Headers in parsed form. Any number of units may use them at once.
 pub struct SharedHeaders {
-    handle: *mut ffi::TenderSharedHeaders,
-    pub tokens: Tokens,
+    pub facts: HeaderFacts,
+    /// Where in `bytes` the precompiled file is.
+    range: Range<usize>,
+    bytes: Arc<dyn AsRef<[u8]> + Send + Sync>,
 }
-
-// SAFETY: nothing changes it until it is freed.
-unsafe impl Send for SharedHeaders {}
-// SAFETY: as above.
-unsafe impl Sync for SharedHeaders {}
 
 impl SharedHeaders {
-    /// The size in bytes.
-    pub fn size(&self) -> usize {
-        // SAFETY: it is alive.
-        unsafe { ffi::tender_shared_headers_size(self.handle) }
+    /// `range` of `bytes` is the precompiled file. It must begin at a multiple of 16 of an address
+    /// that is one.
+    pub fn new(
+        facts: HeaderFacts,
+        bytes: Arc<dyn AsRef<[u8]> + Send + Sync>,
+        range: Range<usize>,
+    ) -> SharedHeaders {
+        SharedHeaders { facts, range, bytes }
     }
-}
 
-impl Drop for SharedHeaders {
-    fn drop(&mut self) {
-        // SAFETY: the shim made it, and it is freed once.
-        unsafe { ffi::tender_shared_headers_free(self.handle) }
+    /// The precompiled file.
+    pub fn file(&self) -> &[u8] {
+        &(*self.bytes).as_ref()[self.range.clone()]
     }
 }
 
@@ -72,9 +73,22 @@ impl Clang<'_> {
         if handle.is_null() {
             return Err(Reported);
         }
-        // SAFETY: the shim made it, and the tokens live as long.
-        let tokens = unsafe { read(ffi::tender_shared_headers_tokens(handle)) };
-        Ok(SharedHeaders { handle, tokens })
+        let made = Made(handle);
+        // SAFETY: the shim made it, and `made` keeps it and all that it points to alive.
+        let (tokens, scopes, file) = unsafe {
+            let scope = |at| {
+                let scope = ffi::tender_shared_headers_scope(made.0, at);
+                NamedScope { place: place(&scope.place), id: scope.id }
+            };
+            (
+                read(ffi::tender_shared_headers_tokens(made.0)),
+                (0..ffi::tender_shared_headers_scopes(made.0)).map(scope).collect(),
+                ffi::tender_shared_headers_file(made.0).as_bytes().to_vec(),
+            )
+        };
+        let facts = HeaderFacts { tokens, scopes, ..HeaderFacts::default() };
+        let range = 0..file.len();
+        Ok(SharedHeaders::new(facts, Arc::new(file), range))
     }
 
     /// As `translate`, and puts the module in an order that depends on the unit alone. With headers,
@@ -88,9 +102,16 @@ impl Clang<'_> {
         context: &'c Context,
         shared: Option<(&Scan, &SharedHeaders)>,
     ) -> Result<(Module<'c>, Tokens), Reported> {
-        let (scan, headers) = shared.map_or((ptr::null(), ptr::null()), |(scan, headers)| {
-            (scan.handle.cast_const(), headers.handle.cast_const())
+        let scopes: Vec<ffi::TenderNamedScope> = shared
+            .map_or(Vec::new(), |(_, headers)| headers.facts.scopes.iter().map(scope).collect());
+        let headers = shared.map(|(_, headers)| ffi::TenderHeaders {
+            source: ffi::TenderStr::new(&headers.facts.source),
+            text: ffi::TenderStr::new(&headers.facts.text),
+            file: ffi::TenderStr::bytes(headers.file()),
+            scopes: scopes.as_ptr(),
+            scope_count: scopes.len(),
         });
+        let scan = shared.map_or(ptr::null(), |(scan, _)| scan.handle.cast_const());
         let mut rest = ptr::null_mut();
         // SAFETY: unit, context, tokens and headers are alive; `rest` is written if there is a module.
         let module = unsafe {
@@ -98,7 +119,7 @@ impl Clang<'_> {
                 self.unit,
                 context.as_ctx_ref(),
                 scan,
-                headers,
+                headers.as_ref().map_or(ptr::null(), ptr::from_ref),
                 &raw mut rest,
             )
         };
@@ -112,6 +133,29 @@ impl Clang<'_> {
             Ok((Module::new(module), tokens))
         }
     }
+}
+
+/// Headers as the shim has made them.
+struct Made(*mut ffi::TenderSharedHeaders);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        // SAFETY: the shim made it, and it is freed once.
+        unsafe { ffi::tender_shared_headers_free(self.0) }
+    }
+}
+
+/// # Safety
+/// The string must be alive.
+unsafe fn place(place: &ffi::TenderPlace) -> Place {
+    // SAFETY: as the caller promises.
+    Place { file: unsafe { place.file.to_string() }, offset: place.offset }
+}
+
+fn scope(scope: &NamedScope) -> ffi::TenderNamedScope {
+    let Place { file, offset } = &scope.place;
+    let place = ffi::TenderPlace { file: ffi::TenderStr::new(file), offset: *offset };
+    ffi::TenderNamedScope { place, id: scope.id }
 }
 
 /// # Safety
@@ -137,12 +181,19 @@ unsafe fn read(handle: *const ffi::TenderTokens) -> Tokens {
             let ffi::TenderTokenRun { file, offset, tokens } = ffi::tender_tokens_run(handle, at);
             TokenRun { file: file as usize, offset, tokens }
         };
-        Tokens::new(
+        let redeclaration = |at| {
+            let found = ffi::tender_tokens_redeclaration(handle, at);
+            Redeclaration { first: place(&found.first), later: place(&found.later) }
+        };
+        let searched = 0..ffi::tender_tokens_searched(handle);
+        let mut tokens = Tokens::new(
             (0..ffi::tender_tokens_files(handle)).map(file).collect(),
             (0..ffi::tender_tokens_runs(handle)).map(run).collect(),
-            (0..ffi::tender_tokens_searched(handle))
-                .map(|at| ffi::tender_tokens_directory(handle, at).to_string())
-                .collect(),
-        )
+            searched.map(|at| ffi::tender_tokens_directory(handle, at).to_string()).collect(),
+        );
+        tokens.shows_places = ffi::tender_tokens_show_places(handle);
+        let redeclarations = 0..ffi::tender_tokens_redeclarations(handle);
+        tokens.redeclarations = redeclarations.map(redeclaration).collect();
+        tokens
     }
 }

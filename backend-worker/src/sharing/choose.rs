@@ -3,8 +3,8 @@
 //! What units have in common at their begin forms a tree. A group is a node of it: the units below
 //! it may share that text. Nodes are chosen by what they save, greedily.
 
-use super::Tokens;
 use super::standard::is_standard;
+use super::{TokenFile, Tokens};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -56,6 +56,16 @@ pub fn choose(units: &[Tokens]) -> Vec<Group> {
         .into_iter()
         .flat_map(|(members, cut)| {
             let mut ways = SHARES.map(|share| readers(units, &members, share)).to_vec();
+            // And those that are left, as the most of them read.
+            let mut left = members;
+            while left.len() > 1 {
+                let most = readers(units, &left, SHARES[SHARES.len() - 1]);
+                if most.is_empty() {
+                    break;
+                }
+                left.retain(|unit| !most.contains(unit));
+                ways.push(most);
+            }
             ways.dedup();
             ways.into_iter()
                 .filter(|members| members.len() > 1)
@@ -190,18 +200,18 @@ fn common(
 
 /// Those of the units that read each file of the standard library that so many of them read.
 fn readers(units: &[Tokens], members: &[usize], percent: usize) -> Vec<usize> {
-    let sets: Vec<HashSet<String>> =
-        members.iter().map(|unit| standard_files(&units[*unit])).collect();
-    let mut count: HashMap<&str, usize> = HashMap::new();
-    for name in sets.iter().flatten() {
-        *count.entry(name).or_default() += 1;
+    let sets: Vec<HashSet<(&str, u64)>> =
+        members.iter().map(|unit| standard_texts(&units[*unit])).collect();
+    let mut count: HashMap<(&str, u64), usize> = HashMap::new();
+    for text in sets.iter().flatten() {
+        *count.entry(*text).or_default() += 1;
     }
-    let wanted: Vec<&str> = count
+    let wanted: Vec<(&str, u64)> = count
         .into_iter()
         .filter(|(_, readers)| readers * 100 >= members.len() * percent)
-        .map(|(name, _)| name)
+        .map(|(text, _)| text)
         .collect();
-    let reads_all = |set: &HashSet<String>| wanted.iter().all(|name| set.contains(*name));
+    let reads_all = |set: &HashSet<(&str, u64)>| wanted.iter().all(|text| set.contains(text));
     let of = members.iter().zip(&sets).filter(|(_, set)| reads_all(set));
     of.map(|(unit, _)| *unit).collect()
 }
@@ -219,6 +229,14 @@ fn included_standard(unit: &Tokens) -> HashSet<String> {
 fn standard_files(unit: &Tokens) -> HashSet<String> {
     let files = unit.files.iter().enumerate().filter(|(at, _)| unit.is_standard(*at));
     files.map(|(_, file)| file.name.clone()).collect()
+}
+
+/// The files of standard headers, and what they yield where that matters: parts of the C library
+/// declare a type where it is needed first, and debug information shows where that was.
+fn standard_texts(unit: &Tokens) -> HashSet<(&str, u64)> {
+    let files = unit.files.iter().enumerate().filter(|(at, _)| unit.is_standard(*at));
+    let text = |file: &TokenFile| if unit.shows_places { file.statements } else { 0 };
+    files.map(|(_, file)| (file.name.as_str(), text(file))).collect()
 }
 
 /// Where a unit's source lies, and where its headers are looked up.

@@ -16,6 +16,8 @@ pub enum Unfit {
     Otherwise(String),
     /// Standard headers yield other statements after the shared ones than in the unit alone.
     StandardText,
+    /// A type that several standard headers declare, of which the unit includes another one first.
+    Redeclared(String),
 }
 
 impl fmt::Display for Unfit {
@@ -29,6 +31,9 @@ impl fmt::Display for Unfit {
                 write!(f, "{file} would read differently after the shared headers")
             }
             Unfit::StandardText => write!(f, "standard headers would read differently"),
+            Unfit::Redeclared(file) => {
+                write!(f, "{file} declares a type that another header declares before it")
+            }
         }
     }
 }
@@ -59,7 +64,14 @@ pub fn fit(unit: &Tokens, headers: &Tokens) -> Result<(), Unfit> {
             return Err(Unfit::NotIncluded(file.name.clone()));
         }
     }
-    Ok(())
+    check_order(unit, headers)
+}
+
+fn check_order(unit: &Tokens, part: &Tokens) -> Result<(), Unfit> {
+    match unit.reversed(&part.redeclarations) {
+        Some(pair) => Err(Unfit::Redeclared(pair.first.file.clone())),
+        None => Ok(()),
+    }
 }
 
 /// Whether the unit's own text yielded the same tokens after the shared headers, as `rest`, as it
@@ -81,6 +93,10 @@ pub fn check(unit: &Tokens, headers: &Tokens, rest: &Tokens) -> Result<(), Unfit
             return Err(Unfit::Otherwise(unit.files[at].name.clone()));
         }
     }
+    check_order(unit, rest)?;
+    if unit.shows_places {
+        return check_places(unit, headers, rest);
+    }
     // Parts of the C library declare a type where it is needed first, so statements move between files.
     // The rest knows few of the files by their directives, so what is standard is known by name.
     let names: HashSet<&str> = [unit, headers]
@@ -97,4 +113,20 @@ pub fn check(unit: &Tokens, headers: &Tokens, rest: &Tokens) -> Result<(), Unfit
     };
     let both = statements(headers).wrapping_add(statements(rest));
     if statements(unit) == both { Ok(()) } else { Err(Unfit::StandardText) }
+}
+
+/// Whether each statement of standard headers stands in the file in which it stands in the unit alone.
+fn check_places(unit: &Tokens, headers: &Tokens, rest: &Tokens) -> Result<(), Unfit> {
+    let files = unit.files.iter().enumerate().filter(|(at, _)| unit.is_standard(*at));
+    let mut left: HashMap<&str, u64> =
+        files.map(|(_, file)| (file.name.as_str(), file.statements)).collect();
+    for file in headers.files.iter().chain(&rest.files) {
+        if let Some(left) = left.get_mut(file.name.as_str()) {
+            *left = left.wrapping_sub(file.statements);
+        }
+    }
+    match left.into_iter().filter(|(_, left)| *left != 0).map(|(name, _)| name).min() {
+        Some(name) => Err(Unfit::Otherwise(name.to_owned())),
+        None => Ok(()),
+    }
 }

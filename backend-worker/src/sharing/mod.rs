@@ -18,17 +18,19 @@
 //! `canonical.cpp` give it an order of its own, and debug information without the history of
 //! declarations.
 //!
-//! Still open: with debug information, a type that two headers of the C library declare (`va_list`)
-//! may have the place of the other one.
+//! Debug information shows where a declaration stands. So, where it is made, each statement of a
+//! standard header must stand in the file in which it stands in the unit alone, and of several
+//! declarations of a type the same one must come first.
 //!
-//! `execute` does not use it yet; `examples/share.rs` measures it, and `tests/shared_headers.rs` proves
-//! the rule.
+//! `examples/share.rs` measures it, and `tests/shared_headers.rs` proves the rule. What users can rely on
+//! is in `docs/shared-headers.md`.
 //!
 //! The limit: a project that declares, in its own text before a standard header, something that
 //! the standard header uses or that changes what its names mean. The standard reserves the names
 //! with which that could be done.
 
 mod choose;
+mod facts;
 mod fit;
 mod standard;
 #[cfg(test)]
@@ -36,5 +38,6 @@ mod tests;
 mod tokens;
 
 pub use choose::{Group, choose};
+pub use facts::{HeaderFacts, NamedScope};
 pub use fit::{Unfit, check, fit, is_sound};
-pub use tokens::{TokenFile, TokenRun, Tokens};
+pub use tokens::{Place, Redeclaration, TokenFile, TokenRun, Tokens};

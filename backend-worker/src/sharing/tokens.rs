@@ -1,9 +1,11 @@
 //! What the preprocessor made of a unit.
 
 use super::standard;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// A file, by the name under which it was entered.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TokenFile {
     pub name: String,
     /// The text of the directive that named it first, with its quotes or brackets.
@@ -24,7 +26,7 @@ pub struct TokenFile {
 }
 
 /// Tokens of one file without tokens of another between them.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TokenRun {
     pub file: usize,
     /// Where in the file it begins, in bytes.
@@ -32,13 +34,31 @@ pub struct TokenRun {
     pub tokens: u32,
 }
 
+/// A place in a file, by the name under which the file was entered. The offset is in bytes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    pub file: String,
+    pub offset: u32,
+}
+
+/// Two declarations of one type's name, in their order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Redeclaration {
+    pub first: Place,
+    pub later: Place,
+}
+
 /// The tokens of a unit by file, and the order in which the files yield them.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Tokens {
     pub files: Vec<TokenFile>,
     pub runs: Vec<TokenRun>,
     /// The directories in which included files are looked up, in order.
     pub searched: Vec<String>,
+    /// The unit gets debug information, which shows where declarations stand.
+    pub shows_places: bool,
+    /// Of what was parsed, not only preprocessed; empty unless places are shown.
+    pub redeclarations: Vec<Redeclaration>,
     standard: Vec<bool>,
 }
 
@@ -51,7 +71,8 @@ impl Tokens {
                 && (standard::is_standard(&file.spelled)
                     || (file.includer != at && standard[file.includer]));
         }
-        Tokens { files, runs, searched, standard }
+        let (shows_places, redeclarations) = (false, Vec::new());
+        Tokens { files, runs, searched, shows_places, redeclarations, standard }
     }
 
     /// Whether a file is a standard header, or a part of one.
@@ -70,6 +91,24 @@ impl Tokens {
         (run.offset, run.tokens) == (of_other.offset, of_other.tokens)
             && file.hash == of.hash
             && file.name == of.name
+    }
+
+    /// The first of these pairs of declarations whose later one comes first in this unit. Those in
+    /// files that it does not read come before all others.
+    pub fn reversed<'a>(&self, pairs: &'a [Redeclaration]) -> Option<&'a Redeclaration> {
+        if pairs.is_empty() {
+            return None;
+        }
+        let mut runs: HashMap<&str, Vec<(u32, usize)>> = HashMap::new();
+        for (at, run) in self.runs.iter().enumerate() {
+            runs.entry(&self.files[run.file].name).or_default().push((run.offset, at));
+        }
+        let place = |place: &Place| {
+            let of = runs.get(place.file.as_str())?;
+            let before = of.iter().rev().find(|(offset, _)| *offset <= place.offset);
+            Some((before.unwrap_or(&of[0]).1, place.offset))
+        };
+        pairs.iter().find(|pair| place(&pair.first) > place(&pair.later))
     }
 
     /// The number of tokens.

@@ -67,6 +67,7 @@ fn text(item: &Item, death: Option<&CrashDetails>, verdict: Verdict) -> String {
         ItemKind::Scan => "scanning",
         ItemKind::Interface => "compiling the interface of",
         ItemKind::Precompile => "precompiling the headers of",
+        ItemKind::ShareHeaders => "parsing headers for units of",
         ItemKind::Compile => "compiling",
         ItemKind::Check => "checking",
         ItemKind::Archive => "archiving",
@@ -104,6 +105,7 @@ fn cure(kind: ItemKind, in_pieces: bool) -> &'static str {
         ItemKind::Scan
         | ItemKind::Interface
         | ItemKind::Precompile
+        | ItemKind::ShareHeaders
         | ItemKind::Compile
         | ItemKind::Check
             if !in_pieces =>
@@ -113,6 +115,7 @@ fn cure(kind: ItemKind, in_pieces: bool) -> &'static str {
         ItemKind::Scan
         | ItemKind::Interface
         | ItemKind::Precompile
+        | ItemKind::ShareHeaders
         | ItemKind::Compile
         | ItemKind::Check => {
             "set more `codegen-units`, so that each piece is smaller, or a lower `opt-level`"

@@ -96,6 +96,9 @@ impl Dispatch<'_, '_> {
                     self.progress.report(Event::Diagnostic { item, diagnostic, replayed: false });
                 }
             }
+            FromWorker::SharedHeaders { headers, .. } => {
+                self.progress.report(Event::SharedHeaders { item, headers });
+            }
             FromWorker::ItemFinished(report) => self.item_finished(item, &report),
             _ => {}
         }
@@ -124,7 +127,12 @@ impl Dispatch<'_, '_> {
             }
             self.report_needed(item, report.peak_bytes, report.piece_peak_bytes);
             let peak_bytes = report.peak_bytes.max(report.piece_peak_bytes);
-            self.progress.ended(item, report.outcome, report.at_us, report.wall_us, peak_bytes);
+            // The build goes on without shared headers; the next one tries again.
+            let outcome = match report.outcome {
+                Outcome::Failed if self.graph[item].is_optional() => Outcome::Skipped,
+                outcome => outcome,
+            };
+            self.progress.ended(item, outcome, report.at_us, report.wall_us, peak_bytes);
         }
         self.scheduler.handle(SchedulerEvent::Finished { item, outcome: report.outcome });
     }
@@ -304,7 +312,8 @@ fn item_named(message: &FromWorker) -> Option<ItemId> {
         FromWorker::LeaseWanted { item, .. }
         | FromWorker::LeaseResized { item, .. }
         | FromWorker::ItemStarted { item, .. }
-        | FromWorker::Diagnostic { item, .. } => Some(*item),
+        | FromWorker::Diagnostic { item, .. }
+        | FromWorker::SharedHeaders { item, .. } => Some(*item),
         FromWorker::Phase(phase) => Some(phase.item),
         FromWorker::ItemFinished(report) => Some(report.item),
         FromWorker::Hello { .. }

@@ -95,6 +95,11 @@ pub(super) fn plan(
             without_driver.push((planned.item, error));
             continue;
         }
+        if planned.without_headers
+            && let Work::Compile { share: Some(share), .. } = &mut work
+        {
+            share.headers.clear();
+        }
         record.begin(planned.item);
         planned_items.push(tender_protocol::Item {
             id: planned.item,

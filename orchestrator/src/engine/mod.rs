@@ -486,8 +486,15 @@ impl<'a> Engine<'a> {
             }
             Action::Blame { item, verdict } => {
                 self.progress.wait_ended(item);
-                self.progress.error(self.crashes.blame(self.graph, item, verdict));
-                self.progress.ended(item, Outcome::Failed, now_us(), Micros::ZERO, Bytes::ZERO);
+                let text = self.crashes.blame(self.graph, item, verdict);
+                let outcome = if self.graph[item].is_optional() {
+                    self.progress.warn(text);
+                    Outcome::Skipped
+                } else {
+                    self.progress.error(text);
+                    Outcome::Failed
+                };
+                self.progress.ended(item, outcome, now_us(), Micros::ZERO, Bytes::ZERO);
             }
             Action::Retry(item) => {
                 self.progress.retried(item);

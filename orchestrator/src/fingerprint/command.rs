@@ -4,7 +4,7 @@ use super::reason::RebuildReason;
 use crate::graph::{Item, Run};
 use camino::Utf8Path;
 use std::collections::HashMap;
-use tender_protocol::{Configure, Cut, Lto, LtoArchive, LtoLink, Work};
+use tender_protocol::{Configure, Cut, Lto, LtoArchive, LtoLink, Share, Work};
 
 pub(super) type Hash = [u8; 32];
 
@@ -19,7 +19,7 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
         buffer.extend_from_slice(word.as_bytes());
     };
     match &item.run {
-        Run::Worker(Work::Compile { source, language, args, object, cut, lto }) => {
+        Run::Worker(Work::Compile { source, language, args, object, cut, lto, share }) => {
             add("compile");
             add(source);
             add(language_name(*language));
@@ -29,6 +29,10 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
                 add(&format!("{how} {units} {suffix}"));
             }
             add(lto_name(*lto));
+            // Which headers are shared makes no difference.
+            if let Some(Share { headers: _, verify }) = share {
+                add(if *verify { "headers verified" } else { "headers shared" });
+            }
             args.iter().for_each(|arg| add(arg));
         }
         Run::Worker(Work::Check { source, language, args }) => {
@@ -53,6 +57,13 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
             add(language_name(*language));
             add(output);
             args.iter().for_each(|arg| add(arg));
+        }
+        // Without the sources: a new one uses what there is. The item's own words have their number.
+        Run::Worker(Work::ShareHeaders { sources: _, args, output }) => {
+            add("share headers");
+            add(output);
+            args.iter().for_each(|arg| add(arg));
+            item.ingredients.own.iter().for_each(|word| add(word));
         }
         Run::Worker(Work::Preprocess { source, language, args, output, .. }) => {
             add("preprocess");
@@ -170,9 +181,12 @@ pub(super) fn places(item: &Item) -> [&Utf8Path; 2] {
             | Work::Precompile { source, .. }
             | Work::Preprocess { source, .. },
         ) => parent(source),
-        Run::Worker(Work::Archive { .. } | Work::Link { .. } | Work::Configure(_)) => {
-            Utf8Path::new("")
-        }
+        Run::Worker(
+            Work::Archive { .. }
+            | Work::Link { .. }
+            | Work::Configure(_)
+            | Work::ShareHeaders { .. },
+        ) => Utf8Path::new(""),
     };
     [work, item.outputs.first().map_or(Utf8Path::new(""), |output| parent(output.as_str()))]
 }

@@ -57,6 +57,7 @@ fn space() -> Space {
         object: "a.o".into(),
         cut: None,
         lto: Default::default(),
+        share: None,
     };
     let archive = Work::Archive {
         output: "lib.a".into(),

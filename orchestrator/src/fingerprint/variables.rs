@@ -48,7 +48,9 @@ fn kinds(item: &Item) -> Vec<Kind> {
                 (of_unit(*language), false)
             }
             Work::Precompile { language, .. } => (of_unit(*language), false),
-            Work::Scan { .. } | Work::Interface { .. } => (of_unit(Language::Cxx), false),
+            Work::Scan { .. } | Work::Interface { .. } | Work::ShareHeaders { .. } => {
+                (of_unit(Language::Cxx), false)
+            }
             Work::Archive { lto, .. } => (vec![Kind::Archive], lto.is_some()),
             Work::Link { lto, .. } => (vec![Kind::Link], lto.is_some()),
             Work::Configure(_) => {
@@ -69,6 +71,7 @@ fn home(item: &Item) -> Option<&'static str> {
             | Work::Scan { args, .. }
             | Work::Interface { args, .. }
             | Work::Precompile { args, .. }
+            | Work::ShareHeaders { args, .. }
             | Work::Preprocess { args, .. }
             | Work::Link { args, .. },
         ) => args,

@@ -15,7 +15,7 @@
 
 use crate::manifest::{self, OptLevel, Profile};
 use crate::platform::Platform;
-use tender_protocol::{Cut, Language, Lto};
+use tender_protocol::{Cut, Language, Lto, Share};
 
 /// Pieces per source file if the profile does not set them and optimises.
 pub(super) const DEFAULT_CODEGEN_UNITS: u32 = 8;
@@ -120,6 +120,35 @@ pub(super) fn unit_words(profile: &Profile, language: Language) -> Vec<String> {
     let mut words = vec![format!("codegen-units={}", codegen_units(profile))];
     words.extend(lto_word(profile));
     words
+}
+
+/// The word for a unit that shares headers: its object is in another order than without.
+pub(super) fn share_word(share: &Share) -> String {
+    format!("share-headers={}", if share.verify { "verify" } else { "auto" })
+}
+
+/// Whether units with these arguments may use headers that were parsed before: not where the front end
+/// reports what it reads, counts what runs, or reads what is compiled already.
+pub(super) fn may_share_headers(args: &[String]) -> bool {
+    const WORDS: [&str; 6] =
+        ["-H", "--coverage", "-ftest-coverage", "-fprofile-arcs", "-include-pch", "-Xclang"];
+    const BEGINNINGS: [&str; 12] = [
+        "-M",
+        "-fprofile-",
+        "-fcs-profile-",
+        "-fcoverage-",
+        "-fsave-optimization-record",
+        "-R",
+        "-fmodule",
+        "-fcxx-modules",
+        "-fplugin",
+        "-ftime-",
+        "-save-temps",
+        "--config",
+    ];
+    !args.iter().any(|arg| {
+        WORDS.contains(&arg.as_str()) || BEGINNINGS.iter().any(|begin| arg.starts_with(begin))
+    })
 }
 
 /// As `unit_words`, for an archive or a link with bitcode in it.

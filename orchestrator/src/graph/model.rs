@@ -41,6 +41,9 @@ pub enum ItemKind {
     Interface,
     /// A precompiled header.
     Precompile,
+    /// Headers are parsed for several units. None waits for it, and none needs it: if it fails, the
+    /// build goes on.
+    ShareHeaders,
     Compile,
     Check,
     Archive,
@@ -156,6 +159,11 @@ impl ItemKind {
 }
 
 impl Item {
+    /// The build succeeds without it.
+    pub fn is_optional(&self) -> bool {
+        self.kind == ItemKind::ShareHeaders
+    }
+
     /// A link runs a linker in its worker.
     pub fn is_link(&self) -> bool {
         matches!(self.kind, ItemKind::Program | ItemKind::Shared)

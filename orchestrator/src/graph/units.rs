@@ -12,10 +12,10 @@ use super::instance::Instance;
 use super::model::{Ingredients, Item, ItemKind, Run};
 use super::paths::{name_in_crate, object_path, portable_name};
 use crate::keys::ItemId;
-use crate::manifest::{Profile, SourceKind, Sources, TargetSettings, source_kind};
+use crate::manifest::{Profile, ShareHeaders, SourceKind, Sources, TargetSettings, source_kind};
 use camino::{Utf8Path, Utf8PathBuf};
-use std::collections::{BTreeMap, HashMap};
-use tender_protocol::{Language, Lto, Work};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use tender_protocol::{Language, Lto, Share, Work};
 
 pub(super) struct Target<'a> {
     /// In keys: `lib`, `bin zip`.
@@ -85,6 +85,8 @@ struct PreparedTarget<'a> {
     sources: Vec<NamedSource<'a>>,
     /// The item of its precompiled headers, if they were asked for.
     precompiled: Option<ItemId>,
+    /// Where headers are that its units of C++ share, if that was asked for.
+    shared_headers: Option<Option<Share>>,
 }
 
 #[derive(Clone)]
@@ -345,9 +347,15 @@ impl<'a> Builder<'_> {
         };
         let sources = target.compiled(generated).map(named).collect();
         let by_kind = BTreeMap::new();
-        let precompiled = None;
-        units.prepared[number] =
-            Some(PreparedTarget { words, by_kind, declared, after, sources, precompiled });
+        units.prepared[number] = Some(PreparedTarget {
+            words,
+            by_kind,
+            declared,
+            after,
+            sources,
+            precompiled: None,
+            shared_headers: None,
+        });
         Ok(())
     }
 
@@ -447,6 +455,79 @@ impl<'a> Builder<'_> {
         Ok(Some(item))
     }
 
+    /// The headers that the units of C++ of a target share with those of all targets of the crate with
+    /// the same words; `source` is one of them. None if they share none. They are one item, which no
+    /// unit waits for.
+    ///
+    /// # Errors
+    /// [`GraphError::SameOutput`].
+    fn shared_headers(
+        &mut self,
+        units: &mut CrateUnits<'a>,
+        number: usize,
+        source: &Utf8Path,
+    ) -> Result<Option<Share>, GraphError> {
+        if let Some(known) = &units.prepared(number).shared_headers {
+            return Ok(known.clone());
+        }
+        let kind = SourceKind::Unit(Language::Cxx);
+        let verify = match units.context.profile.share_headers {
+            ShareHeaders::Off => None,
+            ShareHeaders::Auto => Some(false),
+            ShareHeaders::Verify => Some(true),
+        };
+        let verify =
+            verify.filter(|_| codegen::may_share_headers(&units.prepared(number).args(kind).0));
+        let Some(verify) = verify else {
+            units.prepared_mut(number).shared_headers = Some(None);
+            return Ok(None);
+        };
+        let alike: Vec<usize> = (0..units.targets.len())
+            .filter(|other| {
+                *other == number || self.compiles_alike(units, *other, number, source, kind)
+            })
+            .collect();
+        let (of, generated) = (units.context.of, units.context.generated);
+        let all = alike.iter().flat_map(|target| units.targets[*target].compiled(generated));
+        let sources: BTreeSet<&Utf8Path> =
+            all.filter(|path| source_kind(path) == Some(kind)).collect();
+        let owner = &units.targets[alike[0]];
+        let directory = self.path_for_commands(&self.side(of.built_for).crates_dir);
+        let directory = directory.join(&of.krate.name).join("headers").join(&owner.directory);
+        let output = directory.join("shared");
+        let share = Share { headers: output.to_string(), verify };
+        let share = (sources.len() > 1).then_some(share);
+        for target in alike.iter().copied() {
+            units.prepared_mut(target).shared_headers = Some(share.clone());
+        }
+        if share.is_none() {
+            return Ok(None);
+        }
+        let prepared = units.prepared(number);
+        let (args, mut ingredients) = prepared.args(kind).clone();
+        // They are chosen anew when there are twice as many units.
+        ingredients.own.push(format!("units={}", 1usize << sources.len().ilog2()));
+        let sources = sources.into_iter().map(|path| self.path_for_commands(path).to_string());
+        let work =
+            Work::ShareHeaders { sources: sources.collect(), args, output: output.to_string() };
+        self.add(Item {
+            krate: of.id,
+            krate_name: of.krate.name.clone(),
+            host: of.is_host(),
+            kind: ItemKind::ShareHeaders,
+            key: format!("{} share {}", of.krate.name, owner.name),
+            label: self.path_for_commands(&of.krate.dir.join("shared-headers")).to_string(),
+            after: prepared.after.clone(),
+            run: Run::Worker(work),
+            program: None,
+            inputs: Vec::new(),
+            outputs: vec![output],
+            ingredients,
+            size: 0,
+        })?;
+        Ok(share)
+    }
+
     /// The unit of a source as one of the target `number`; made now if it is not there yet.
     fn plan_unit(
         &mut self,
@@ -490,6 +571,7 @@ impl<'a> Builder<'_> {
         let inputs = [seen.clone()].into_iter().chain(prepared.declared.iter().cloned()).collect();
         let imported = self.imported_modules(of, number, path, &args)?;
         args.extend(imported.words.iter().cloned());
+        let mut plain = imported.words.is_empty();
         ingredients.own.extend(imported.words);
         after.extend(imported.after);
         if let Some(language) = language
@@ -499,7 +581,13 @@ impl<'a> Builder<'_> {
             args.extend(words.iter().cloned());
             ingredients.own.extend(words);
             after.push(item);
+            plain = false;
         }
+        let mut share = None;
+        if (language, self.mode(of)) == (Some(Language::Cxx), Mode::Build) && plain {
+            share = self.shared_headers(units, number, path)?;
+        }
+        let target = &units.targets[number];
         let mut program = None;
         let key = |check: &str| format!("{} {check}{} {name}", krate.name, target.name);
         let (kind, key, run, outputs) = match (language, self.mode(of)) {
@@ -531,6 +619,7 @@ impl<'a> Builder<'_> {
                 let cut = may_cut.then(|| codegen::cut(profile, forced, &origin)).flatten();
                 ingredients.own.extend(forced.map(codegen::forced_word));
                 ingredients.profile.extend(codegen::unit_words(profile, language));
+                ingredients.profile.extend(share.as_ref().map(codegen::share_word));
                 let mut outputs = vec![object.clone()];
                 outputs.extend(dwo);
                 let work = Work::Compile {
@@ -540,6 +629,7 @@ impl<'a> Builder<'_> {
                     object: object.to_string(),
                     cut,
                     lto,
+                    share,
                 };
                 (ItemKind::Compile, key(""), Run::Worker(work), outputs)
             }

@@ -348,6 +348,11 @@ static PROFILE: Table = Table {
                 one_of(&[Text("parallel"), Text("serial")]),
                 "Whether units are translated on all threads of a worker.",
             ),
+            key(
+                "share-headers",
+                one_of(&[Text("off"), Text("auto"), Text("verify")]),
+                "Whether headers that several units of C++ include first are parsed once.",
+            ),
             key("link-args", ValueKind::Texts(check_word), "Words for every link."),
             LINKER_KEY,
             key(

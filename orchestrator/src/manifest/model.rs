@@ -102,6 +102,15 @@ pub enum Translate {
     Serial,
 }
 
+/// Whether headers that several units of C++ include first are parsed once for all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShareHeaders {
+    Off,
+    Auto,
+    /// As `Auto`, and each unit is also compiled without, and compared.
+    Verify,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sanitizer {
     Address,

@@ -5,7 +5,9 @@
 //! replace the profile's, lists are added to it. Programs that run in the build have a profile of
 //! their own (`[profile.NAME.build-override]`), which takes nothing from this one.
 
-use super::model::{DebugInfo, Linker, Lto, OptLevel, Sanitizer, SplitDebugInfo, Strip, Translate};
+use super::model::{
+    DebugInfo, Linker, Lto, OptLevel, Sanitizer, ShareHeaders, SplitDebugInfo, Strip, Translate,
+};
 use super::problem::{Problem, suggestion};
 use super::raw::ProfileTable;
 use camino::Utf8PathBuf;
@@ -35,6 +37,7 @@ values! {
     lto: Lto,
     codegen_units: u32,
     translate: Translate,
+    share_headers: ShareHeaders,
     defines: Vec<String>,
     flags: Vec<String>,
     c_flags: Vec<String>,
@@ -64,6 +67,7 @@ pub struct Profile {
     /// At most this many pieces per source file; absent: the measured default.
     pub codegen_units: Option<u32>,
     pub translate: Translate,
+    pub share_headers: ShareHeaders,
     pub defines: Vec<String>,
     /// For units of every language, before those of the crate.
     pub flags: Vec<String>,
@@ -105,6 +109,7 @@ impl Profile {
             lto: all.lto.unwrap_or(Lto::Off),
             codegen_units: all.codegen_units,
             translate: all.translate.unwrap_or(Translate::Parallel),
+            share_headers: all.share_headers.unwrap_or(ShareHeaders::Off),
             defines: all.defines.unwrap_or_default(),
             flags: all.flags.unwrap_or_default(),
             c_flags: all.c_flags.unwrap_or_default(),
@@ -482,7 +487,7 @@ mod tests {
             Ok(&[Profile { defines: vec![], ..Profile::release() }]),
         );
         let all = "[profile.fast]\ninherits = \"release\"\nopt-level = \"s\"\ndebug = \"line-tables-only\"\nlto = \"thin\"\n\
-                   codegen-units = 4\ntranslate = \"serial\"\ndefines = [\"X=1\"]";
+                   codegen-units = 4\ntranslate = \"serial\"\nshare-headers = \"auto\"\ndefines = [\"X=1\"]";
         let fast = Profile {
             name: "fast".into(),
             opt_level: OptLevel::Os,
@@ -490,6 +495,7 @@ mod tests {
             lto: Lto::Thin,
             codegen_units: Some(4),
             translate: Translate::Serial,
+            share_headers: ShareHeaders::Auto,
             defines: vec!["X=1".into()],
             ..Profile::release()
         };

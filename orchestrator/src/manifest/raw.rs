@@ -7,7 +7,7 @@ use super::format::{self, Table};
 use super::install::{InstallTable, install_table};
 use super::model::{
     BuildSettings, DebugInfo, DependencyKind, Harness, Launch, Linker, Lto, PackageAbout,
-    ProgramKind, Sanitizer, SplitDebugInfo, Strip, Translate,
+    ProgramKind, Sanitizer, ShareHeaders, SplitDebugInfo, Strip, Translate,
 };
 use super::origin::{GitReference, SourceOrigin, SourceSpec};
 use super::pattern::resolve;
@@ -558,6 +558,11 @@ fn profile_values(cx: &Context<'_>, section: &Section<'_, '_>) -> ProfileValues 
         translate: literal("translate").map(|text| match text.as_str() {
             "serial" => Translate::Serial,
             _ => Translate::Parallel,
+        }),
+        share_headers: literal("share-headers").map(|text| match text.as_str() {
+            "off" => ShareHeaders::Off,
+            "verify" => ShareHeaders::Verify,
+            _ => ShareHeaders::Auto,
         }),
         link_args: section.words(cx, "link-args"),
         linker: linker(cx, section),

@@ -87,6 +87,9 @@ fn worker_words<'a>(work: &'a Work, real_driver: Option<&'a [String]>) -> Vec<&'
         Work::Precompile { source, args, output, .. } => {
             join(&["clang"], args, &["-x", "c++-header", source, "-o", output])
         }
+        Work::ShareHeaders { args, output, .. } => {
+            join(&["clang"], args, &["-x", "c++-header", "-o", output])
+        }
         Work::Preprocess { source, args, output, .. } => {
             join(&["clang"], args, &["-E", source, "-o", output])
         }

@@ -91,7 +91,7 @@ impl Crates {
             return CrateTarget::Generate;
         }
         let words = item.key.strip_prefix(item.krate_name.as_str()).unwrap_or(&item.key);
-        let steps = [" check", " scan", " interface", " precompile"];
+        let steps = [" check", " scan", " interface", " precompile", " share"];
         let words = steps.iter().find_map(|step| words.strip_prefix(step)).unwrap_or(words);
         let words = words.strip_prefix(" host").filter(|_| item.host).unwrap_or(words);
         let krate = self.of(item);

@@ -252,6 +252,7 @@ fn noun(item: &Item) -> &'static str {
         ItemKind::Scan => "scan for modules",
         ItemKind::Interface => "module",
         ItemKind::Precompile => "precompiled headers",
+        ItemKind::ShareHeaders => "shared headers",
         ItemKind::Compile | ItemKind::Check => "source",
         ItemKind::Archive => "static library",
         ItemKind::Shared => "shared library",

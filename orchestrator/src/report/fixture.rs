@@ -124,6 +124,7 @@ fn compile(krate: u32, key: &str, source: &str, object: &str) -> Item {
         object: object.into(),
         cut: None,
         lto: Default::default(),
+        share: None,
     };
     item(krate, ItemKind::Compile, key, source, Run::Worker(work), object)
 }

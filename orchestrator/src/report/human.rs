@@ -19,7 +19,7 @@ use crate::sys::now_us;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
-use tender_protocol::{Diagnostic, Level, Outcome, PhaseName};
+use tender_protocol::{Diagnostic, HeaderUse, Level, Outcome, PhaseName};
 use tender_units::{Bytes, Micros};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +78,7 @@ struct Ended {
 struct Kept {
     diagnostics: Vec<Diagnostic>,
     output: Vec<String>,
+    headers: Option<HeaderUse>,
     /// In the order in which they first ended: the time of each, as the sum over all pieces, and
     /// how many there were.
     phases: Vec<(PhaseName, Micros, usize)>,
@@ -182,7 +183,10 @@ impl Human {
             ItemKind::Scan if told.scanning || told.building => return,
             ItemKind::Scan => "Scanning",
             _ if told.building => return,
-            ItemKind::Interface | ItemKind::Precompile | ItemKind::Compile => "Compiling",
+            ItemKind::Interface
+            | ItemKind::Precompile
+            | ItemKind::ShareHeaders
+            | ItemKind::Compile => "Compiling",
             ItemKind::Check => "Checking",
             ItemKind::Archive => "Archiving",
             ItemKind::Shared | ItemKind::Program => "Linking",
@@ -237,6 +241,9 @@ impl Human {
             self.built(item, &kept, wall_us, peak_bytes);
             if let Some(text) = super::config_results::text(graph, item) {
                 self.print(&text);
+            }
+            for line in kept.headers.iter().flat_map(words::headers) {
+                self.print(&style::status("Headers", line));
             }
         }
         if outcome == Outcome::Failed || self.at_least(Verbosity::Normal) {
@@ -374,6 +381,9 @@ impl Sink for Human {
             }
             Event::Driver { item, words } => {
                 self.drivers.insert(*item, words.clone());
+            }
+            Event::SharedHeaders { item, headers } => {
+                self.kept.entry(*item).or_default().headers = Some(headers.clone());
             }
             Event::ItemStarted { item, .. } => self.started(*item, &graph[*item]),
             Event::Phase { item, phase, dur_us, .. } if self.at_least(Verbosity::VeryVerbose) => {

@@ -278,6 +278,10 @@ impl Sink for Json {
                 });
                 self.about("unit-finished", &graph[*item], more)
             }
+            Event::SharedHeaders { item, headers } => {
+                let more = json!({ "unit": graph[*item].label, "headers": headers });
+                self.about("shared-headers", &graph[*item], more)
+            }
             Event::Diagnostic { item, diagnostic, .. } => {
                 return self.diagnostic(graph, *item, diagnostic);
             }

@@ -206,6 +206,7 @@ impl<W: Write> Trace<W> {
             | ItemKind::Scan
             | ItemKind::Interface
             | ItemKind::Precompile
+            | ItemKind::ShareHeaders
             | ItemKind::Compile
             | ItemKind::Check => "unit",
         };

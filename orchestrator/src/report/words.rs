@@ -7,7 +7,7 @@ use crate::memory::MemorySummary;
 use crate::report::crates::CrateTarget;
 use std::borrow::Cow;
 use std::time::Duration;
-use tender_protocol::PhaseName;
+use tender_protocol::{HeaderGroup, HeaderUse, PhaseName};
 use tender_units::Micros;
 
 /// `1 warning`, `3 warnings`
@@ -55,6 +55,25 @@ pub fn generated_warnings(krate: &str, warnings: usize) -> String {
     format!("`{krate}` generated {}", count(warnings, "warning"))
 }
 
+/// What became of headers that several units share, a line for each group of them.
+pub fn headers(headers: &HeaderUse) -> Vec<String> {
+    let group = |HeaderGroup { units, files, bytes }: &HeaderGroup| {
+        format!(
+            "{files} headers are parsed once, for units that begin as {units} of those looked at do ({bytes})"
+        )
+    };
+    match headers {
+        HeaderUse::Made { groups } if groups.is_empty() => {
+            vec!["none are parsed once for several units: it would not pay".to_owned()]
+        }
+        HeaderUse::Made { groups } => groups.iter().map(group).collect(),
+        HeaderUse::Used => vec!["compiled with shared headers".to_owned()],
+        HeaderUse::NotUsed { why } => {
+            vec![format!("compiled without shared headers: {}", visible(why))]
+        }
+    }
+}
+
 /// The error of a crate that failed: which of its items failed.
 pub fn could_not(item: &Item, target: CrateTarget<'_>, errors: usize, warnings: usize) -> String {
     let label = visible(&item.label);
@@ -62,6 +81,7 @@ pub fn could_not(item: &Item, target: CrateTarget<'_>, errors: usize, warnings: 
         (ItemKind::Scan, _) => ("scan", label),
         (ItemKind::Interface, _) => ("compile the interface", label),
         (ItemKind::Precompile, _) => ("precompile the headers", label),
+        (ItemKind::ShareHeaders, _) => ("share the headers", label),
         (ItemKind::Compile, _) => ("compile", label),
         (ItemKind::Check, _) => ("check", label),
         (ItemKind::Archive, _) => ("archive", label),

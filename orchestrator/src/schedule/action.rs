@@ -111,6 +111,8 @@ pub struct PlannedItem {
     /// Longest expected path from the start of this item to the end of the build, microseconds.
     pub priority: Micros,
     pub memory: Need,
+    /// It must not use shared headers: its worker has crashed with them.
+    pub without_headers: bool,
 }
 
 /// Why an item has failed without a report of its own.

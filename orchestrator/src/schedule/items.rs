@@ -114,6 +114,14 @@ impl Items {
         self.tasks[ix.0 as usize].class
     }
 
+    pub(super) fn is_optional(&self, ix: ItemId) -> bool {
+        self.tasks[ix.0 as usize].optional
+    }
+
+    pub(super) fn uses_headers(&self, ix: ItemId) -> bool {
+        self.tasks[ix.0 as usize].uses_headers
+    }
+
     pub(super) fn krate(&self, ix: ItemId) -> CrateId {
         self.tasks[ix.0 as usize].krate
     }

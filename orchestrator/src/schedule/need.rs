@@ -63,6 +63,10 @@ pub fn expected_need(item: &Item) -> Need {
             let need = unit_need(*language, 256 << 10);
             Need { piece: Bytes::ZERO, ..need }
         }
+        (Run::Worker(Work::ShareHeaders { .. }), _) => {
+            let need = unit_need(Language::Cxx, 256 << 10);
+            Need { piece: Bytes::ZERO, ..need }
+        }
         (Run::Worker(Work::Compile { language, .. } | Work::Check { language, .. }), _) => {
             unit_need(*language, size)
         }
@@ -128,8 +132,15 @@ mod tests {
 
     fn compile(language: Language, size: u64) -> Item {
         let (source, object) = (String::new(), String::new());
-        let work =
-            Work::Compile { source, language, args: vec![], object, cut: None, lto: Lto::Off };
+        let work = Work::Compile {
+            source,
+            language,
+            args: vec![],
+            object,
+            cut: None,
+            lto: Lto::Off,
+            share: None,
+        };
         item(ItemKind::Compile, Run::Worker(work), size, 0)
     }
 

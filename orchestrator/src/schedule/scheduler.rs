@@ -75,6 +75,8 @@ struct Suspicion {
     alone: bool,
     /// Nothing else runs in the whole build.
     exclusive: bool,
+    /// It runs without shared headers.
+    without_headers: bool,
     /// Workers that were killed while it ran in them.
     kills: u32,
     /// Workers that were given it and ended before they started any item.

@@ -43,6 +43,8 @@ fn graph() -> impl Strategy<Value = (Vec<Task>, Vec<Fate>)> {
                         after,
                         cost_us: Micros(cost_us),
                         memory: need(cost_us),
+                        optional: false,
+                        uses_headers: false,
                     });
                     ItemId(tasks.len() as u32 - 1)
                 };
@@ -142,6 +144,8 @@ fn unit(krate: u32, cost_us: Micros) -> Task {
         after: vec![],
         cost_us,
         memory: need(cost_us.0),
+        optional: false,
+        uses_headers: false,
     }
 }
 
@@ -154,6 +158,8 @@ fn one_file_crates(n: u32) -> Vec<Task> {
                 after,
                 cost_us: Micros(10),
                 memory: need(10),
+                optional: false,
+                uses_headers: false,
             };
             [task(Class::Unit, vec![]), task(Class::Archive, vec![ItemId(2 * krate)])]
         })
@@ -193,6 +199,41 @@ fn scheduler_builds_one_crate_in_one_worker_with_tokens() {
 }
 
 #[test]
+fn scheduler_runs_an_item_that_crashed_with_shared_headers_once_more_without() {
+    let mut scheduler =
+        Scheduler::new(vec![Task { uses_headers: true, ..unit(0, Micros(10)) }], 1, false);
+    for (crash, expect) in [(1, Some(false)), (2, Some(true)), (3, None)] {
+        if scheduler.next_to_judge().is_some() {
+            scheduler.handle(SchedulerEvent::Judged { item: ItemId(0), fresh: false });
+        }
+        scheduler.next_claim(1);
+        let actions: Vec<Action> = std::iter::from_fn(|| scheduler.next_action()).collect();
+        let planned = actions.iter().find_map(|action| match action {
+            Action::SendPlan { worker, items } => Some((*worker, items[0].without_headers)),
+            _ => None,
+        });
+        assert_eq!(planned.map(|(_, without)| without), expect, "{crash}: {actions:?}");
+        let Some((worker, _)) = planned else {
+            assert!(actions.contains(&Action::Finish { success: false }), "{actions:?}");
+            return;
+        };
+        scheduler.handle(SchedulerEvent::WorkerResponded { worker });
+        scheduler.handle(SchedulerEvent::Started { worker, item: ItemId(0) });
+        scheduler.handle(SchedulerEvent::WorkerEnded { worker, death: Death::Crashed });
+    }
+}
+
+#[test]
+fn scheduler_succeeds_without_an_optional_item() {
+    let tasks = vec![Task { optional: true, ..unit(0, Micros(10)) }, unit(0, Micros(10))];
+    for fate in [Fate::Fails, Fate::Crashes, Fate::IsTooLarge] {
+        let mut world = World::new(tasks.clone(), vec![fate, Fate::Builds], 2, false);
+        world.run(&[0], &BTreeSet::new(), None);
+        assert_eq!(world.finish, Some(true), "{fate:?}");
+    }
+}
+
+#[test]
 fn scheduler_starts_the_longest_path_first() {
     let task = |krate, after: &[u32], cost_us| Task {
         krate: CrateId(krate),
@@ -200,6 +241,8 @@ fn scheduler_starts_the_longest_path_first() {
         after: after.iter().copied().map(ItemId).collect(),
         cost_us,
         memory: need(cost_us.0),
+        optional: false,
+        uses_headers: false,
     };
     // 1 is cheap, but 3 waits for it: 1 + 50 is more than 20.
     let mut scheduler = Scheduler::new(

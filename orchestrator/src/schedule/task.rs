@@ -4,6 +4,7 @@ use super::need::{Need, expected_need};
 use crate::graph::{Graph, ItemKind, Run};
 use crate::keys::ItemId;
 use crate::manifest::CrateId;
+use tender_protocol::Work;
 use tender_units::Micros;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +27,15 @@ pub struct Task {
     /// Expected wall time on one slot, microseconds. Only sums and order matter.
     pub cost_us: Micros,
     pub memory: Need,
+    /// The build succeeds without it.
+    pub optional: bool,
+    /// It may use headers that were parsed for several units, and can run without them.
+    pub uses_headers: bool,
 }
+
+/// The cost of headers that are parsed for several units: more than that of all that could come before
+/// them, because units are faster once they are there. Microseconds.
+const SHARE_COST: u64 = 600_000_000;
 
 /// Turns a graph into tasks. `history` gives the wall time of an item in an earlier build,
 /// microseconds. `need` replaces the expected need by a measured one, if there is one.
@@ -43,6 +52,7 @@ pub fn tasks(
                 ItemKind::Scan
                 | ItemKind::Interface
                 | ItemKind::Precompile
+                | ItemKind::ShareHeaders
                 | ItemKind::Compile
                 | ItemKind::Check
                 | ItemKind::Configure => Class::Unit,
@@ -52,8 +62,13 @@ pub fn tasks(
             },
         },
         after: item.after.clone(),
-        cost_us: history(&item.key).unwrap_or_else(|| expected_cost(item.kind, item.size)),
+        cost_us: match item.kind {
+            ItemKind::ShareHeaders => Micros(SHARE_COST),
+            _ => history(&item.key).unwrap_or_else(|| expected_cost(item.kind, item.size)),
+        },
         memory: need(&item.key, expected_need(item)),
+        optional: item.is_optional(),
+        uses_headers: matches!(&item.run, Run::Worker(Work::Compile { share: Some(_), .. })),
     };
     graph.items.iter().map(task).collect()
 }
@@ -69,6 +84,7 @@ pub fn expected_cost(kind: ItemKind, size: u64) -> Micros {
         ItemKind::Compile => 20_000 + size.saturating_mul(4),
         // Many headers that no size tells of; what comes after it waits.
         ItemKind::Precompile => 2_000_000,
+        ItemKind::ShareHeaders => SHARE_COST,
         ItemKind::Interface | ItemKind::Check => 20_000 + size,
         ItemKind::Scan => 5_000 + size / 4,
         ItemKind::Generate | ItemKind::Configure => 100_000,

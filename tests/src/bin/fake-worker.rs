@@ -171,7 +171,8 @@ fn work(plan: &Plan, item: &Item) -> (Outcome, Vec<InputFile>) {
         Work::Configure(_)
         | Work::Scan { .. }
         | Work::Interface { .. }
-        | Work::Precompile { .. } => {
+        | Work::Precompile { .. }
+        | Work::ShareHeaders { .. } => {
             unreachable!("no test gives it one")
         }
     };
@@ -320,6 +321,7 @@ fn finish(plan: &Plan, item: &Item, outcome: Outcome, inputs: Vec<InputFile>) {
         | Work::Scan { .. }
         | Work::Interface { .. }
         | Work::Precompile { .. }
+        | Work::ShareHeaders { .. }
         | Work::Configure(_) => None,
     };
     let outputs = output.filter(|_| outcome == Outcome::Ok).map(|path| {

@@ -211,6 +211,7 @@ fn check_serial(units: &[&str], jobs: u32, expect: &[&str]) {
             object: String::new(),
             cut: None,
             lto: Default::default(),
+            share: None,
         };
     }
     let mut messages = Vec::new();

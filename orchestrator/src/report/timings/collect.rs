@@ -163,6 +163,7 @@ impl Collector {
             }
             Event::Expected { .. }
             | Event::Driver { .. }
+            | Event::SharedHeaders { .. }
             | Event::Diagnostic { .. }
             | Event::CommandOutput { .. }
             | Event::Artifact { .. }

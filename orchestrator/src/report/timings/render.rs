@@ -187,6 +187,7 @@ fn unit(graph: &Graph, unit: &TimedUnit, crates: &mut Names, reasons: &mut Names
         ItemKind::Scan => "scan",
         ItemKind::Interface => "interface",
         ItemKind::Precompile => "precompile",
+        ItemKind::ShareHeaders => "share headers",
         ItemKind::Compile => "compile",
         ItemKind::Check => "check",
         ItemKind::Archive => "archive",

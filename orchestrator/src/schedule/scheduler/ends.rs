@@ -85,6 +85,9 @@ impl Scheduler {
 
     pub(super) fn fail(&mut self, item: ItemId) {
         self.items.set(item, State::Failed);
+        if self.items.is_optional(item) {
+            return;
+        }
         self.failed = true;
         self.skip_dependents(item);
         if !self.keep_going {
@@ -163,6 +166,13 @@ impl Scheduler {
             suspicion.kills += u32::from(death == Death::Killed);
             match death {
                 Death::Closed => self.requeue(item),
+                // Perhaps clang cannot do with shared headers what it can do without.
+                Death::Crashed
+                    if alone && self.items.uses_headers(item) && !suspicion.without_headers =>
+                {
+                    suspicion.without_headers = true;
+                    self.try_alone(item, false);
+                }
                 Death::Crashed if alone => self.blame(item, Verdict::Crashed),
                 Death::Killed if suspicion.kills > 1 => self.blame(item, Verdict::KilledAgain),
                 Death::OutOfMemory if was_exclusive => self.blame(item, Verdict::OutOfMemory),

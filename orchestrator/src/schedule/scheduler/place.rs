@@ -246,7 +246,15 @@ impl Scheduler {
             let after =
                 self.items.after(*item).iter().copied().filter(|a| in_plan.contains(a)).collect();
             let memory = self.items.need(*item);
-            items.push(PlannedItem { item: *item, after, priority: rank.0.0, memory });
+            let without_headers =
+                self.suspicions.get(item).is_some_and(|suspicion| suspicion.without_headers);
+            items.push(PlannedItem {
+                item: *item,
+                after,
+                priority: rank.0.0,
+                memory,
+                without_headers,
+            });
             self.items.set(*item, State::Given(worker));
             let unblocked = self.items.is_unblocked(*item);
             let heavy = self.items.class(*item) != Class::Archive;
