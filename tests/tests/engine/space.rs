@@ -72,6 +72,7 @@ impl Space {
                 object: object.clone(),
                 cut: None,
                 lto: Default::default(),
+                share: None,
             };
             objects.push((
                 self.add(krate, name, ItemKind::Compile, &source, after, work, &object),
