@@ -18,7 +18,7 @@ fn space(value: &str) -> TestSpace {
     let space = TestSpace::new();
     space.write(
         "Tender.toml",
-        &format!(
+        format!(
             "[package]\nname = \"app\"\ninclude = [\"src\"]\n\n[lib]\nsources = [\"src/*.cpp\"]\n\n\
              [profile.dev]\nshare-headers = \"{value}\"\n\n[profile.release]\nshare-headers = \"{value}\"\n"
         ),
@@ -27,7 +27,7 @@ fn space(value: &str) -> TestSpace {
     for name in ["a", "b", "c", "d", "e"] {
         space.write(
             &format!("src/{name}.cpp"),
-            &format!(
+            format!(
                 "#include \"all.h\"\nstruct Own_{name} : Shape {{ int area() const override {{ return 2; }} }};\n\
                  int {name}(const std::vector<std::string> &v) {{ std::map<std::string, int> m; for (auto &s : v) m[s]++; \
                  return Own_{name}().area() + one() + int(m.size()); }}\n"
