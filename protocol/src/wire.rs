@@ -68,6 +68,7 @@ mod tests {
                     object: "x.o".into(),
                     cut: None,
                     lto: Default::default(),
+                    share: None,
                 },
             }],
         });

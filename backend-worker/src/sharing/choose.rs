@@ -198,18 +198,22 @@ fn common(
     sets.fold(first, |all, set| all.intersection(&set).cloned().collect())
 }
 
-/// Those of the units that read each file of the standard library that so many of them read.
+/// Those of the units that read each file of the standard library that so many of them read, with the
+/// text that most of these read.
 fn readers(units: &[Tokens], members: &[usize], percent: usize) -> Vec<usize> {
     let sets: Vec<HashSet<(&str, u64)>> =
         members.iter().map(|unit| standard_texts(&units[*unit])).collect();
-    let mut count: HashMap<(&str, u64), usize> = HashMap::new();
-    for text in sets.iter().flatten() {
-        *count.entry(*text).or_default() += 1;
+    let mut count: HashMap<&str, BTreeMap<u64, usize>> = HashMap::new();
+    for (name, text) in sets.iter().flatten() {
+        *count.entry(name).or_default().entry(*text).or_default() += 1;
     }
     let wanted: Vec<(&str, u64)> = count
         .into_iter()
-        .filter(|(_, readers)| readers * 100 >= members.len() * percent)
-        .map(|(text, _)| text)
+        .filter(|(_, texts)| texts.values().sum::<usize>() * 100 >= members.len() * percent)
+        .filter_map(|(name, texts)| {
+            let most = texts.into_iter().rev().max_by_key(|(_, readers)| *readers)?;
+            Some((name, most.0))
+        })
         .collect();
     let reads_all = |set: &HashSet<(&str, u64)>| wanted.iter().all(|text| set.contains(text));
     let of = members.iter().zip(&sets).filter(|(_, set)| reads_all(set));

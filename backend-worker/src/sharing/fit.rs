@@ -1,7 +1,7 @@
 //! Whether a unit may use shared headers: beforehand by its tokens, and afterwards by those that were
 //! left of it.
 
-use super::Tokens;
+use super::{TokenFile, Tokens};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
@@ -58,10 +58,17 @@ pub fn fit(unit: &Tokens, headers: &Tokens) -> Result<(), Unfit> {
             return Err(Unfit::Elsewhere(headers.files[shared.file].name.clone()));
         }
     }
-    let known: HashSet<&str> = unit.files.iter().map(|file| file.name.as_str()).collect();
-    for (at, file) in headers.files.iter().enumerate() {
-        if headers.is_standard(at) && file.tokens > 0 && !known.contains(file.name.as_str()) {
+    let known: HashMap<&str, &TokenFile> =
+        unit.files.iter().map(|file| (file.name.as_str(), file)).collect();
+    let standard = headers.files.iter().enumerate().filter(|(at, _)| headers.is_standard(*at));
+    for (_, file) in standard.filter(|(_, file)| file.tokens > 0) {
+        let Some(of_unit) = known.get(file.name.as_str()) else {
             return Err(Unfit::NotIncluded(file.name.clone()));
+        };
+        // A file that is entered once yields all that it does in the headers.
+        let once = file.entries == 1 && of_unit.entries == 1;
+        if unit.shows_places && once && file.statements != of_unit.statements {
+            return Err(Unfit::Otherwise(file.name.clone()));
         }
     }
     check_order(unit, headers)

@@ -36,9 +36,19 @@ fn unit(text: &str) -> Tokens {
     Tokens::new(files, runs, Vec::new())
 }
 
+/// A unit with debug information.
+fn debug(text: &str) -> Tokens {
+    let mut unit = unit(text);
+    unit.shows_places = true;
+    unit
+}
+
 fn texts(units: &[&str]) -> Vec<(String, Vec<usize>)> {
-    let units: Vec<Tokens> = units.iter().map(|text| unit(text)).collect();
-    choose(&units)
+    texts_of(&units.iter().map(|text| unit(text)).collect::<Vec<_>>())
+}
+
+fn texts_of(units: &[Tokens]) -> Vec<(String, Vec<usize>)> {
+    choose(units)
         .into_iter()
         .map(|group| (group.text.replace("#include ", "").replace('\n', " "), group.members))
         .collect()
@@ -67,6 +77,23 @@ fn choice_shares_standard_headers_that_not_all_units_read() {
         "a.h:1 5.cc",
     ]);
     assert_eq!(found, [("<map> \"a.h\" ".to_owned(), vec![0, 1, 2, 3])]);
+}
+
+#[test]
+fn choice_shares_standard_headers_that_read_alike_where_places_are_shown() {
+    let units =
+        ["<map> <set>:9 1.cc", "<map> <set>:9 2.cc", "<map> <set>:9* 3.cc", "<map> <set>:9* 4.cc"];
+    let groups = |of: fn(&str) -> Tokens| {
+        let units: Vec<Tokens> = [units, units.map(|_| "<map> <set>:9* 5.cc")]
+            .concat()
+            .iter()
+            .map(|text| of(text))
+            .collect();
+        texts_of(&units).into_iter().map(|(_, members)| members).collect::<Vec<_>>()
+    };
+    assert_eq!(groups(unit), [[0, 1, 2, 3, 4, 5, 6, 7]]);
+    // Two are too few to pay.
+    assert_eq!(groups(debug), [[2, 3, 4, 5, 6, 7]]);
 }
 
 #[test]
@@ -124,6 +151,22 @@ fn unit_fits_if_the_headers_are_its_first_text() {
     assert_eq!(fits("a.h:100000* b.h 1.cc", "a.h b.h"), elsewhere("a.h"));
     assert_eq!(fits("1.cc:5 a.h 1.cc", "a.h"), elsewhere("a.h"));
     assert_eq!(fits("a.h 1.cc", "<map> a.h"), Err(Unfit::NotIncluded("<map>".to_owned())));
+}
+
+#[test]
+fn unit_with_debug_information_fits_if_standard_headers_read_alike() {
+    let fits = |unit: &str, of: fn(&str) -> Tokens| fit(&of(unit), &of("<map> a.h shared:0"));
+    let otherwise = Err(Unfit::Otherwise("<map>".to_owned()));
+    assert_eq!(fits("a.h <map>:100000* 1.cc", unit), Ok(()));
+    assert_eq!(fits("a.h <map>:100000* 1.cc", debug), otherwise);
+    assert_eq!(fits("a.h <map> 1.cc", debug), Ok(()));
+    let place = |file: &str| Place { file: file.to_owned(), offset: 0 };
+    let pair = Redeclaration { first: place("<map>"), later: place("<set>") };
+    let mut headers = debug("<map> <set> a.h shared:0");
+    headers.redeclarations.push(pair);
+    assert_eq!(fit(&debug("<map> a.h <set> 1.cc"), &headers), Ok(()));
+    let redeclared = Err(Unfit::Redeclared("<map>".to_owned()));
+    assert_eq!(fit(&debug("<set> a.h <map> 1.cc"), &headers), redeclared);
 }
 
 #[test]
