@@ -226,6 +226,45 @@ void orderRetainedTypes(DICompileUnit &unit) {
   unit.replaceRetainedTypes(MDTuple::get(unit.getContext(), types));
 }
 
+// What a type or variable is, for an order of its own.
+auto identity(const Metadata *node) {
+  const auto *type = dyn_cast<DICompositeType>(node);
+  const auto *variable = dyn_cast<DIGlobalVariable>(node);
+  const auto *scope = dyn_cast<DIScope>(node);
+  DIFile *file = variable ? variable->getFile() : scope ? scope->getFile() : nullptr;
+  return std::tuple(file ? file->getFilename() : StringRef(),
+                    variable ? variable->getLine() : type ? type->getLine() : 0,
+                    type ? type->getIdentifier() : StringRef(),
+                    variable ? variable->getName() : scope ? scope->getName() : StringRef());
+}
+
+// Variables in the order of the module's, after that those of which only the value is left.
+void orderVariables(Module &module, DICompileUnit &unit) {
+  DenseMap<const Metadata *, size_t> position;
+  for (const GlobalVariable &global : module.globals()) {
+    SmallVector<DIGlobalVariableExpression *, 1> described;
+    global.getDebugInfo(described);
+    for (const DIGlobalVariableExpression *one : described)
+      position.try_emplace(one, position.size());
+  }
+  SmallVector<Metadata *, 0> all(unit.getGlobalVariables()->operands());
+  auto key = [&](const Metadata *node) {
+    auto found = position.find(node);
+    const auto *expression = dyn_cast<DIGlobalVariableExpression>(node);
+    return std::tuple(found == position.end() ? SIZE_MAX : found->second,
+                      identity(expression ? expression->getVariable() : node));
+  };
+  llvm::stable_sort(all, [&](const Metadata *a, const Metadata *b) { return key(a) < key(b); });
+  unit.replaceGlobalVariables(MDTuple::get(unit.getContext(), all));
+}
+
+void orderEnums(DICompileUnit &unit) {
+  SmallVector<Metadata *, 0> all(unit.getEnumTypes()->operands());
+  llvm::stable_sort(
+      all, [](const Metadata *a, const Metadata *b) { return identity(a) < identity(b); });
+  unit.replaceEnumTypes(MDTuple::get(unit.getContext(), all));
+}
+
 // A built-in function that the unit does not declare has the place of its first use, which is another
 // one where headers change their order. It has none in the text, so it gets none.
 void placeBuiltins(Module &module) {
@@ -244,14 +283,26 @@ void placeBuiltins(Module &module) {
   }
 }
 
+// Clang names types as it meets them, and numbers those of one name. No code depends on the names.
+void unnameTypes(Module &module) {
+  for (StructType *type : module.getIdentifiedStructTypes())
+    type->setName("");
+}
+
 } // namespace
 
 void canonicalise(Module &module) {
+  unnameTypes(module);
   placeBuiltins(module);
   Order(module).run();
-  for (DICompileUnit *unit : module.debug_compile_units())
+  for (DICompileUnit *unit : module.debug_compile_units()) {
     if (unit->getRetainedTypes())
       orderRetainedTypes(*unit);
+    if (unit->getGlobalVariables())
+      orderVariables(module, *unit);
+    if (unit->getEnumTypes())
+      orderEnums(*unit);
+  }
   if (module.getNamedMetadata("llvm.dbg.cu"))
     orderMembers(module);
 }

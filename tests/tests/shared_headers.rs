@@ -4,7 +4,8 @@
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tender_tests::TestSpace;
+use tender_tests::libraries::{ports, sources};
+use tender_tests::{Feature, TestSpace, skip};
 
 const SHARED: &str = "target/debug/.tender/app/headers/lib/shared";
 
@@ -180,6 +181,26 @@ fn verify_finds_an_overload_that_a_standard_header_must_not_depend_on() {
     assert!(run.stderr.contains("picked"), "{}", run.stderr);
     space.edit("src/pick.h", "int pick(int)", "int choose(int)");
     space.tender(&["build", "-j1"]).expect_ok();
+}
+
+#[test]
+fn verify_finds_no_difference_in_code_of_others() {
+    let space = TestSpace::new();
+    let root = space.path("ports");
+    let wanted = ["yaml-cpp", "leveldb"];
+    let there = ports(sources(), &root, &wanted);
+    if there.len() < wanted.len() {
+        skip(Feature::PinnedSources, "the sources of yaml-cpp or leveldb are not there");
+        return;
+    }
+    let (from, to) = ("[profile.dev]\n", "[profile.dev]\nshare-headers = \"verify\"\n");
+    space.edit("ports/Tender.toml", from, to);
+    space.edit("ports/Tender.toml", "debug = false", "debug = true");
+    let words = ["build", "-C", root.as_str(), "-p", "yaml-cpp", "-p", "leveldb", "-j1"];
+    let run = space.tender(&[&words[..], &["--message-format", "json"]].concat()).expect_ok();
+    let used = run.stdout.matches("{\"result\":\"used\"}").count();
+    // Of 29 and 39 units.
+    assert!(used > 30, "{used}");
 }
 
 #[test]
