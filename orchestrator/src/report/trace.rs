@@ -22,7 +22,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::{BufWriter, Write};
-use tender_protocol::PhaseName;
+use tender_protocol::{HeaderUse, PhaseName};
 use tender_units::Micros;
 
 /// Row of the orchestrator itself.
@@ -48,6 +48,7 @@ struct ItemRow {
     tid: u32,
     start_us: Micros,
     phases: u32,
+    headers: Option<HeaderUse>,
 }
 
 /// One event of the file.
@@ -269,7 +270,7 @@ impl<W: Write> Trace<W> {
         let of = &graph[item];
         let args = json!({ "crate": of.krate_name, "unit": of.label, "slot": tid });
         self.span("b", ("unit", &of.label), item, pid, at_us, args);
-        self.running.insert(item, ItemRow { pid, tid, start_us: at_us, phases: 0 });
+        self.running.insert(item, ItemRow { pid, tid, start_us: at_us, phases: 0, headers: None });
     }
 
     fn item_finished(&mut self, graph: &Graph, item: ItemId, outcome: Value, at_us: Micros) {
@@ -291,7 +292,10 @@ impl<W: Write> Trace<W> {
             }
             self.command_rows[running.tid as usize - 1] = false;
         }
-        let args = json!({ "outcome": outcome });
+        let mut args = json!({ "outcome": outcome });
+        if let Some(headers) = running.headers {
+            args["headers"] = json!(headers);
+        }
         self.span("e", ("unit", &graph[item].label), item, running.pid, at_us, args);
     }
 
@@ -357,6 +361,11 @@ impl<W: Write> Sink for Trace<W> {
                     .or(running)
                     .unwrap_or((ORCHESTRATOR, 0));
                 self.phase(graph, item, at, (phase, cgu, of.as_deref()), start_us, dur_us);
+            }
+            Event::SharedHeaders { item, ref headers } => {
+                if let Some(running) = self.running.get_mut(&item) {
+                    running.headers = Some(headers.clone());
+                }
             }
             Event::ItemFinished { item, outcome, at_us, .. } => {
                 self.item_finished(graph, item, json!(outcome), at_us);
@@ -513,8 +522,11 @@ mod tests {
             started(fixture::ZIP_A, Some(0), 1, Micros(10)),
             phase(fixture::ZIP_A, 1, PhaseName::Translate, Micros(10), Micros(5)),
             phase(fixture::ZIP_A, 1, PhaseName::Emit, Micros(15), Micros(5)),
+            Event::SharedHeaders { item: fixture::ZIP_A, headers: HeaderUse::Used },
             finished(fixture::ZIP_A, Micros(20)),
         ]);
+        let end = json!({ "outcome": "ok", "headers": { "result": "used" } });
+        assert_eq!(of_kind(&entries, "e")[0]["args"], end);
         let names: Vec<_> =
             of_kind(&entries, "M").iter().map(|m| m["args"]["name"].clone()).collect();
         assert_eq!(names, [json!("tender"), Value::Null, json!("worker 0 (4711)"), Value::Null]);

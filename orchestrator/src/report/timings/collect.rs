@@ -94,6 +94,11 @@ impl Collector {
                     (start_us, dur_us.0),
                 );
             }
+            Event::SharedHeaders { item, ref headers } => {
+                if let Some(unit) = self.unit(item) {
+                    unit.headers = Some(headers.clone());
+                }
+            }
             Event::ItemFinished { item, outcome, at_us, peak_bytes, .. } => {
                 let at_us = self.time(at_us);
                 self.finished(item, Some(outcome), at_us, peak_bytes);
@@ -163,7 +168,6 @@ impl Collector {
             }
             Event::Expected { .. }
             | Event::Driver { .. }
-            | Event::SharedHeaders { .. }
             | Event::Diagnostic { .. }
             | Event::CommandOutput { .. }
             | Event::Artifact { .. }
@@ -195,6 +199,7 @@ impl Collector {
             label: of.label.clone(),
             kind: of.kind,
             reason: reason.clone(),
+            headers: None,
             waits: Vec::new(),
             start_us: None,
             end_us: None,

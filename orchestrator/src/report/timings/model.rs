@@ -5,7 +5,7 @@ use crate::fingerprint::RebuildReason;
 use crate::graph::ItemKind;
 use crate::keys::ItemId;
 use crate::memory::{Killer, MemorySummary};
-use tender_protocol::{Outcome, PhaseName};
+use tender_protocol::{HeaderUse, Outcome, PhaseName};
 use tender_units::Bytes;
 
 /// Facts that the events do not have.
@@ -63,6 +63,8 @@ pub(super) struct TimedUnit {
     pub label: String,
     pub kind: ItemKind,
     pub reason: RebuildReason,
+    /// What became of shared headers, if it is about some.
+    pub headers: Option<HeaderUse>,
     /// When the unit, or a piece of it, was ready and could not start. In order of time, without
     /// overlap.
     pub waits: Vec<Wait>,

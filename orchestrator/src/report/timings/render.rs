@@ -207,12 +207,18 @@ fn unit(graph: &Graph, unit: &TimedUnit, crates: &mut Names, reasons: &mut Names
         time(unit.start_us),
         time(unit.end_us),
         outcome,
-        reasons.number(&unit.reason.present()),
+        reasons.number(&reason(unit)),
         unit.peak_bytes,
         unit.lease_bytes,
         unit.waits.iter().map(|one| wait(graph, one)).collect::<Vec<_>>(),
         unit.runs,
     ])
+}
+
+/// Why a unit ran, and what became of shared headers.
+fn reason(unit: &TimedUnit) -> String {
+    let headers = unit.headers.iter().flat_map(words::headers);
+    [unit.reason.present()].into_iter().chain(headers).collect::<Vec<_>>().join("; ")
 }
 
 /// From, until, and for memory what was needed, what was free, and the larger unit that this is
@@ -312,6 +318,7 @@ mod tests {
     use crate::report::fixture;
     use crate::report::timings::model::About;
     use crate::report::timings::simulated::{self, Shape, model_of};
+    use tender_protocol::HeaderUse;
     use tender_units::{Bytes, Micros};
 
     /// The data for the page's scripts.
@@ -375,6 +382,21 @@ mod tests {
         assert_eq!(data["units"][0][1], words::visible(name).as_ref());
         assert_eq!(data["about"]["command"], "tender '</script>'");
         assert!(page.contains("<title>&lt;b&gt;&amp;: "));
+    }
+
+    #[test]
+    fn reason_says_what_became_of_shared_headers() {
+        let graph = fixture::graph();
+        let (item, why) = (fixture::ZIP_A, "they are not made yet".to_owned());
+        let events = [
+            Event::Dirty { item, reason: RebuildReason::New },
+            Event::SharedHeaders { item, headers: HeaderUse::NotUsed { why } },
+        ];
+        let data = data_of(&page(&graph, &model_of(&graph, &events)));
+        assert_eq!(
+            data["reasons"][0],
+            "it has not been built before; compiled without shared headers: they are not made yet"
+        );
     }
 
     #[test]
