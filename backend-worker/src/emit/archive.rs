@@ -22,10 +22,14 @@ pub struct Archived {
 /// # Errors
 /// A file cannot be read, or the archive cannot be written: a sentence fragment.
 pub fn archive(output: &str, members: &[Member]) -> Result<Archived, String> {
-    match object_archive::write(output, members) {
-        Ok(file) => return Ok(Archived { file, inputs: Vec::new() }),
-        Err(Refused::Failed(why)) => return Err(why),
-        Err(Refused::OtherMember) => {}
+    // LLVM's writer reads it: above so many bytes the table of symbols has 64 bits for each place
+    // (`llvm/lib/Object/ArchiveWriter.cpp`).
+    if std::env::var_os("SYM64_THRESHOLD").is_none() {
+        match object_archive::write(output, members) {
+            Ok(file) => return Ok(Archived { file, inputs: Vec::new() }),
+            Err(Refused::Failed(why)) => return Err(why),
+            Err(Refused::OtherMember) => {}
+        }
     }
     let mut list: Vec<(String, Vec<u8>)> = Vec::with_capacity(members.len());
     let mut inputs = Vec::new();

@@ -8,8 +8,9 @@ use super::exit::CliExit;
 use super::options::{ExplainOptions, MessageFormat, Selection};
 use super::print;
 use super::project::{Project, current_dir};
+use super::target_dir::UnmadeTargetDir;
 use super::terminal::Terminal;
-use super::{target_dir, worker};
+use super::worker;
 use crate::fingerprint::{Fingerprints, ItemOutlook};
 use crate::graph::{self, Graph, Item, Mode, Scans, Targets};
 use crate::keys::ItemId;
@@ -71,8 +72,8 @@ fn whole_graph(
     let mut project = open(true, None)?;
     let profile = project.profile()?.clone();
     let state_dir = project.output_dir.join(graph::profile_dir(&profile)).join(".tender");
-    // Answers of programs are kept there; where they cannot be, they are asked for again.
-    let _ = target_dir::prepare(&project.target_dir);
+    let target_dir = project.target_dir.clone();
+    let _marked = UnmadeTargetDir::watch(&target_dir);
     let machine = Machine::new(&state_dir, project.workspace.target.as_ref());
     let force_pieces = environment.force_pieces()?;
     let build = |project: &Project, targets: Targets, scans: &Scans| {

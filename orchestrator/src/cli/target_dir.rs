@@ -32,6 +32,28 @@ pub fn prepare(dir: &Utf8Path) -> Result<(), CliError> {
     Ok(())
 }
 
+/// A target directory that may come into being while this is alive, as answers of programs are kept
+/// there. It is marked then.
+pub struct UnmadeTargetDir<'a> {
+    dir: &'a Utf8Path,
+    was_absent: bool,
+}
+
+impl UnmadeTargetDir<'_> {
+    pub fn watch(dir: &Utf8Path) -> UnmadeTargetDir<'_> {
+        UnmadeTargetDir { dir, was_absent: !looks::exists(dir) }
+    }
+}
+
+impl Drop for UnmadeTargetDir<'_> {
+    fn drop(&mut self) {
+        if self.was_absent && looks::exists(self.dir) {
+            // Where it cannot be marked, `tender clean` says so.
+            let _ = std::fs::write(self.dir.join(TAG_NAME), TAG);
+        }
+    }
+}
+
 /// Whether tender has made it.
 pub fn is_ours(dir: &Utf8Path) -> bool {
     std::fs::read_to_string(dir.join(TAG_NAME)).is_ok_and(|text| text == TAG)
