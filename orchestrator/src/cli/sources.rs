@@ -4,6 +4,7 @@ use super::env::{self, CliEnvironment};
 use super::error::CliError;
 use super::options::{MessageFormat, NetworkOptions, PlaceOptions};
 use super::project::target_dir;
+use super::target_dir::UnmadeTargetDir;
 use super::terminal::Terminal;
 use crate::manifest::{
     self, LoadError, LoadOptions, Loaded, PackageFinder, SourceChoice, TargetPlatform,
@@ -41,9 +42,10 @@ pub struct SystemPackages {
 
 impl PackageFinder for SystemPackages {
     fn has(&self, root: &Utf8Path, package: &str, target: Option<&TargetPlatform>) -> bool {
-        let mut dir = root.join(&self.target_dir);
-        // The answer is kept there; where it cannot be, the next build asks again.
-        let _ = super::target_dir::prepare(&dir);
+        let target_dir = root.join(&self.target_dir);
+        // The answer is kept there.
+        let _marked = UnmadeTargetDir::watch(&target_dir);
+        let mut dir = target_dir.clone();
         dir.extend(target.map(|target| target.platform.triple()));
         let profile = if self.profile == "dev" { "debug" } else { &self.profile };
         toolchain::has_package(&dir.join(profile).join(".tender"), package, target)
