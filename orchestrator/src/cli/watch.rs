@@ -18,6 +18,7 @@ use crate::engine::KeptWorkers;
 use crate::fingerprint::Fingerprints;
 use crate::host::error::system;
 use crate::manifest::MANIFEST_NAME;
+use crate::memory::{Reading, System};
 use crate::report::style;
 use crate::sys::file_watch::{FileChanges, FileWatch, remote_file_system};
 use crate::sys::pressure_trigger::PressureTrigger;
@@ -32,6 +33,7 @@ use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tender_protocol::Level;
+use tender_units::Bytes;
 
 /// Changes that come so soon after another belong to it: editors write several files for one save.
 const SETTLE: Duration = Duration::from_millis(10);
@@ -176,6 +178,12 @@ fn is_about_manifests(changes: &FileChanges) -> bool {
     changes.overflowed || changes.paths.iter().any(|path| path.file_name() == Some(MANIFEST_NAME))
 }
 
+/// Whether workers that wait, and have so much memory, stand in the way of others, now that some process
+/// of the machine has waited for memory. It may have waited at the limit of a cgroup that is not ours.
+fn is_memory_short(limits: Option<&Reading>, kept: Bytes) -> bool {
+    limits.is_none_or(|limits| limits.headroom() < kept)
+}
+
 enum WatchEnd {
     Signal(i32),
     Changes(FileChanges),
@@ -187,9 +195,11 @@ struct WatchLoop {
     watch: Watch<WatchSource>,
     /// That have no round to work for.
     workers: KeptWorkers,
-    /// Tells when memory gets short. `None`: the kernel does not tell us. Then it is the kernel that ends
-    /// workers, before other processes.
+    /// Tells when some process of the machine waits for memory. `None`: the kernel does not tell us. Then
+    /// it is the kernel that ends workers, before other processes.
     pressure: Option<PressureTrigger>,
+    /// Tells whether it is our memory that is short.
+    memory: System,
     scope: WatchScope,
     /// File systems that were warned of.
     remote: BTreeSet<&'static str>,
@@ -212,9 +222,17 @@ impl WatchLoop {
         let pressure = PressureTrigger::set().filter(|trigger| {
             watch.add(trigger.as_fd(), Interest::PRIORITY, WatchSource::Pressure).is_ok()
         });
-        let (scope, remote) = (WatchScope::default(), BTreeSet::new());
-        let workers = KeptWorkers::default();
-        Ok(WatchLoop { files, signals, watch, workers, pressure, scope, remote, terminal })
+        Ok(WatchLoop {
+            files,
+            signals,
+            watch,
+            workers: KeptWorkers::default(),
+            pressure,
+            memory: System::find(Utf8Path::new("/")),
+            scope: WatchScope::default(),
+            remote: BTreeSet::new(),
+            terminal,
+        })
     }
 
     /// Watches the files of a build. Returns whether directories are among them that were not
@@ -278,7 +296,10 @@ impl WatchLoop {
                 idle_since = None;
             }
             if ready.contains(&WatchSource::Pressure) && self.pressure.is_some() {
-                self.workers.end();
+                let limits = self.memory.sample().limits;
+                if is_memory_short(limits.as_ref(), self.workers.resident_bytes()) {
+                    self.workers.end();
+                }
             }
             if ready.contains(&WatchSource::Signals)
                 && let Some(signal) = self.handle_signals(program.as_ref())
@@ -379,5 +400,27 @@ impl WatchLoop {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MachineMemory;
+
+    #[test]
+    fn memory_is_short_if_less_is_left_than_workers_that_wait_have() {
+        let check = |available: u64, kept: u64, expected: bool| {
+            let machine =
+                MachineMemory { total: Bytes(8 << 30), available: Bytes(available << 20) };
+            let limits = Reading::new(Some(machine), Vec::new());
+            assert_eq!(is_memory_short(limits.as_ref(), Bytes(kept << 20)), expected);
+        };
+        check(4096, 300, false);
+        check(600, 300, false);
+        check(500, 300, true);
+        check(0, 300, true);
+        check(4096, 0, false);
+        assert!(is_memory_short(None, Bytes(1)), "the kernel's word is all that is known");
     }
 }

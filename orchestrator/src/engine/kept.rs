@@ -71,8 +71,8 @@ impl KeptWorkers {
         self.workers.iter().map(|worker| worker.process.process.pid()).collect()
     }
 
-    /// What they use.
-    pub(super) fn resident_bytes(&self) -> Bytes {
+    /// The memory that they have.
+    pub fn resident_bytes(&self) -> Bytes {
         let gauges = self.workers.iter().filter_map(|worker| worker.process.gauge.as_ref());
         gauges.filter_map(Gauge::resident_bytes).sum()
     }
