@@ -5,8 +5,10 @@
 mod link;
 #[path = "build/llvm.rs"]
 mod llvm;
+#[path = "build/shim.rs"]
+mod shim;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const SOURCES: [&str; 25] = [
     "archive",
@@ -68,9 +70,6 @@ fn main() {
         .define("_GNU_SOURCE", None)
         .define("__STDC_CONSTANT_MACROS", None)
         .define("__STDC_LIMIT_MACROS", None);
-    for source in SOURCES {
-        build.file(format!("llvm-shim/{source}.cpp"));
-    }
     // Sanitizers for the shim alone, such as `address,undefined`; see `tools/sanitize.sh`.
     let sanitizers = std::env::var("TENDER_SHIM_SANITIZE").unwrap_or_default();
     if !sanitizers.is_empty() {
@@ -82,7 +81,8 @@ fn main() {
             .debug(true);
         println!("cargo:rustc-link-arg={flag}");
     }
-    build.compile("tender-llvm-shim");
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
+    shim::compile(build, Path::new("llvm-shim"), &SOURCES, &out, "tender-llvm-shim");
 
     // LLVM has 200,000 pointers that a program for any address would adjust each time it starts: a
     // quarter of the time, and 6 MiB of memory that workers could not share.
