@@ -10,7 +10,7 @@ mod shim;
 
 use std::path::{Path, PathBuf};
 
-const SOURCES: [&str; 25] = [
+const SOURCES: [&str; 27] = [
     "archive",
     "assemble",
     "assembler_files",
@@ -24,6 +24,7 @@ const SOURCES: [&str; 25] = [
     "source_locations",
     "diagnostics",
     "driver",
+    "instantiate",
     "instantiations",
     "lto",
     "lto_input",
@@ -33,6 +34,7 @@ const SOURCES: [&str; 25] = [
     "recording_fs",
     "redeclarations",
     "shared_headers",
+    "template_inputs",
     "time_macros",
     "token_record",
     "unit_order",

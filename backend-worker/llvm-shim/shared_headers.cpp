@@ -1,5 +1,6 @@
-// Compiles a unit with headers that were parsed before, for it and other units, so that its module is
-// that of the unit alone. Which headers, and whether the unit may use them, is decided elsewhere.
+// Compiles a unit with headers that were parsed before, for it and other units, so that its module
+// is that of the unit alone. Which headers, and whether the unit may use them, is decided
+// elsewhere.
 #include "clang/CodeGen/CodeGenAction.h"
 #include "clang/Frontend/CompilerInstance.h"
 #include "clang/Frontend/FrontendActions.h"
@@ -12,7 +13,9 @@
 #include "buffer.h"
 #include "canonical.h"
 #include "clang_unit.h"
+#include "instantiate.h"
 #include "shim.h"
+#include "template_inputs.h"
 #include "token_record.h"
 #include "unit_order.h"
 
@@ -22,12 +25,15 @@ using namespace tender;
 struct TenderTokens {
   TokenRecord record;
   Redeclarations redeclarations;
+  std::string templateInput;
 };
 
 struct TenderSharedHeaders {
   std::string file;
   TenderTokens tokens;
   std::vector<NamedScope> named;
+  std::vector<std::string> names;
+  llvm::IntrusiveRefCntPtr<AskedClasses> asked;
 };
 
 namespace {
@@ -82,15 +88,23 @@ private:
 // Makes the declarations those that `UnitOrder` would make of them.
 class Settle final : public ASTConsumer {
 public:
-  Settle(Redeclarations &redeclarations, const CompilerInstance &instance)
-      : redeclarations(redeclarations), instance(instance) {}
+  Settle(TenderSharedHeaders &out, CompilerInstance &instance) : out(out), instance(instance) {}
 
   ASTMutationListener *GetASTMutationListener() override { return &instantiations; }
   void HandleTagDeclDefinition(TagDecl *tag) override { Instantiations::completed(tag); }
   bool HandleTopLevelDecl(DeclGroupRef group) override {
+    scope = instance.getSema().TUScope;
     for (Decl *decl : group)
       settle(decl);
     return true;
+  }
+  void HandleTranslationUnit(ASTContext &context) override {
+    if (!out.asked || context.getDiagnostics().hasErrorOccurred())
+      return;
+    instantiateHere(instance.getSema(), scope, out.asked);
+    out.names = namesLookedUpLate(context);
+    for (const std::string &name : out.asked->names)
+      out.names.push_back(CLASS + name);
   }
 
 private:
@@ -102,12 +116,13 @@ private:
     }
     Instantiations::declared(decl);
     if (instance.getCodeGenOpts().hasReducedDebugInfo())
-      redeclarations.declared(decl, instance.getSourceManager());
+      out.tokens.redeclarations.declared(decl, instance.getSourceManager());
   }
 
   Instantiations instantiations;
-  Redeclarations &redeclarations;
-  const CompilerInstance &instance;
+  TenderSharedHeaders &out;
+  CompilerInstance &instance;
+  Scope *scope = nullptr;
 };
 
 class PrecompileShared final : public GeneratePCHAction {
@@ -118,7 +133,7 @@ protected:
   std::unique_ptr<ASTConsumer> CreateASTConsumer(CompilerInstance &instance,
                                                  llvm::StringRef) override {
     std::vector<std::unique_ptr<ASTConsumer>> consumers;
-    consumers.push_back(std::make_unique<Settle>(out.tokens.redeclarations, instance));
+    consumers.push_back(std::make_unique<Settle>(out, instance));
     consumers.push_back(astGenerator<Generator>(instance, out.named, out.file));
     return std::make_unique<MultiplexConsumer>(std::move(consumers));
   }
@@ -138,8 +153,8 @@ private:
 class TranslateInOrder final : public EmitLLVMOnlyAction {
 public:
   TranslateInOrder(llvm::LLVMContext &context, const TokenRecord &scan,
-                   const std::vector<NamedScope> *named, TenderTokens &rest)
-      : EmitLLVMOnlyAction(&context), scan(scan), named(named), rest(rest) {}
+                   const std::vector<NamedScope> *named, TemplateInputs *inputs, TenderTokens &rest)
+      : EmitLLVMOnlyAction(&context), scan(scan), named(named), inputs(inputs), rest(rest) {}
 
 protected:
   std::unique_ptr<ASTConsumer> CreateASTConsumer(CompilerInstance &instance,
@@ -147,8 +162,8 @@ protected:
     auto generator = EmitLLVMOnlyAction::CreateASTConsumer(instance, file);
     if (!generator)
       return nullptr;
-    return std::make_unique<UnitOrder>(std::move(generator), scan, named, rest.redeclarations,
-                                       instance);
+    return std::make_unique<UnitOrder>(std::move(generator), scan, named, inputs,
+                                       rest.redeclarations, instance);
   }
   bool BeginSourceFileAction(CompilerInstance &instance) override {
     rest.record.watch(instance);
@@ -162,6 +177,7 @@ protected:
 private:
   const TokenRecord &scan;
   const std::vector<NamedScope> *named;
+  TemplateInputs *inputs;
   TenderTokens &rest;
 };
 
@@ -170,8 +186,8 @@ constexpr const char *FILE_NAME = "/tender/shared-headers.pch";
 
 void include(const TenderHeaders &headers, CompilerInstance &instance) {
   auto memory = llvm::makeIntrusiveRefCnt<llvm::vfs::InMemoryFileSystem>();
-  auto both = llvm::makeIntrusiveRefCnt<llvm::vfs::OverlayFileSystem>(
-      instance.getVirtualFileSystemPtr());
+  auto both =
+      llvm::makeIntrusiveRefCnt<llvm::vfs::OverlayFileSystem>(instance.getVirtualFileSystemPtr());
   // Gives it the working directory, which the names start from.
   both->pushOverlay(memory);
   memory->addFileNoOwn(FILE_NAME, 0, llvm::MemoryBufferRef(ref(headers.file), FILE_NAME));
@@ -211,15 +227,17 @@ TenderTokenRun tender_tokens_run(const TenderTokens *tokens, size_t index) {
   return {run.file, run.offset, run.tokens};
 }
 
-size_t tender_tokens_searched(const TenderTokens *tokens) {
-  return tokens->record.searched.size();
-}
+size_t tender_tokens_searched(const TenderTokens *tokens) { return tokens->record.searched.size(); }
 
 TenderStr tender_tokens_directory(const TenderTokens *tokens, size_t index) {
   return str(tokens->record.searched[index]);
 }
 
 bool tender_tokens_show_places(const TenderTokens *tokens) { return tokens->record.showsPlaces; }
+
+TenderStr tender_tokens_template_input(const TenderTokens *tokens) {
+  return str(tokens->templateInput);
+}
 
 size_t tender_tokens_redeclarations(const TenderTokens *tokens) {
   return tokens->redeclarations.found.size();
@@ -230,9 +248,11 @@ TenderRedeclaration tender_tokens_redeclaration(const TenderTokens *tokens, size
   return {place(one.first), place(one.later)};
 }
 
-TenderSharedHeaders *tender_shared_headers(TenderClang *unit) {
+TenderSharedHeaders *tender_shared_headers(TenderClang *unit, bool instantiate) {
   auto headers = std::make_unique<TenderSharedHeaders>();
   keepPathsRelative(*unit->instance);
+  if (instantiate)
+    headers->asked = llvm::makeIntrusiveRefCnt<AskedClasses>();
   PrecompileShared action(*headers);
   bool ok = unit->instance->ExecuteAction(action);
   unit->consumer.flush();
@@ -258,25 +278,44 @@ TenderNamedScope tender_shared_headers_scope(const TenderSharedHeaders *headers,
   return {place(one.place), one.id};
 }
 
+size_t tender_shared_headers_names(const TenderSharedHeaders *headers) {
+  return headers->names.size();
+}
+
+TenderStr tender_shared_headers_name(const TenderSharedHeaders *headers, size_t index) {
+  return str(headers->names[index]);
+}
+
 LLVMModuleRef tender_clang_translate_in_order(TenderClang *unit, LLVMContextRef context,
                                               const TenderTokens *scan,
-                                              const TenderHeaders *headers,
-                                              TenderTokens **rest) {
+                                              const TenderHeaders *headers, TenderTokens **rest) {
   std::vector<NamedScope> named;
   if (headers) {
     include(*headers, *unit->instance);
     for (const TenderNamedScope &one : llvm::ArrayRef(headers->scopes, headers->scope_count))
       named.push_back({{ref(one.place.file).str(), one.place.offset}, one.id});
   }
+  std::optional<TemplateInputs> inputs;
+  if (headers && headers->instantiated) {
+    std::vector<llvm::StringRef> names;
+    for (TenderStr name : llvm::ArrayRef(headers->names, headers->name_count))
+      names.push_back(ref(name));
+    inputs.emplace(names);
+  }
   auto tokens = std::make_unique<TenderTokens>();
   // Without headers, all declarations come in the unit's order.
   const TenderTokens none{};
   TranslateInOrder action(*llvm::unwrap(context), (scan ? scan : &none)->record,
-                          headers ? &named : nullptr, *tokens);
+                          headers ? &named : nullptr, inputs ? &*inputs : nullptr, *tokens);
   std::unique_ptr<llvm::Module> module = translate(*unit, action);
   if (!module)
     return nullptr;
-  canonicalise(*module);
+  if (inputs)
+    tokens->templateInput = !inputs->found.empty()                  ? inputs->found
+                            : tokens->record.instantiatesExplicitly ? "template"
+                                                                    : "";
+  if (tokens->templateInput.empty())
+    canonicalise(*module);
   *rest = tokens.release();
   return llvm::wrap(module.release());
 }

@@ -158,13 +158,16 @@ struct TenderPlace {
 struct TenderRedeclaration {
   TenderPlace first, later;
 };
+// What the unit declares that could change templates of the headers before it; empty if there is nothing.
+TenderStr tender_tokens_template_input(const TenderTokens *tokens);
 size_t tender_tokens_redeclarations(const TenderTokens *tokens);
 TenderRedeclaration tender_tokens_redeclaration(const TenderTokens *tokens, size_t index);
 
 // Headers in parsed form, as they were made.
 struct TenderSharedHeaders;
-// Parses the source, which includes the headers. Null after reporting errors.
-TenderSharedHeaders *tender_shared_headers(TenderClang *unit);
+// Parses the source, which includes the headers, and instantiates the templates that they use, if it is
+// said. Null after reporting errors.
+TenderSharedHeaders *tender_shared_headers(TenderClang *unit, bool instantiate);
 void tender_shared_headers_free(TenderSharedHeaders *headers);
 const TenderTokens *tender_shared_headers_tokens(const TenderSharedHeaders *headers);
 // The precompiled file.
@@ -176,6 +179,9 @@ struct TenderNamedScope {
 };
 size_t tender_shared_headers_scopes(const TenderSharedHeaders *headers);
 TenderNamedScope tender_shared_headers_scope(const TenderSharedHeaders *headers, size_t index);
+// The names of functions that instantiated templates of the headers have looked up.
+size_t tender_shared_headers_names(const TenderSharedHeaders *headers);
+TenderStr tender_shared_headers_name(const TenderSharedHeaders *headers, size_t index);
 // The same, for units that use them. Any number may at once.
 struct TenderHeaders {
   // The source that they were made of, and its text.
@@ -184,10 +190,15 @@ struct TenderHeaders {
   TenderStr file;
   const TenderNamedScope *scopes;
   size_t scope_count;
+  // Their templates are instantiated, and these are the names that they have looked up.
+  bool instantiated;
+  const TenderStr *names;
+  size_t name_count;
 };
 // As tender_clang_translate. The module is the same with and without headers, if these are the first
 // that the unit includes: it is in an order of its own. `scan` is the unit's; null without headers.
-// `rest` is what of the unit was not in the headers; the caller frees it.
+// `rest` is what of the unit was not in the headers; the caller frees it. If it has a template input, the
+// module is not whole.
 LLVMModuleRef tender_clang_translate_in_order(TenderClang *unit, LLVMContextRef context,
                                               const TenderTokens *scan,
                                               const TenderHeaders *headers, TenderTokens **rest);

@@ -111,6 +111,12 @@ void TokenRecord::token(const Token &token) {
     runs.push_back({index, sources->getFileOffset(location), 0});
   }
   RecordedFile &file = files[lastFile];
+  // `template X`, but not `template <`, `template class` or `x.template y`.
+  instantiatesExplicitly |=
+      previous[0] == tok::kw_template && !file.system &&
+      !token.isOneOf(tok::less, tok::kw_class, tok::kw_struct, tok::kw_union) &&
+      previous[1] != tok::period && previous[1] != tok::arrow && previous[1] != tok::coloncolon;
+  previous[1] = std::exchange(previous[0], token.getKind());
   uint64_t hash;
   if (const IdentifierInfo *identifier = token.getIdentifierInfo()) {
     auto [found, isNew] = identifiers.try_emplace(identifier, 0);

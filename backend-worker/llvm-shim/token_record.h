@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "clang/Basic/SourceLocation.h"
+#include "clang/Basic/TokenKinds.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/StringMap.h"
@@ -58,8 +59,8 @@ public:
   // To be called at the end, while the source manager is alive.
   void finish();
 
-  // The number of the run in which this place lies, and of the first one for a place before it; 0 for
-  // files without tokens. To be called after `finish`.
+  // The number of the run in which this place lies, and of the first one for a place before it; 0
+  // for files without tokens. To be called after `finish`.
   uint32_t runAt(llvm::StringRef file, uint32_t offset) const;
   uint32_t runAt(const clang::SourceManager &sources, const clang::Decl *decl) const;
 
@@ -69,6 +70,9 @@ public:
   std::vector<std::string> searched;
   // The unit gets debug information, which shows where declarations stand.
   bool showsPlaces = false;
+  // A file that lies in no system directory has an explicit instantiation of a function or
+  // variable, of which clang makes no declaration.
+  bool instantiatesExplicitly = false;
 
 private:
   class Callbacks;
@@ -89,6 +93,8 @@ private:
   std::vector<std::vector<uint32_t>> runsOf;
   clang::FileID last;
   uint32_t lastFile = 0;
+  // The kinds of the last two tokens.
+  clang::tok::TokenKind previous[2] = {clang::tok::eof, clang::tok::eof};
   // By file, the hash of the statement that has begun.
   std::vector<uint64_t> begun;
 };

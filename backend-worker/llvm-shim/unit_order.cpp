@@ -3,10 +3,15 @@
 
 #include "clang/AST/ASTContext.h"
 #include "clang/AST/DeclCXX.h"
+#include "clang/AST/Mangle.h"
 #include "clang/Basic/SourceManager.h"
 #include "clang/Frontend/CompilerInstance.h"
+#include "clang/Sema/Sema.h"
 #include "clang/Serialization/ASTReader.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <map>
 
 using namespace clang;
 
@@ -19,6 +24,11 @@ std::vector<std::unique_ptr<ASTConsumer>> only(std::unique_ptr<ASTConsumer> cons
   return list;
 }
 
+bool isInstantiatedVariable(const Decl *decl) {
+  const auto *variable = dyn_cast<VarDecl>(decl);
+  return variable && variable->getTemplateSpecializationKind() == TSK_ImplicitInstantiation;
+}
+
 } // namespace
 
 bool isNamedScope(const Decl *decl) {
@@ -26,35 +36,50 @@ bool isNamedScope(const Decl *decl) {
 }
 
 UnitOrder::UnitOrder(std::unique_ptr<ASTConsumer> generator, const TokenRecord &scan,
-                     const std::vector<NamedScope> *named, Redeclarations &redeclarations,
-                     CompilerInstance &instance)
-    : MultiplexConsumer(only(std::move(generator))), scan(scan), named(named),
+                     const std::vector<NamedScope> *named, TemplateInputs *inputs,
+                     Redeclarations &redeclarations, CompilerInstance &instance)
+    : MultiplexConsumer(only(std::move(generator))), scan(scan), named(named), inputs(inputs),
       redeclarations(redeclarations), instance(instance) {}
 
 void UnitOrder::Initialize(ASTContext &context) {
   this->context = &context;
+  names.reset(context.createMangleContext());
   MultiplexConsumer::Initialize(context);
 }
 
-// Called for what is read from the precompiled file: at the start for what clang emits in any case,
-// and for the rest when something refers to it.
+// Called for what is read from the precompiled file: before the unit is parsed for what clang emits
+// in any case, and for the rest when something refers to it.
 void UnitOrder::HandleInterestingDecl(DeclGroupRef group) {
-  for (Decl *decl : group)
-    if (context->DeclMustBeEmitted(decl))
-      waiting.push_back({runAt(decl), decl});
+  for (Decl *decl : group) {
+    Instantiations::declared(decl);
+    if (gives)
+      MultiplexConsumer::HandleInterestingDecl(DeclGroupRef(decl));
     else
-      read(decl);
+      held.push_back({decl, How::TopLevel});
+  }
 }
 
 bool UnitOrder::HandleTopLevelDecl(DeclGroupRef group) {
-  bool goOn = true;
   for (Decl *decl : group)
-    goOn &= give(decl);
-  return goOn;
+    hold(decl);
+  // Otherwise the rest need not be parsed.
+  return !hasTemplateInput();
 }
+
+void UnitOrder::HandleInlineFunctionDefinition(FunctionDecl *function) {
+  held.push_back({function, How::Inline});
+}
+
+void UnitOrder::HandleCXXStaticMemberVarInstantiation(VarDecl *variable) {
+  held.push_back({variable, How::StaticMember});
+}
+
+void UnitOrder::HandleVTable(CXXRecordDecl *record) { vtables.push_back(record); }
 
 void UnitOrder::HandleTagDeclDefinition(TagDecl *tag) {
   Instantiations::completed(tag);
+  if (inputs)
+    inputs->completed(tag);
   MultiplexConsumer::HandleTagDeclDefinition(tag);
 }
 
@@ -63,20 +88,32 @@ void UnitOrder::HandleCXXImplicitFunctionInstantiation(FunctionDecl *function) {
   MultiplexConsumer::HandleCXXImplicitFunctionInstantiation(function);
 }
 
-// Using-declarations come last, because debug information describes what they name as far as it is
-// complete by then.
 void UnitOrder::HandleTranslationUnit(ASTContext &context) {
-  flush(UINT32_MAX);
-  if (named && instance.getCodeGenOpts().hasReducedDebugInfo()) {
-    ASTReader &reader = *instance.getASTReader();
-    serialization::ModuleFile &file = reader.getModuleManager().getPrimaryModule();
-    for (const NamedScope &one : *named)
-      if (Decl *decl = reader.GetLocalDecl(file, LocalDeclID::get(reader, file, one.id)))
-        scopes.push_back({scan.runAt(one.place.file, one.place.offset), decl});
-  }
-  llvm::stable_sort(scopes, [](const Placed &a, const Placed &b) { return a.run < b.run; });
-  for (const Placed &one : scopes)
-    MultiplexConsumer::HandleTopLevelDecl(DeclGroupRef(one.decl));
+  if (inputs && instance.getSema().CurFPFeatureOverrides().requiresTrailingStorage())
+    inputs->found = "#pragma";
+  if (hasTemplateInput())
+    return;
+  gives = true;
+  // Debug information describes a type whose definition was needed. Of this one a precompiled file
+  // does not say so, since each unit makes it.
+  if (auto *tag = dyn_cast_or_null<TagDecl>(context.getVaListTagDecl()))
+    tag->setCompleteDefinitionRequired();
+  std::vector<Placed> eager;
+  std::vector<Held> variables;
+  for (const Held &one : held)
+    if (!context.DeclMustBeEmitted(one.decl))
+      give(one);
+    else if (isInstantiatedVariable(one.decl))
+      variables.push_back(one);
+    else
+      eager.push_back({runAt(one.decl), one});
+  llvm::stable_sort(eager, [](const Placed &a, const Placed &b) { return a.run < b.run; });
+  for (const Placed &one : eager)
+    give(one.held);
+  giveVariables(variables);
+  giveVTables();
+  if (instance.getCodeGenOpts().hasReducedDebugInfo())
+    giveScopes();
   MultiplexConsumer::HandleTranslationUnit(context);
 }
 
@@ -84,38 +121,82 @@ uint32_t UnitOrder::runAt(const Decl *decl) const {
   return scan.runAt(context->getSourceManager(), decl);
 }
 
-bool UnitOrder::give(Decl *decl) {
+void UnitOrder::hold(Decl *decl) {
   if (isScope(decl)) {
-    bool goOn = true;
     for (Decl *inner : cast<DeclContext>(decl)->decls())
-      goOn &= give(inner);
-    return goOn;
+      hold(inner);
+    return;
   }
-  flush(runAt(decl));
   Instantiations::declared(decl);
+  if (inputs)
+    inputs->declared(decl);
   if (instance.getCodeGenOpts().hasReducedDebugInfo())
     redeclarations.declared(decl, context->getSourceManager());
-  if (isNamedScope(decl)) {
-    scopes.push_back({runAt(decl), decl});
-    return true;
+  if (isNamedScope(decl))
+    scopes.push_back(decl);
+  else
+    held.push_back({decl, How::TopLevel});
+}
+
+void UnitOrder::give(const Held &held) {
+  switch (held.how) {
+  case How::TopLevel:
+    MultiplexConsumer::HandleTopLevelDecl(DeclGroupRef(held.decl));
+    break;
+  case How::Inline:
+    MultiplexConsumer::HandleInlineFunctionDefinition(cast<FunctionDecl>(held.decl));
+    break;
+  case How::StaticMember:
+    MultiplexConsumer::HandleCXXStaticMemberVarInstantiation(cast<VarDecl>(held.decl));
+    break;
   }
-  return MultiplexConsumer::HandleTopLevelDecl(DeclGroupRef(decl));
 }
 
-void UnitOrder::read(Decl *decl) {
-  Instantiations::declared(decl);
-  MultiplexConsumer::HandleInterestingDecl(DeclGroupRef(decl));
+// Variables and vtables that a template refers to come when it is instantiated, at the end of the
+// headers or of the unit. So they have the order of their names. Such variables are initialised in
+// no order.
+void UnitOrder::giveVariables(const std::vector<Held> &variables) {
+  std::map<std::string, Held> ordered;
+  for (const Held &one : variables)
+    ordered.try_emplace(nameOf([&](MangleContext &names, raw_ostream &out) {
+                          names.mangleName(cast<VarDecl>(one.decl), out);
+                        }),
+                        one);
+  for (const auto &[name, one] : ordered)
+    give(one);
 }
 
-void UnitOrder::flush(uint32_t end) {
-  if (waiting.empty())
-    return;
-  llvm::stable_sort(waiting, [](const Placed &a, const Placed &b) { return a.run < b.run; });
-  auto until = llvm::find_if(waiting, [end](const Placed &one) { return one.run >= end; });
-  std::vector<Placed> now(waiting.begin(), until);
-  waiting.erase(waiting.begin(), until);
-  for (const Placed &one : now)
-    read(one.decl);
+void UnitOrder::giveVTables() {
+  std::map<std::string, CXXRecordDecl *> ordered;
+  for (CXXRecordDecl *record : vtables)
+    ordered.try_emplace(nameOf([&](MangleContext &names, raw_ostream &out) {
+                          cast<ItaniumMangleContext>(names).mangleCXXVTable(record, out);
+                        }),
+                        record);
+  for (const auto &[name, record] : ordered)
+    MultiplexConsumer::HandleVTable(record);
+}
+
+std::string UnitOrder::nameOf(llvm::function_ref<void(MangleContext &, raw_ostream &)> write) {
+  std::string name;
+  llvm::raw_string_ostream out(name);
+  write(*names, out);
+  return name;
+}
+
+// Using-declarations come last, because debug information describes what they name as far as it is
+// complete by then.
+void UnitOrder::giveScopes() {
+  if (named) {
+    ASTReader &reader = *instance.getASTReader();
+    serialization::ModuleFile &file = reader.getModuleManager().getPrimaryModule();
+    for (const NamedScope &one : *named)
+      if (Decl *decl = reader.GetLocalDecl(file, LocalDeclID::get(reader, file, one.id)))
+        scopes.push_back(decl);
+  }
+  llvm::stable_sort(scopes, [this](const Decl *a, const Decl *b) { return runAt(a) < runAt(b); });
+  for (Decl *decl : scopes)
+    MultiplexConsumer::HandleTopLevelDecl(DeclGroupRef(decl));
 }
 
 } // namespace tender

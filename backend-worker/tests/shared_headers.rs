@@ -310,3 +310,100 @@ fn headers_that_changed_after_they_were_shared_are_not_used() {
     assert_eq!(shared.alone, elsewhere(&tree, "value.h"));
     assert!(shared.code == tree.compile(&source, Lto::Off, &[]).code);
 }
+
+/// Templates that a unit can change after the headers.
+const TEMPLATES: &str = r#"
+#pragma once
+namespace lib {
+struct Base { int n; };
+struct Item { int n; };
+struct Later;
+struct Holder { Later *later; };
+extern const int limit;
+template <typename T> struct Trait { static constexpr int value = 1; };
+template <typename T> struct Owner { T *one; ~Owner() { delete one; } };
+inline int pick(void *) { return 1; }
+inline int pick(Base *) { return 2; }
+template <typename T> int rank(T, long) { return 1; }
+template <typename T> int ranked(const T &item) { return rank(item, 0) + Trait<T *>::value; }
+template <typename T> int picked(const T &holder) { return pick(holder.later); }
+inline int both(const Holder &holder) { return ranked(Item{}) + picked(holder); }
+inline void drop(Owner<Later> *owner) { owner->~Owner(); }
+}
+"#;
+
+#[test]
+fn unit_is_compiled_alone_where_it_could_change_templates_of_the_headers() {
+    let tree = Tree::new(&["-O1", "-Wno-delete-incomplete"]);
+    tree.write("templates.h", TEMPLATES);
+    let include = "#include \"templates.h\"\n";
+    let names = tree.share(include).unwrap().facts.names.expect("they are instantiated");
+    assert!(["rank", "class lib::Later"].iter().all(|name| names.contains(&(*name).to_owned())));
+    let call = "int f(const lib::Holder &h) { return lib::both(h); }\n";
+    let changed_by = |text: &str| match alone(&tree, &format!("{include}{text}{call}"), include) {
+        None => None,
+        Some(Alone::Unfit(Unfit::TemplateInput(name))) => Some(name),
+        other => panic!("{text}: {other:?}"),
+    };
+    for (text, name) in [
+        ("namespace lib { inline int rank(Item, int) { return 7; } }\n", "lib::rank"),
+        ("namespace lib { inline namespace more { int rank(Item, int); } }\n", "lib::more::rank"),
+        (
+            "namespace more { int rank(lib::Item, int); }\nnamespace lib { using more::rank; }\n",
+            "lib::rank",
+        ),
+        (
+            "namespace lib { template <typename T> struct Trait<T *> { static constexpr int value = 5; }; }\n",
+            "lib::Trait",
+        ),
+        ("namespace lib { bool operator==(Item, Item); }\n", "lib::operator=="),
+        (
+            "struct Any { template <typename T> Any(T); };\nnamespace lib { bool operator==(Any, Any); }\n",
+            "lib::operator==",
+        ),
+        ("namespace lib { struct Later : Base {}; }\n", "lib::Later"),
+        ("namespace lib { const int limit = 3; }\n", "lib::limit"),
+        ("template int lib::ranked<lib::Base>(const lib::Base &);\n", "template"),
+        ("extern template int lib::ranked<lib::Item>(const lib::Item &);\n", "template"),
+    ] {
+        let found = changed_by(text).unwrap_or_else(|| panic!("{text} was not noticed"));
+        assert!(found == name || found.starts_with(&format!("{name} (")), "{text}: {found}");
+    }
+    for text in [
+        "",
+        "namespace more { struct Own {}; int rank(Own, int); }\n",
+        "namespace lib { int other(Item); static int helper() { return 3; } }\n",
+        "namespace lib { namespace { inline int rank(Item, int) { return 7; } } }\n",
+        "namespace lib { struct Own { Own(const char *, int); }; bool operator==(const Own &, const Own &); }\n",
+        "namespace lib { struct Wide { Wide(int); }; bool operator<(Wide, Wide); Wide operator+(Wide, int); }\n",
+        "template <typename T> struct Own {};\nnamespace lib { template <typename T> struct Trait<Own<T>> {}; template <typename T> int rank(Own<T>, int); }\n",
+        "struct Own { template <typename T> int call(T x) { return x.template get<int>(); } };\n",
+        "#include <deque>\n#include <iostream>\n#include <system_error>\n#include <thread>\n#include <tuple>\n",
+    ] {
+        assert_eq!(changed_by(text), None, "{text}");
+    }
+}
+
+#[test]
+fn templates_that_need_what_units_define_are_instantiated_by_the_units() {
+    let tree = Tree::new(&["-O1"]);
+    let define = "struct Later { ~Later(); int n; };\n";
+    // With a class that the headers only declare as an argument, and with one in a member of an argument:
+    // then clang has an error to tell.
+    for (header, instantiates) in [
+        (
+            "#pragma once\nstruct Later;\ntemplate <typename T> int size(T *) { return sizeof(T); }\ninline int f(Later *l) { return size(l); }\n",
+            true,
+        ),
+        (
+            "#pragma once\nstruct Later;\nstruct Holder { Later *later; };\ntemplate <typename T> int size(T t) { return t.later->n; }\ninline int f(Later *l) { return size(Holder{l}); }\n",
+            false,
+        ),
+    ] {
+        tree.write("later.h", header);
+        let include = "#include \"later.h\"\n";
+        assert_eq!(tree.share(include).unwrap().facts.names.is_some(), instantiates);
+        let text = format!("{include}{define}int g(Later *l) {{ return f(l); }}\n");
+        assert_eq!(alone(&tree, &text, include), None);
+    }
+}

@@ -60,22 +60,34 @@ impl Unit<'_> {
     ) -> UnitResult<Option<SharedHeaders>> {
         self.listened(cache, observer, |listener| {
             listener.observer.enter(PhaseName::Translate);
-            let quiet = Quiet::new(listener);
-            let unit = Unit { source: &group.source, ..*self };
-            let headers = unit.open_clang(Lto::Off, &quiet).and_then(|mut clang| {
-                clang.assume_text(&group.text);
-                clang.share_headers()
-            });
-            let sound = |made: &SharedHeaders| {
-                quiet.has_said_nothing() && sharing::is_sound(&made.facts.tokens)
-            };
-            Ok(headers.ok().filter(sound).map(|mut made| {
+            // A template may need what only some units define: then none is instantiated here.
+            let made = self.parse_shared(group, true, listener);
+            let made = made.or_else(|| self.parse_shared(group, false, listener));
+            Ok(made.map(|mut made| {
                 made.facts.source.clone_from(&group.source);
                 made.facts.text.clone_from(&group.text);
                 made.facts.inputs = listener.contents();
                 made
             }))
         })
+    }
+
+    fn parse_shared(
+        &self,
+        group: &Group,
+        instantiate: bool,
+        listener: &UnitListener<'_>,
+    ) -> Option<SharedHeaders> {
+        let quiet = Quiet::new(listener);
+        let unit = Unit { source: &group.source, ..*self };
+        let headers = unit.open_clang(Lto::Off, &quiet).and_then(|mut clang| {
+            clang.assume_text(&group.text);
+            clang.share_headers(instantiate)
+        });
+        let is_sound = |made: &SharedHeaders| {
+            quiet.has_said_nothing() && sharing::is_sound(&made.facts.tokens)
+        };
+        headers.ok().filter(is_sound)
     }
 
     /// As `begin`, for a unit of C++ whose module is put in an order that depends on the unit alone.

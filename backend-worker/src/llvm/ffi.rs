@@ -115,6 +115,9 @@ pub struct TenderHeaders {
     pub file: TenderStr,
     pub scopes: *const TenderNamedScope,
     pub scope_count: usize,
+    pub instantiated: bool,
+    pub names: *const TenderStr,
+    pub name_count: usize,
 }
 
 unsafe extern "C" {
@@ -158,12 +161,16 @@ unsafe extern "C" {
     pub fn tender_tokens_searched(tokens: *const TenderTokens) -> usize;
     pub fn tender_tokens_directory(tokens: *const TenderTokens, index: usize) -> TenderStr;
     pub fn tender_tokens_show_places(tokens: *const TenderTokens) -> bool;
+    pub fn tender_tokens_template_input(tokens: *const TenderTokens) -> TenderStr;
     pub fn tender_tokens_redeclarations(tokens: *const TenderTokens) -> usize;
     pub fn tender_tokens_redeclaration(
         tokens: *const TenderTokens,
         index: usize,
     ) -> TenderRedeclaration;
-    pub fn tender_shared_headers(unit: *mut TenderClang) -> *mut TenderSharedHeaders;
+    pub fn tender_shared_headers(
+        unit: *mut TenderClang,
+        instantiate: bool,
+    ) -> *mut TenderSharedHeaders;
     pub fn tender_shared_headers_free(headers: *mut TenderSharedHeaders);
     pub fn tender_shared_headers_tokens(headers: *const TenderSharedHeaders)
     -> *const TenderTokens;
@@ -173,6 +180,11 @@ unsafe extern "C" {
         headers: *const TenderSharedHeaders,
         index: usize,
     ) -> TenderNamedScope;
+    pub fn tender_shared_headers_names(headers: *const TenderSharedHeaders) -> usize;
+    pub fn tender_shared_headers_name(
+        headers: *const TenderSharedHeaders,
+        index: usize,
+    ) -> TenderStr;
     pub fn tender_clang_translate_in_order(
         unit: *mut TenderClang,
         context: LLVMContextRef,

@@ -63,37 +63,41 @@ impl Clang<'_> {
         Ok(Scan { handle, tokens })
     }
 
-    /// Parses the source, which includes headers for several units (`clang::PCHGenerator`).
+    /// Parses the source, which includes headers for several units (`clang::PCHGenerator`), and
+    /// instantiates the templates that they use, if it is said (`LangOptions::PCHInstantiateTemplates`).
     ///
     /// # Errors
     /// The source has errors.
-    pub fn share_headers(&mut self) -> Result<SharedHeaders, Reported> {
+    pub fn share_headers(&mut self, instantiate: bool) -> Result<SharedHeaders, Reported> {
         // SAFETY: the unit is alive.
-        let handle = unsafe { ffi::tender_shared_headers(self.unit) };
+        let handle = unsafe { ffi::tender_shared_headers(self.unit, instantiate) };
         if handle.is_null() {
             return Err(Reported);
         }
         let made = Made(handle);
         // SAFETY: the shim made it, and `made` keeps it and all that it points to alive.
-        let (tokens, scopes, file) = unsafe {
+        let (tokens, scopes, names, file) = unsafe {
             let scope = |at| {
                 let scope = ffi::tender_shared_headers_scope(made.0, at);
                 NamedScope { place: place(&scope.place), id: scope.id }
             };
+            let name = |at| ffi::tender_shared_headers_name(made.0, at).to_string();
             (
                 read(ffi::tender_shared_headers_tokens(made.0)),
                 (0..ffi::tender_shared_headers_scopes(made.0)).map(scope).collect(),
+                (0..ffi::tender_shared_headers_names(made.0)).map(name).collect(),
                 ffi::tender_shared_headers_file(made.0).as_bytes().to_vec(),
             )
         };
-        let facts = HeaderFacts { tokens, scopes, ..HeaderFacts::default() };
+        let names = instantiate.then_some(names);
+        let facts = HeaderFacts { tokens, scopes, names, ..HeaderFacts::default() };
         let range = 0..file.len();
         Ok(SharedHeaders::new(facts, Arc::new(file), range))
     }
 
     /// As `translate`, and puts the module in an order that depends on the unit alone. With headers,
     /// which the unit must include first, they are not parsed again. Returns also the tokens that
-    /// were.
+    /// were; if they have a template input, the module is not whole.
     ///
     /// # Errors
     /// The source has errors.
@@ -104,12 +108,19 @@ impl Clang<'_> {
     ) -> Result<(Module<'c>, Tokens), Reported> {
         let scopes: Vec<ffi::TenderNamedScope> = shared
             .map_or(Vec::new(), |(_, headers)| headers.facts.scopes.iter().map(scope).collect());
+        let names = shared.and_then(|(_, headers)| headers.facts.names.as_ref());
+        let instantiated = names.is_some();
+        let names: Vec<ffi::TenderStr> =
+            names.into_iter().flatten().map(|name| ffi::TenderStr::new(name)).collect();
         let headers = shared.map(|(_, headers)| ffi::TenderHeaders {
             source: ffi::TenderStr::new(&headers.facts.source),
             text: ffi::TenderStr::new(&headers.facts.text),
             file: ffi::TenderStr::bytes(headers.file()),
             scopes: scopes.as_ptr(),
             scope_count: scopes.len(),
+            instantiated,
+            names: names.as_ptr(),
+            name_count: names.len(),
         });
         let scan = shared.map_or(ptr::null(), |(scan, _)| scan.handle.cast_const());
         let mut rest = ptr::null_mut();
@@ -192,6 +203,8 @@ unsafe fn read(handle: *const ffi::TenderTokens) -> Tokens {
             searched.map(|at| ffi::tender_tokens_directory(handle, at).to_string()).collect(),
         );
         tokens.shows_places = ffi::tender_tokens_show_places(handle);
+        let input = ffi::tender_tokens_template_input(handle).to_string();
+        tokens.template_input = Some(input).filter(|name| !name.is_empty());
         let redeclarations = 0..ffi::tender_tokens_redeclarations(handle);
         tokens.redeclarations = redeclarations.map(redeclaration).collect();
         tokens

@@ -10,6 +10,8 @@ pub struct HeaderFacts {
     pub text: String,
     pub tokens: Tokens,
     pub scopes: Vec<NamedScope>,
+    /// Of functions that their templates have looked up when they were instantiated. None: they are not.
+    pub names: Option<Vec<String>>,
     /// The files that were read, and the BLAKE3 hash of each, in hexadecimal.
     pub inputs: Vec<(String, String)>,
 }

@@ -16,6 +16,8 @@ pub enum Unfit {
     Otherwise(String),
     /// Standard headers yield other statements after the shared ones than in the unit alone.
     StandardText,
+    /// A template of the headers could mean this declaration of the unit where the unit uses it.
+    TemplateInput(String),
     /// A type that several standard headers declare, of which the unit includes another one first.
     Redeclared(String),
 }
@@ -31,6 +33,9 @@ impl fmt::Display for Unfit {
                 write!(f, "{file} would read differently after the shared headers")
             }
             Unfit::StandardText => write!(f, "standard headers would read differently"),
+            Unfit::TemplateInput(name) => {
+                write!(f, "templates of the headers could depend on {name}, which comes after them")
+            }
             Unfit::Redeclared(file) => {
                 write!(f, "{file} declares a type that another header declares before it")
             }
@@ -87,6 +92,9 @@ fn check_order(unit: &Tokens, part: &Tokens) -> Result<(), Unfit> {
 /// # Errors
 /// The first file for which that is not so.
 pub fn check(unit: &Tokens, headers: &Tokens, rest: &Tokens) -> Result<(), Unfit> {
+    if let Some(name) = &rest.template_input {
+        return Err(Unfit::TemplateInput(name.clone()));
+    }
     let by_name = |tokens: &Tokens| -> HashMap<String, (u32, u64)> {
         tokens.files.iter().map(|file| (file.name.clone(), (file.tokens, file.hash))).collect()
     };

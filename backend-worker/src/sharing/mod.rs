@@ -13,6 +13,9 @@
 //! - What the rest of the unit yields must be what it yields in the unit alone (`fit::check`).
 //!   That is known only after it was compiled; if it differs, the unit is compiled once more, alone.
 //! - A unit with any diagnostic is compiled alone.
+//! - Templates are instantiated in the headers, as far as no unit can change what they become
+//!   (`llvm-shim/instantiate.h`). A unit that could change one is compiled alone
+//!   (`llvm-shim/template_inputs.h`).
 //!
 //! The rest is done where the module is made: `llvm-shim/unit_order.cpp`, `instantiations.cpp` and
 //! `canonical.cpp` give it an order of its own, and debug information without the history of

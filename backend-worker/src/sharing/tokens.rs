@@ -57,6 +57,8 @@ pub struct Tokens {
     pub searched: Vec<String>,
     /// The unit gets debug information, which shows where declarations stand.
     pub shows_places: bool,
+    /// What the unit declares that could change templates that were instantiated in the headers.
+    pub template_input: Option<String>,
     /// Of what was parsed, not only preprocessed; empty unless places are shown.
     pub redeclarations: Vec<Redeclaration>,
     standard: Vec<bool>,
@@ -72,7 +74,15 @@ impl Tokens {
                     || (file.includer != at && standard[file.includer]));
         }
         let (shows_places, redeclarations) = (false, Vec::new());
-        Tokens { files, runs, searched, shows_places, redeclarations, standard }
+        Tokens {
+            files,
+            runs,
+            searched,
+            shows_places,
+            redeclarations,
+            standard,
+            template_input: None,
+        }
     }
 
     /// Whether a file is a standard header, or a part of one.
