@@ -269,7 +269,7 @@ fn watch_replaces_a_worker_whose_program_or_workspace_is_another() {
 fn test_watch_calls_no_worker_a_process_that_a_test_has_left() {
     let space = space();
     space.write("tests/t.c", "int app(void);\nint main(void) { return app(); }\n");
-    let mut watching = Watching::start(&space, &["test", "--watch"]);
+    let mut watching = Watching::start(&space, &["test", "--watch", "-j1"]);
     let said = watching.expect(WATCHES);
     assert!(said.contains("1 passed") && !said.contains("tender-worker"), "{said}");
     let workers = watching.workers();
@@ -399,4 +399,163 @@ fn watch_speaks_json_only_of_what_it_builds() {
     for line in space.read(".log/out").lines() {
         serde_json::from_str::<serde_json::Value>(line).unwrap();
     }
+}
+
+const KEPT: &str = "note: the workspace is as it was: it is not loaded anew";
+const ANEW: &str = "note: the workspace is loaded anew: ";
+
+/// A watch with `-vv` in a directory, which has come so far that a round takes the workspace of the
+/// round before. `file`: a source with the word `return`.
+fn watch_until_kept<'a>(space: &'a TestSpace, dir: &str, file: &str) -> Watching<'a> {
+    let mut watching = Watching::start(space, &["-C", dir, "build", "--watch", "-vv"]);
+    watching.expect(WATCHES);
+    let text = space.read(file);
+    for edit in 0..3 {
+        space.write(file, format!("{text}\nint edit_{edit}(void) {{ return {edit}; }}\n"));
+        let said = watching.expect(WATCHES);
+        assert!(said.contains(" has changed\n"), "it is built: {said}");
+        assert!(said.contains(if edit == 2 { KEPT } else { "note" }), "{said}");
+    }
+    watching
+}
+
+#[test]
+fn watch_takes_the_workspace_of_the_round_before_where_it_is_the_same() {
+    let space = space();
+    let mut watching = watch_until_kept(&space, ".", "src/app.c");
+    // As editors save: it is another file afterwards, of a directory that has changed.
+    space.write(".log/new", space.read("src/app.c").replace("return 0", "return 5"));
+    std::fs::rename(space.path(".log/new"), space.path("src/app.c")).unwrap();
+    let said = watching.expect("the file src/app.c has changed");
+    assert!(said.contains(KEPT), "{said}");
+    watching.expect(WATCHES);
+    // So after a mistake.
+    space.edit("src/app.c", "return 5", "return x");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains(KEPT) && said.contains("undeclared identifier 'x'"), "{said}");
+    space.edit("src/app.c", "return x", "return 7");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains(KEPT) && said.contains("Finished"), "{said}");
+    assert_eq!(space.built("target/debug/app").expect_code(7).stdout, "");
+    // A manifest with another time and the same content.
+    space.touch("Tender.toml", Duration::from_secs(9));
+    let said = watching.expect(WATCHES);
+    assert!(said.contains(KEPT) && !said.contains(ANEW), "{said}");
+    watching.end(Signal::INT);
+    space.expect_fresh(&[]);
+}
+
+#[test]
+fn watch_loads_anew_what_sources_and_headers_there_are() {
+    let space = space();
+    space.write(
+        "src/app.c",
+        "#include \"app.h\"\n#include \"other.h\"\nint app(void) { return OTHER; }\n",
+    );
+    space.write("include/other.h", "#define OTHER 1\n");
+    let mut watching = watch_until_kept(&space, ".", "src/app.c");
+    space.write("src/more.c", "int more_of_it(void) { return 2; }\n");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains(ANEW), "{said}");
+    assert!(said.contains("(src/more.c): it has not been built before"), "{said}");
+    let library =
+        || String::from_utf8_lossy(&space.read_bytes("target/debug/libapp.a")).into_owned();
+    assert!(library().contains("more_of_it"));
+    space.remove("src/more.c");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains(ANEW) && said.contains("Finished"), "{said}");
+    assert!(!library().contains("more_of_it"));
+    // A header that comes before another, in a directory where sources are looked for.
+    space.write("src/other.h", "#define OTHER 3\n");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("the file src/other.h has appeared"), "{said}");
+    space.built("target/debug/app").expect_code(3);
+    space.remove("src/other.h");
+    watching.expect(WATCHES);
+    space.built("target/debug/app").expect_code(1);
+    // A directory that was not there.
+    space.edit("src/app.c", "OTHER;", "OTHER + 1;");
+    watching.expect(WATCHES);
+    space.write("tests/one.c", "int main(void) { return 0; }\n");
+    watching.expect(ANEW);
+    watching.end(Signal::INT);
+    space.expect_fresh(&[]);
+}
+
+#[test]
+fn watch_loads_anew_manifests_of_members_and_of_paths() {
+    let space = TestSpace::new();
+    space.write(".log/err", "");
+    space.write("ws/Tender.toml", "[workspace]\nmembers = [\"app\", \"part\"]\n");
+    let needs = "[dependencies]\npart = { path = \"../part\" }\nfar = { path = \"../../far\" }\n";
+    space.write("ws/app/Tender.toml", format!("[package]\nname = \"app\"\n{needs}"));
+    space.write(
+        "ws/app/src/main.c",
+        "int part(void);\nint far(void);\nint main(void) { return part() + far(); }\n",
+    );
+    for (dir, name) in [("ws/part", "part"), ("far", "far")] {
+        space.write(&format!("{dir}/Tender.toml"), format!("[package]\nname = \"{name}\"\n"));
+        let text = format!("#ifndef N\n#define N 1\n#endif\nint {name}(void) {{ return N; }}\n");
+        space.write(&format!("{dir}/src/{name}.c"), text);
+    }
+    let mut watching = watch_until_kept(&space, "ws", "ws/app/src/main.c");
+    let program = || space.built("ws/target/debug/app");
+    program().expect_code(2);
+    let mut sum = 2;
+    for (dir, name) in [("ws/part", "part"), ("far", "far")] {
+        let manifest = format!("[package]\nname = \"{name}\"\ndefines = [\"N=20\"]\n");
+        space.write(&format!("{dir}/Tender.toml"), manifest);
+        let said = watching.expect(WATCHES);
+        let changed = format!("{ANEW}`{}/Tender.toml` has changed", space.path(dir));
+        assert!(said.contains(&changed), "{said}");
+        sum += 19;
+        program().expect_code(sum);
+        space.write(&format!("{dir}/src/new.c"), "int new_one;\n");
+        let said = watching.expect(WATCHES);
+        assert!(said.contains(ANEW) && said.contains("new.c): it has not been built"), "{said}");
+        space.remove(&format!("{dir}/src/new.c"));
+        watching.expect(WATCHES);
+    }
+    // The workspace itself: a member leaves, and is an error of those that need it.
+    space.edit("ws/Tender.toml", "\"part\"]", "\"none\"]");
+    watching.expect("none");
+    space.edit("ws/Tender.toml", "\"none\"]", "\"part\"]");
+    watching.expect(WATCHES);
+    watching.end(Signal::INT);
+    let fresh = space.tender(&["-C", "ws", "build", "-v"]);
+    fresh.expect_ok().expect_nothing_done();
+}
+
+#[test]
+fn watch_loads_anew_where_the_lock_file_is_another() {
+    let space = space();
+    for (name, text) in [
+        ("greet/Tender.toml", "[package]\nname = \"greet\"\n"),
+        ("greet/src/greet.c", "int greet;\n"),
+    ] {
+        space.write(&format!(".log/{name}"), text);
+    }
+    let mut tar = Command::new("tar");
+    tar.args(["-czf", ".log/greet.tar.gz", "-C", ".log", "greet"]);
+    space.prepare(&mut tar);
+    space.run(tar).expect_ok();
+    let mut sum = Command::new("sha256sum");
+    sum.arg(".log/greet.tar.gz");
+    space.prepare(&mut sum);
+    let sum = space.run(sum).expect_ok().stdout[..64].to_owned();
+    let entry = format!("url = \"file://{}\", sha256 = \"{sum}\"", space.path(".log/greet.tar.gz"));
+    space.write(
+        "Tender.toml",
+        format!("[package]\nname = \"app\"\n[dependencies]\ngreet = {{ {entry} }}\n"),
+    );
+    let mut watching = watch_until_kept(&space, ".", "src/app.c");
+    let lock = space.read("Tender.lock");
+    space.write("Tender.lock", lock.replace("version = 1", "version = 7"));
+    let said = watching.expect("it has the version 7");
+    assert!(said.contains("Tender.lock` has changed"), "{said}");
+    watching.expect(WATCHES);
+    space.write("Tender.lock", &lock);
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("Finished"), "{said}");
+    watching.end(Signal::INT);
 }

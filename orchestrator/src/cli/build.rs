@@ -7,14 +7,15 @@ use super::clean::lock;
 use super::env::{self, CliEnvironment};
 use super::error::CliError;
 use super::exit::CliExit;
+use super::kept_round::{KeptRound, LoadOrigin, LoadedProject};
 use super::options::{BuildOptions, MessageFormat, RunOptions, TargetSelection, TargetsOptions};
-use super::project::{Project, budget};
+use super::project::{Project, budget, current_dir};
 use super::shortcut::Shortcut;
 use super::slots::{slots, slots_again};
 use super::terminal::Terminal;
 use super::watch::{WatchRound, watch};
 use super::{target_dir, worker};
-use crate::engine::{self, KeptWorkers, Request, Summary};
+use crate::engine::{self, Request, Summary};
 use crate::environment::{SOURCE_DATE_EPOCH, Variables};
 use crate::events::{Event, Sink};
 use crate::exec::{RunError, prepare, run_foreground};
@@ -35,6 +36,8 @@ use crate::sys::looks;
 use crate::sys::shell::quoted_words;
 use crate::toolchain::{self, Machine};
 use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeSet;
+use std::mem::take;
 use std::process::Command;
 use std::rc::Rc;
 use std::time::{Instant, SystemTime};
@@ -110,7 +113,7 @@ pub fn run(
         Ok(What { roots, named: Vec::new(), whole: Vec::new(), targets, mode })
     };
     let is_dev = kind != ProgramKind::Bin;
-    let build = |environment: &CliEnvironment, kept: Option<&mut KeptWorkers>| {
+    let build = |environment: &CliEnvironment, kept: Option<&mut KeptRound>| {
         run_build(&choose, &options.build, is_dev, environment, terminal, kept)
     };
     let command = |built: &Built| {
@@ -368,13 +371,17 @@ impl What {
 pub(super) struct Built {
     pub project: Project,
     pub graph: Graph,
+    pub what: What,
     pub exit: CliExit,
     /// Items that ran.
     pub ran: u32,
+    /// By what the project and the graph may be used again. `None`: by nothing.
+    pub origin: Option<LoadOrigin>,
 }
 
 /// Builds what `choose` chooses of the workspace, which may be read again while it is built. `dev`:
-/// tests, examples or benchmarks are among it. `kept`: workers stay there when it has ended.
+/// tests, examples or benchmarks are among it. `kept`: workers stay there when it has ended, and what the
+/// build before has left there is used.
 ///
 /// # Errors
 /// The manifest or the choice is wrong, the environment has a bad value, or the engine fails.
@@ -384,11 +391,27 @@ pub(super) fn run_build(
     dev: bool,
     environment: &CliEnvironment,
     terminal: Terminal,
-    mut kept: Option<&mut KeptWorkers>,
+    mut kept: Option<&mut KeptRound>,
 ) -> Result<Built, CliError> {
     let open = |probes| Project::open_for(options, dev, probes, environment, terminal);
-    let mut project = open(None)?;
-    let mut what = choose(&project)?;
+    let here = current_dir()?;
+    let known = kept.as_deref_mut().and_then(|kept| take_loaded(kept, &here, terminal));
+    let (mut project, mut what, graph, mut known) = match known {
+        Some(LoadedProject { project, what, graph, origin }) => {
+            if !environment.is_repeated {
+                project.warn(terminal);
+            }
+            (project, what, Some(graph), Some(origin))
+        }
+        None => {
+            if kept.is_some() {
+                looks::record_contents();
+            }
+            let project = open(None)?;
+            let what = choose(&project)?;
+            (project, what, None, None)
+        }
+    };
     let profile = project.profile()?.clone();
     let limits = project.workspace.build.clone();
     let again = || slots_again(options.jobs, environment, limits.jobs);
@@ -416,7 +439,11 @@ pub(super) fn run_build(
     // Before answers of programs are kept there.
     target_dir::prepare(&project.target_dir)?;
     let mut scans = Scans::new();
-    let mut graph = build_graph(&project, &what, &scans)?;
+    let mut graph = match graph {
+        Some(graph) => graph,
+        None => build_graph(&project, &what, &scans)?,
+    };
+    let mut load = if kept.is_some() && known.is_none() { looks::take() } else { None };
     let lock = lock(&state_dir, terminal)?;
     let mut build_part = |project: &Project,
                           part: &Graph,
@@ -432,17 +459,20 @@ pub(super) fn run_build(
             sample: false,
             budget,
             sink: &mut sink,
-            kept: kept.as_deref_mut(),
+            kept: kept.as_deref_mut().map(|kept| &mut kept.workers),
+            changed: BTreeSet::new(),
         })?)
     };
     let mut ran = 0;
     let mut answers = None;
     if project.workspace.awaits_probes {
+        load = None;
         let configuration = graph.configuration();
         let summary = build_part(&project, &configuration, slots)?;
         if !summary.success {
             let (exit, ran) = (exit_of(&summary), summary.ran);
-            return Ok(Built { project, graph: configuration, exit, ran });
+            let graph = configuration;
+            return Ok(Built { project, graph, what, exit, ran, origin: None });
         }
         ran += summary.ran;
         answers = Some(probe_answers(&configuration)?);
@@ -452,10 +482,12 @@ pub(super) fn run_build(
         graph = build_graph(&project, &what, &scans)?;
     }
     while let Some(scanning) = graph.scanning() {
+        load = None;
         let summary = build_part(&project, &scanning, slots)?;
         if !summary.success {
             let (exit, ran) = (exit_of(&summary), ran + summary.ran);
-            return Ok(Built { project, graph: scanning, exit, ran });
+            let graph = scanning;
+            return Ok(Built { project, graph, what, exit, ran, origin: None });
         }
         ran += summary.ran;
         let before = scans.len();
@@ -469,6 +501,7 @@ pub(super) fn run_build(
     let reads_removed = |item: &Item| item.inputs.iter().any(|path| removed.contains(path));
     if graph.items.iter().any(reads_removed) {
         // Globs of sources have found what is there no more.
+        (known, load) = (None, None);
         project = open(answers)?;
         what = choose(&project)?;
         graph = build_graph(&project, &what, &scans)?;
@@ -484,30 +517,18 @@ pub(super) fn run_build(
     if let Some(moved) = fingerprints.moved_source(&project.workspace, &graph)? {
         return Err(moved_source(&project.workspace, &moved));
     }
-    // For editors, so it has all units of the workspace, not only those that are built. Errors in
-    // other crates do not prevent the build.
-    let crates = project.workspace.crates.len();
-    let has_dev = !project.workspace.dev_crates.is_empty();
-    let is_all = what.roots.len() == crates && what.targets == Targets::ALL && !has_dev;
-    if is_all && what.mode == Mode::Build {
-        write_commands(&graph, &project.target_dir, terminal);
-    } else {
-        let roots = project.workspace.members.clone();
-        let all = |targets| {
-            let (roots, mode) = (roots.clone(), Mode::Build);
-            let (named, whole) = (Vec::new(), Vec::new());
-            build_graph(&project, &What { roots, named, whole, targets, mode }, &scans)
-        };
-        // What only tests need may be missing.
-        let all = if has_dev {
-            all(Targets::with_dev()).or_else(|_| all(Targets::ALL))
-        } else {
-            all(Targets::ALL)
-        };
-        if let Ok(all) = all {
-            write_commands(&all, &project.target_dir, terminal);
+    let origin = match known {
+        Some(origin) if origin.has_commands() => Some(origin),
+        known => {
+            let load = known.map(|known| known.load).or(load);
+            if load.is_some() {
+                looks::record_contents();
+            }
+            let graph_of = |what: &What| build_graph(&project, what, &scans);
+            write_all_commands(&project, &what, &graph, &graph_of, terminal);
+            load.and_then(|load| looks::take().map(|commands| LoadOrigin { here, load, commands }))
         }
-    }
+    };
     let sample = trace.is_some() || options.timings;
     let mut sinks = sinks(&project.workspace, options, trace, terminal);
     if options.timings {
@@ -525,14 +546,63 @@ pub(super) fn run_build(
         sample,
         budget,
         sink: &mut sinks,
-        kept,
+        changed: kept.as_deref_mut().map(|kept| take(&mut kept.changed)).unwrap_or_default(),
+        kept: kept.map(|kept| &mut kept.workers),
     };
     let summary = engine::build(request)?;
     // The trace is finished and the bar removed before anything else, for example death by a
     // signal.
     drop(sinks);
     drop(lock);
-    Ok(Built { project, graph, exit: exit_of(&summary), ran: ran + summary.ran })
+    let (exit, ran) = (exit_of(&summary), ran + summary.ran);
+    Ok(Built { project, graph, what, exit, ran, origin })
+}
+
+/// What the build before has loaded, if that need not be loaded anew.
+fn take_loaded(kept: &mut KeptRound, here: &Utf8Path, terminal: Terminal) -> Option<LoadedProject> {
+    let taken = kept.take(here);
+    let text = match &taken {
+        Ok(_) => "the workspace is as it was: it is not loaded anew".to_owned(),
+        Err(why) if why.is_empty() => return None,
+        Err(why) => format!("the workspace is loaded anew: {}", words::visible(why)),
+    };
+    if terminal.verbosity == Verbosity::VeryVerbose {
+        terminal.console().print(&style::message(Level::Note, text));
+    }
+    taken.ok()
+}
+
+/// Writes the compile commands of all units of the workspace, not only of those that are built, since
+/// they are for editors. Errors in other crates do not prevent the build.
+fn write_all_commands(
+    project: &Project,
+    what: &What,
+    graph: &Graph,
+    graph_of: &dyn Fn(&What) -> Result<Graph, GraphError>,
+    terminal: Terminal,
+) {
+    let crates = project.workspace.crates.len();
+    let has_dev = !project.workspace.dev_crates.is_empty();
+    let is_all = what.roots.len() == crates && what.targets == Targets::ALL && !has_dev;
+    if is_all && what.mode == Mode::Build {
+        write_commands(graph, &project.target_dir, terminal);
+        return;
+    }
+    let roots = project.workspace.members.clone();
+    let all = |targets| {
+        let (roots, mode) = (roots.clone(), Mode::Build);
+        let (named, whole) = (Vec::new(), Vec::new());
+        graph_of(&What { roots, named, whole, targets, mode })
+    };
+    // What only tests need may be missing.
+    let all = if has_dev {
+        all(Targets::with_dev()).or_else(|_| all(Targets::ALL))
+    } else {
+        all(Targets::ALL)
+    };
+    if let Ok(all) = all {
+        write_commands(&all, &project.target_dir, terminal);
+    }
 }
 
 fn exit_of(summary: &Summary) -> CliExit {

@@ -19,6 +19,7 @@ mod fetch;
 mod fmt;
 mod install;
 mod jobs;
+mod kept_round;
 mod metadata;
 mod options;
 mod own_sources;

@@ -18,6 +18,8 @@ use std::rc::Rc;
 
 pub struct Project {
     pub workspace: Workspace,
+    /// What is wrong and prevents nothing; empty: nothing is.
+    pub warnings: String,
     /// Of all outputs. Absolute.
     pub target_dir: Utf8PathBuf,
     /// Of the outputs for the platform that is built for, without the profile. Absolute.
@@ -140,9 +142,10 @@ impl Project {
         request.packages = Some(Rc::new(packages));
         let store = sources::store(place, true, environment, &here);
         let loaded = sources::load(&root, &mut request, &store, &mut report)?;
-        if !loaded.warnings.is_empty() && !environment.is_repeated {
-            terminal.console().print(&problems_text(&loaded.warnings));
-        }
+        let warnings = match loaded.warnings.as_slice() {
+            [] => String::new(),
+            warnings => problems_text(warnings),
+        };
         let workspace = loaded.workspace;
         let here_crate =
             workspace.crates.iter().position(|krate| same_file(&krate.manifest, &nearest));
@@ -154,7 +157,19 @@ impl Project {
             Some(platform) => target_dir.join(platform.triple()),
             None => target_dir.clone(),
         };
-        Ok(Self { workspace, target_dir, output_dir, here: here_crate, profile, store })
+        let here = here_crate;
+        let project = Self { workspace, warnings, target_dir, output_dir, here, profile, store };
+        if !environment.is_repeated {
+            project.warn(terminal);
+        }
+        Ok(project)
+    }
+
+    /// Shows the warnings about it.
+    pub fn warn(&self, terminal: Terminal) {
+        if !self.warnings.is_empty() {
+            terminal.console().print(&self.warnings);
+        }
     }
 
     /// The workspace with all features, and with all that depends on probes. None if it is wrong.

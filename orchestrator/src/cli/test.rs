@@ -4,6 +4,7 @@ use super::build::{Built, What, check_runner, no_such_program, run_build};
 use super::env::{self, CliEnvironment};
 use super::error::CliError;
 use super::exit::CliExit;
+use super::kept_round::KeptRound;
 use super::options::{
     BenchOptions, BuildOptions, CaseOptions, MessageFormat, RunnerOptions, TestOptions,
 };
@@ -11,7 +12,6 @@ use super::project::{Project, budget};
 use super::slots::slots_again;
 use super::terminal::Terminal;
 use super::watch::{WatchCause, WatchRound, watch};
-use crate::engine::KeptWorkers;
 use crate::graph::{Artifact, ArtifactKind, Item, Mode, Programs, Run, Targets};
 use crate::manifest::{CrateId, Harness, ProgramKind};
 use crate::report::{Junit, TestFanout, TestLines, TestMessages, style};
@@ -108,23 +108,23 @@ impl TestCommand {
         cause: WatchCause,
         environment: &CliEnvironment,
         terminal: Terminal,
-        mut kept: Option<&mut KeptWorkers>,
+        mut kept: Option<&mut KeptRound>,
     ) -> Result<WatchRound, CliError> {
         let CaseOptions { filters, expressions, .. } = &self.cases;
         let filter = TestFilter::new(filters.clone(), expressions)
             .map_err(|error| CliError::usage(error.to_string()))?;
         let junit = self.runner.junit.as_deref().map(junit).transpose()?;
         let choose = |project: &Project| self.choose(project);
-        let workers = kept.as_deref_mut();
-        let built = run_build(&choose, &self.build, true, environment, terminal, workers)?;
+        let round = kept.as_deref_mut();
+        let built = run_build(&choose, &self.build, true, environment, terminal, round)?;
         let is_over = cause == WatchCause::EditMeanwhile && built.ran == 0;
         if built.exit != CliExit::Success || is_over {
             return Ok(WatchRound::of(built));
         }
         // Tests may need the memory.
         let beside = kept.map_or_else(BTreeSet::new, |kept| {
-            kept.purge();
-            kept.pids()
+            kept.workers.purge();
+            kept.workers.pids()
         });
         let exit = self.run_tests(&built, (&filter, junit), beside, environment, terminal)?;
         Ok(WatchRound { exit, ..WatchRound::of(built) })

@@ -2,19 +2,19 @@
 //! using the processor.
 //!
 //! Each round is a whole build, which looks at every file: a change that the kernel did not tell of is
-//! built with the next one that it does. Workers stay from round to round (`engine::KeptWorkers`), and
-//! are ended with the watch, or when memory gets short.
+//! built with the next one that it does. What stays from round to round has `KeptRound`. Workers are ended
+//! with the watch, or when memory gets short.
 
 use super::build::{Built, RunCommand};
 use super::env::{self, CliEnvironment};
 use super::error::CliError;
 use super::exit::CliExit;
+use super::kept_round::KeptRound;
 use super::options::{BuildOptions, MessageFormat};
 use super::project::Project;
 use super::terminal::Terminal;
 use super::watch_scope::WatchScope;
 use super::worker;
-use crate::engine::KeptWorkers;
 use crate::fingerprint::Fingerprints;
 use crate::host::error::system;
 use crate::manifest::MANIFEST_NAME;
@@ -89,12 +89,9 @@ enum WatchSource {
     Pressure,
 }
 
-/// Does a round. Workers stay in the third argument.
-type OnRound<'a> = &'a mut dyn FnMut(
-    WatchCause,
-    &CliEnvironment,
-    &mut KeptWorkers,
-) -> Result<WatchRound, CliError>;
+/// Does a round. What stays for the next one is in the third argument.
+type OnRound<'a> =
+    &'a mut dyn FnMut(WatchCause, &CliEnvironment, &mut KeptRound) -> Result<WatchRound, CliError>;
 
 /// Does rounds until a signal ends them.
 ///
@@ -116,7 +113,7 @@ pub fn watch(
     // Something was said since it was last said that files are watched.
     let mut has_news = false;
     loop {
-        let done = match round(cause, &environment, &mut state.workers) {
+        let done = match round(cause, &environment, &mut state.kept) {
             Ok(done) => done,
             Err(error) if cause == WatchCause::Start => return Err(error),
             Err(error) => {
@@ -138,19 +135,22 @@ pub fn watch(
             Some(built) => state.look_at(built, &environment)?,
             None => false,
         };
+        let WatchRound { built, program, .. } = done;
+        built.into_iter().for_each(|built| state.kept.keep(built));
         let meanwhile = state.take()?;
         let is_input = |path: &Utf8PathBuf| state.scope.is_input(path);
         if has_more && is_good || meanwhile.overflowed || meanwhile.paths.iter().any(is_input) {
             // What was warned of is not said again until a manifest changes; but that what had
             // failed is good again.
             environment.is_repeated = is_good && !is_about_manifests(&meanwhile);
+            state.kept.changed = meanwhile.paths;
             cause = WatchCause::EditMeanwhile;
             continue;
         }
         if std::mem::take(&mut has_news) && options.message_format == MessageFormat::Human {
             terminal.say(&style::status("Watching", "for changes; Ctrl-C ends"));
         }
-        let changes = match state.wait(done.program)? {
+        let changes = match state.wait(program)? {
             WatchEnd::Signal(signal) => return Ok(CliExit::Interrupted(signal)),
             WatchEnd::Changes(changes) => changes,
         };
@@ -164,6 +164,7 @@ pub fn watch(
             return Ok(CliExit::Interrupted(signal));
         }
         environment.is_repeated = is_good && !is_about_manifests(&changes);
+        state.kept.changed = changes.paths;
         cause = WatchCause::Edit;
     }
 }
@@ -193,8 +194,7 @@ struct WatchLoop {
     files: FileWatch,
     signals: Signals,
     watch: Watch<WatchSource>,
-    /// That have no round to work for.
-    workers: KeptWorkers,
+    kept: KeptRound,
     /// Tells when some process of the machine waits for memory. `None`: the kernel does not tell us. Then
     /// it is the kernel that ends workers, before other processes.
     pressure: Option<PressureTrigger>,
@@ -226,7 +226,7 @@ impl WatchLoop {
             files,
             signals,
             watch,
-            workers: KeptWorkers::default(),
+            kept: KeptRound::default(),
             pressure,
             memory: System::find(Utf8Path::new("/")),
             scope: WatchScope::default(),
@@ -286,19 +286,19 @@ impl WatchLoop {
     fn wait(&mut self, command: Option<RunCommand>) -> Result<WatchEnd, CliError> {
         let mut program = command.map(|command| self.start(command)).transpose()?;
         // Memory that nobody needs just now is returned once.
-        let mut idle_since = (!self.workers.is_empty()).then(Instant::now);
+        let mut idle_since = (!self.kept.workers.is_empty()).then(Instant::now);
         let end = loop {
             let left = idle_since.map(|since| PURGE_AFTER.saturating_sub(since.elapsed()));
             let ready = self.watch.wait(left.unwrap_or(FOR_EVER));
             let ready = ready.map_err(system("wait for changes"))?;
             if left == Some(Duration::ZERO) {
-                self.workers.purge();
+                self.kept.workers.purge();
                 idle_since = None;
             }
             if ready.contains(&WatchSource::Pressure) && self.pressure.is_some() {
                 let limits = self.memory.sample().limits;
-                if is_memory_short(limits.as_ref(), self.workers.resident_bytes()) {
-                    self.workers.end();
+                if is_memory_short(limits.as_ref(), self.kept.workers.resident_bytes()) {
+                    self.kept.workers.end();
                 }
             }
             if ready.contains(&WatchSource::Signals)

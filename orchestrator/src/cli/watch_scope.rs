@@ -48,8 +48,7 @@ impl WatchScope {
         let mut places = RealPlaces::default();
         let outputs = graph.items.iter().flat_map(|item| &item.outputs);
         self.outputs = outputs.map(|path| places.real(&graph.root.join(path))).collect();
-        let inputs = graph.items.iter().flat_map(|item| known.known_inputs(item));
-        let inputs: BTreeSet<String> = inputs.collect();
+        let inputs = known.all_known_inputs(graph);
         let inputs = inputs.iter().map(|path| places.real(&graph.root.join(path)));
         let is_watched =
             |path: &Utf8PathBuf| !path.starts_with(&self.target_dir) && !is_of_system(path);

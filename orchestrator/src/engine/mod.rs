@@ -73,7 +73,7 @@ use crate::sys::signals::{self, Signals};
 use crate::sys::usage;
 use crate::tokens::Fifos;
 use crate::toolchain::{Toolchain, ToolchainError};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use children::{ChildEvent, Children, EndedChild, SurvivorState};
 use crash::Crashes;
 use dispatch::Dispatch;
@@ -87,6 +87,7 @@ use reproduce::Reproducers;
 use rustix::process::Signal;
 use signal_hook::consts::{SIGCONT, SIGTSTP};
 use slots::JobSlots;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tender_protocol::{Outcome, ToWorker};
 use tender_units::{Bytes, Micros};
@@ -121,6 +122,10 @@ pub struct Request<'a> {
     /// Workers of earlier builds, which this one may use, and gives back with its own. `None`: no worker
     /// stays when it ends.
     pub kept: Option<&'a mut KeptWorkers>,
+    /// Files that are known to have changed, absolute and without symbolic links. Items that have read
+    /// them are judged first, with those that their dependents come after, so that a worker begins before
+    /// everything else is looked at.
+    pub changed: BTreeSet<Utf8PathBuf>,
 }
 
 /// How the build ended.
@@ -142,8 +147,10 @@ pub struct Summary {
 ///
 /// # Errors
 /// The system, the installation, the jobserver or the state on disk fails; see [`EngineError`].
-pub fn build(request: Request<'_>) -> Result<Summary, EngineError> {
+pub fn build(mut request: Request<'_>) -> Result<Summary, EngineError> {
+    let changed = std::mem::take(&mut request.changed);
     let mut engine = Engine::new(request)?;
+    engine.judge_first(&changed);
     let started = Instant::now();
     engine.progress.report(Event::BuildStarted { jobs: engine.slots.n(), at_us: now_us() });
     let result = engine.run().and_then(|()| engine.keep_spare_workers());
@@ -181,8 +188,18 @@ struct Engine<'a> {
 
 impl<'a> Engine<'a> {
     fn new(request: Request<'a>) -> Result<Engine<'a>, EngineError> {
-        let Request { graph, fingerprints, slots, keep_going, worker, sample, budget, sink, kept } =
-            request;
+        let Request {
+            graph,
+            fingerprints,
+            slots,
+            keep_going,
+            worker,
+            sample,
+            budget,
+            sink,
+            kept,
+            changed: _,
+        } = request;
         process::prepare_this_process().map_err(system("prepare for child processes"))?;
         let record = Record::new(graph, fingerprints, now_us());
         let wall_us = |key: &str| record.wall_us(key);
@@ -209,6 +226,15 @@ impl<'a> Engine<'a> {
             record,
             progress: Progress::new(graph, sink, jobs, sample),
         })
+    }
+
+    fn judge_first(&mut self, changed: &BTreeSet<Utf8PathBuf>) {
+        let mut first = self.record.readers_of(changed);
+        // What comes after them can be in their plan if all else that it comes after is up to date.
+        let is_after = |item: &&Item| item.after.iter().any(|before| first.contains(before));
+        let after: Vec<&Item> = self.graph.items.iter().filter(is_after).collect();
+        first.extend(after.iter().flat_map(|item| &item.after));
+        self.scheduler.judge_first(&first);
     }
 
     fn run(&mut self) -> Result<(), EngineError> {
@@ -251,7 +277,9 @@ impl<'a> Engine<'a> {
 
     /// Executes actions until there are none. Returns whether items are left to be judged.
     fn advance(&mut self) -> Result<bool, EngineError> {
-        let deadline = Instant::now() + JUDGING_SLICE;
+        // When another build is about to give the lock on granting memory back, no longer.
+        let until_round = self.slots.until_round(now_us()).unwrap_or(JUDGING_SLICE);
+        let deadline = Instant::now() + JUDGING_SLICE.min(until_round);
         loop {
             if self.memory.awaits_victim_until(now_us()).is_some() {
                 // Memory is not read and nothing starts until the memory of the victim is free.
@@ -263,7 +291,7 @@ impl<'a> Engine<'a> {
             let mut late = false;
             while !late && let Some(item) = self.scheduler.next_to_judge() {
                 self.judge(item);
-                late = Instant::now() >= deadline;
+                late = self.scheduler.take_first_are_judged() || Instant::now() >= deadline;
             }
             self.grant_slots()?;
             if late || self.finished.is_some() {

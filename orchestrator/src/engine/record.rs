@@ -8,7 +8,8 @@ use crate::keys::ItemId;
 use crate::measurements::{Measurements, Stage, Unreadable};
 use crate::schedule::Need;
 use crate::sys::now_us;
-use std::collections::BTreeMap;
+use camino::Utf8PathBuf;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use tender_protocol::{Diagnostic, ItemReport, Outcome};
 use tender_units::{Bytes, Micros};
 
@@ -86,6 +87,11 @@ impl<'a> Record<'a> {
     /// Returns whether the item is up to date. Its prerequisites are.
     pub(super) fn check(&mut self, item: ItemId) -> Freshness {
         self.fingerprints.check(self.graph, item)
+    }
+
+    /// The items that have read one of these files, which are absolute and without symbolic links.
+    pub(super) fn readers_of(&self, files: &BTreeSet<Utf8PathBuf>) -> HashSet<ItemId> {
+        self.fingerprints.readers_of(self.graph, files)
     }
 
     /// Why an item runs that was not judged, because its plan begins with `first`.

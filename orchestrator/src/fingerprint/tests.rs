@@ -252,6 +252,32 @@ fn dirty(reason: RebuildReason) -> Freshness {
 }
 
 #[test]
+fn readers_of_files_are_those_that_have_read_them() {
+    let space = space();
+    space.build();
+    let state = space.open();
+    let readers = |names: &[&str]| {
+        let files = names.iter().map(|name| space.root.join(name)).collect();
+        let mut readers: Vec<u32> =
+            state.readers_of(&space.graph, &files).into_iter().map(|item| item.0).collect();
+        readers.sort_unstable();
+        readers
+    };
+    assert_eq!(readers(&["inc/a.h"]), [UNIT.0]);
+    assert_eq!(readers(&["in.txt", "a.c", "other/a.c"]), [UNIT.0, GENERATE.0]);
+    // The same name elsewhere, and what nobody has read.
+    fs::create_dir_all(space.root.join("other")).unwrap();
+    fs::write(space.root.join("other/a.h"), "").unwrap();
+    assert_eq!(readers(&["other/a.h", "worker"]), [0; 0]);
+    // So many that everything is judged anyway.
+    let many: Vec<String> = (0..99).map(|number| format!("{number}.c")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).chain(["a.c"]).collect();
+    assert_eq!(readers(&many), [0; 0]);
+    let all = space.graph.items.iter().flat_map(|item| state.known_inputs(item)).collect();
+    assert_eq!(state.all_known_inputs(&space.graph), all);
+}
+
+#[test]
 fn reason_of_each_change() {
     let check = |change: fn(&mut Space), ix: ItemId, expect: RebuildReason| {
         let mut space = space();

@@ -114,7 +114,7 @@ pub trait Surroundings {
     /// # Errors
     /// Text for users: there is none for the platform.
     fn target_driver(&self, cxx: bool) -> Result<Option<Vec<String>>, String>;
-    /// Bytes; 0 if the file cannot be read (its compile reports that).
+    /// Bytes, for estimates; 0 if the file cannot be read (its compile reports that).
     fn file_size(&self, path: &Utf8Path) -> u64;
     /// The value of `CC` (of `CXX` if `cxx`), which chooses the link driver.
     fn chosen_driver(&self, cxx: bool) -> Option<String>;

@@ -45,7 +45,7 @@ use super::workers::{Phase, Worker, Workers};
 use crate::keys::{ChildId, ItemId, WorkerId};
 use crate::memory::{Denied, Ledger};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use tender_units::{Bytes, Micros};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +91,8 @@ pub struct Scheduler {
     mode: SchedulerMode,
     suspicions: BTreeMap<ItemId, Suspicion>,
     to_judge: VecDeque<ItemId>,
+    /// How many of these are to be judged before something starts; None: nothing waits for them.
+    judged_first: Option<usize>,
     actions: VecDeque<Action>,
     /// An item failed, or the build was cancelled.
     failed: bool,
@@ -134,6 +136,7 @@ impl Scheduler {
             mode: SchedulerMode::Building,
             suspicions: BTreeMap::new(),
             to_judge: VecDeque::new(),
+            judged_first: None,
             actions: VecDeque::new(),
             failed: false,
             ledger: Ledger::default(),
@@ -153,7 +156,24 @@ impl Scheduler {
     /// are. Answered by `SchedulerEvent::Judged`. Not an action, because judging reads files, and
     /// actions need not wait for it.
     pub fn next_to_judge(&mut self) -> Option<ItemId> {
+        self.judged_first = self.judged_first.map(|left| left.saturating_sub(1));
         self.to_judge.pop_front()
+    }
+
+    /// Moves these items, if they are to be judged now, before all others.
+    pub fn judge_first(&mut self, items: &HashSet<ItemId>) {
+        if items.is_empty() {
+            return;
+        }
+        let (first, rest): (VecDeque<_>, VecDeque<_>) =
+            self.to_judge.drain(..).partition(|item| items.contains(item));
+        self.judged_first = (!first.is_empty()).then_some(first.len());
+        self.to_judge = first.into_iter().chain(rest).collect();
+    }
+
+    /// Whether the last of the items that are judged first has just been taken. Said once.
+    pub fn take_first_are_judged(&mut self) -> bool {
+        self.judged_first.take_if(|left| *left == 0).is_some()
     }
 
     /// The account of memory, as of the last events.

@@ -8,7 +8,7 @@ use super::*;
 use crate::keys::{ItemId, WorkerId};
 use crate::manifest::CrateId;
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use tender_protocol::Outcome;
 use tender_units::{Bytes, Micros};
 use world::{Fate, World};
@@ -264,6 +264,24 @@ fn scheduler_starts_the_longest_path_first() {
         [0, 1, 2, 3].map(|ix| scheduler.priority(ItemId(ix))),
         [Micros(20), Micros(51), Micros(30), Micros(50)]
     );
+}
+
+#[test]
+fn scheduler_judges_first_what_it_is_told_and_only_what_can_be_judged() {
+    let after =
+        |krate, before: u32| Task { after: vec![ItemId(before)], ..unit(krate, Micros(10)) };
+    let tasks = vec![unit(0, Micros(10)), unit(0, Micros(10)), unit(0, Micros(10)), after(0, 0)];
+    let mut scheduler = Scheduler::new(tasks, 1, false);
+    scheduler.judge_first(&HashSet::new());
+    assert!(!scheduler.take_first_are_judged());
+    // The last one comes after another.
+    scheduler.judge_first(&[ItemId(1), ItemId(2), ItemId(3)].into());
+    let mut judged = Vec::new();
+    while let Some(item) = scheduler.next_to_judge() {
+        scheduler.handle(SchedulerEvent::Judged { item, fresh: true });
+        judged.push((item.0, scheduler.take_first_are_judged()));
+    }
+    assert_eq!(judged, [(1, false), (2, true), (0, false), (3, false)]);
 }
 
 /// One round with this many free slots. Returns what they were used for.

@@ -40,7 +40,11 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::with_capacity(metadata.len() as usize);
     // The file may grow while it is read.
     file.take(most + 1).read_to_end(&mut content)?;
-    if content.len() as u64 > most { Err(too_large()) } else { Ok(content) }
+    if content.len() as u64 > most {
+        return Err(too_large());
+    }
+    looks::saw_bytes(path, &content);
+    Ok(content)
 }
 
 #[cfg(test)]

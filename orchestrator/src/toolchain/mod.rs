@@ -149,7 +149,7 @@ impl Surroundings for Machine {
     }
 
     fn file_size(&self, path: &Utf8Path) -> u64 {
-        looks::state(path.as_std_path()).map_or(0, |found| found.size)
+        looks::size(path.as_std_path())
     }
 
     fn chosen_driver(&self, cxx: bool) -> Option<String> {

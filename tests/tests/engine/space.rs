@@ -1,6 +1,7 @@
 //! A workspace of text files, built by the engine with `src/bin/fake-worker.rs`.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use tender::engine::{Request, Summary, build};
 use tender::environment::Variables;
@@ -187,6 +188,7 @@ impl Space {
             budget: Budget::new(None, None, None).unwrap(),
             sink,
             kept: None,
+            changed: BTreeSet::new(),
         })
     }
 }
