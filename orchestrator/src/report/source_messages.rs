@@ -27,7 +27,8 @@ impl SourceMessages {
 
 impl SourceSink for SourceMessages {
     fn event(&mut self, event: &SourceEvent) {
-        if let SourceEvent::Received { url, .. } = event {
+        if let SourceEvent::Received { url, .. } | SourceEvent::ReceivedObjects { url, .. } = event
+        {
             let now_us = now_us();
             let told = self.told.get(url);
             if told.is_some_and(|told| now_us < *told + BETWEEN_MESSAGES_US) {
@@ -52,6 +53,10 @@ fn message(event: &SourceEvent) -> Option<Value> {
         }),
         SourceEvent::Received { url, bytes, total } => json!({
             "reason": "source-progress", "url": url, "bytes": bytes, "total": total,
+        }),
+        SourceEvent::ReceivedObjects { url, objects, total, bytes } => json!({
+            "reason": "source-progress", "url": url, "bytes": bytes, "total": null,
+            "objects": objects, "total_objects": total,
         }),
         SourceEvent::Unpacking { krate, what } => json!({
             "reason": "source-unpacking", "package": krate, "from": what,

@@ -67,6 +67,7 @@ fn line(event: &SourceEvent) -> Option<String> {
         }
         SourceEvent::Planned { .. }
         | SourceEvent::Received { .. }
+        | SourceEvent::ReceivedObjects { .. }
         | SourceEvent::Ended { .. }
         | SourceEvent::Over => return None,
     })
@@ -81,10 +82,26 @@ struct Arrivals {
     start_us: Option<Micros>,
     planned: u64,
     done: u64,
-    /// Of archives that have ended, bytes.
+    /// Of those that have ended.
     done_bytes: u64,
-    /// What is fetched now, by its address: how much is there, and of how much; None: a repository.
-    running: BTreeMap<String, Option<(u64, Option<u64>)>>,
+    /// What is fetched now, by its address. None: a repository of which nothing has arrived.
+    running: BTreeMap<String, Option<Arrival>>,
+}
+
+/// How much of one source has arrived.
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    bytes: u64,
+    /// Of how many bytes, if that is known.
+    total: Option<u64>,
+    /// How much of it this is: bytes of bytes, or objects of objects.
+    share: Option<(u64, u64)>,
+}
+
+impl Arrival {
+    fn of_archive(bytes: u64, total: Option<u64>) -> Option<Arrival> {
+        Some(Arrival { bytes, total, share: total.map(|total| (bytes, total)) })
+    }
 }
 
 impl Arrivals {
@@ -95,17 +112,22 @@ impl Arrivals {
                 self.planned += *count as u64;
             }
             SourceEvent::Downloading { url, resumed_at } => {
-                self.running.insert(url.clone(), Some((*resumed_at, None)));
+                self.running.insert(url.clone(), Arrival::of_archive(*resumed_at, None));
             }
             SourceEvent::Received { url, bytes, total } => {
-                self.running.insert(url.clone(), Some((*bytes, *total)));
+                self.running.insert(url.clone(), Arrival::of_archive(*bytes, *total));
+            }
+            SourceEvent::ReceivedObjects { url, objects, total, bytes } => {
+                let share = Some((*objects, *total));
+                let arrival = Arrival { bytes: *bytes, total: None, share };
+                self.running.insert(url.clone(), Some(arrival));
             }
             SourceEvent::Updating { url } => {
                 self.running.insert(url.clone(), None);
             }
             SourceEvent::Ended { url } => {
                 let arrived = self.running.remove(url).flatten();
-                self.done_bytes += arrived.map_or(0, |(bytes, _)| bytes);
+                self.done_bytes += arrived.map_or(0, |arrival| arrival.bytes);
                 self.done += 1;
             }
             SourceEvent::Over => self.start_us = None,
@@ -115,12 +137,11 @@ impl Arrivals {
 
     /// How much of the picture is drawn.
     fn parts(&self) -> u64 {
-        let of_archive = |arrived: &Option<(u64, Option<u64>)>| {
-            let (bytes, total) = (*arrived)?;
-            let total = total.filter(|total| *total > 0)?;
-            Some((u128::from(bytes) * u128::from(PARTS) / u128::from(total)) as u64)
+        let of_source = |arrived: &Option<Arrival>| {
+            let (there, total) = (*arrived)?.share.filter(|(_, total)| *total > 0)?;
+            Some((u128::from(there) * u128::from(PARTS) / u128::from(total)) as u64)
         };
-        let running = self.running.values().filter_map(of_archive);
+        let running = self.running.values().filter_map(of_source);
         self.done * PARTS + running.map(|parts| parts.min(PARTS)).sum::<u64>()
     }
 
@@ -129,8 +150,8 @@ impl Arrivals {
         let mut line = Fitted::new(columns);
         line.push(&format!("{}/{}", self.done, self.planned));
         let arriving = || self.running.values().flatten();
-        let bytes = self.done_bytes + arriving().map(|(bytes, _)| bytes).sum::<u64>();
-        let totals: Option<u64> = arriving().map(|(_, total)| *total).sum();
+        let bytes = self.done_bytes + arriving().map(|arrival| arrival.bytes).sum::<u64>();
+        let totals: Option<u64> = arriving().map(|arrival| arrival.total).sum();
         match totals {
             _ if bytes == 0 => {}
             None => _ = line.push(&format!(", {}", Bytes(bytes))),
@@ -177,5 +198,10 @@ mod tests {
         assert_eq!(arrivals.parts(), 1333);
         arrivals.event(&received("b.tar.xz", 1536, None), Micros(0));
         assert_eq!(arrivals.text(80), "1/4, 2 MiB: zlib, a.zip, b.tar.xz");
+        let url = "git@example.org:zlib".to_owned();
+        let objects = SourceEvent::ReceivedObjects { url, objects: 1, total: 4, bytes: 3 << 20 };
+        arrivals.event(&objects, Micros(0));
+        assert_eq!(arrivals.text(80), "1/4, 5 MiB: zlib, a.zip, b.tar.xz");
+        assert_eq!(arrivals.parts(), 1583);
     }
 }

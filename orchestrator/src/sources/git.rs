@@ -4,6 +4,7 @@
 use super::error::SourceError;
 use camino::Utf8Path;
 use std::ffi::OsString;
+use std::io::{self, Read};
 use std::process::{Command, Output, Stdio};
 
 /// Variables that git gets if they are set: where programs and keys are, and how to reach the network.
@@ -85,7 +86,11 @@ impl GitProgram {
 
 /// Lines that say nothing of what is wrong: advice, and what follows when ssh has failed, which has said
 /// why itself.
-const SAYS_NOTHING: [&str; 5] = [
+const SAYS_NOTHING: [&str; 8] = [
+    // What a fetch says of a success.
+    "From ",
+    "* [new ",
+    "+ ",
     "hint:",
     "warning:",
     "fatal: Could not read from remote repository",
@@ -114,9 +119,189 @@ pub(super) fn run(command: &mut Command) -> Result<Output, SourceError> {
     command.output().map_err(SourceError::NoGit)
 }
 
+/// How far a fetch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct GitProgress {
+    pub objects: u64,
+    pub total: u64,
+    /// As git rounds them.
+    pub bytes: u64,
+}
+
+/// Runs what has the option `--progress`, and reports how far it is. What it says of that is not in the
+/// output.
+///
+/// # Errors
+/// It cannot be started.
+pub(super) fn run_with_progress(
+    command: &mut Command,
+    report: &mut dyn FnMut(GitProgress),
+) -> Result<Output, SourceError> {
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(SourceError::NoGit)?;
+    let mut stream = child.stderr.take().expect("it is a pipe");
+    let mut lines = ProgressLines::default();
+    let mut buffer = [0; 1 << 12];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => lines.push(&buffer[..length], report),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    let status = child.wait().map_err(SourceError::NoGit)?;
+    lines.end(report);
+    Ok(Output { status, stdout: Vec::new(), stderr: lines.others })
+}
+
+/// Of standard error, bytes. A server may send any number.
+const MOST_SAID: usize = 1 << 16;
+
+/// Lines that say how far something is, and replace each other on a terminal (git-fetch(1),
+/// `--progress`).
+#[derive(Default)]
+struct ProgressLines {
+    /// The beginning of a line.
+    begun: Vec<u8>,
+    /// Lines that say something else.
+    others: Vec<u8>,
+}
+
+impl ProgressLines {
+    fn push(&mut self, bytes: &[u8], report: &mut dyn FnMut(GitProgress)) {
+        for byte in bytes {
+            match byte {
+                b'\r' | b'\n' => self.end(report),
+                // The rest of a long line is another one.
+                _ => {
+                    if self.begun.len() == MOST_SAID {
+                        self.end(report);
+                    }
+                    self.begun.push(*byte);
+                }
+            }
+        }
+    }
+
+    /// The line is whole.
+    fn end(&mut self, report: &mut dyn FnMut(GitProgress)) {
+        let bytes = std::mem::take(&mut self.begun);
+        let line = String::from_utf8_lossy(&bytes);
+        match said(&line) {
+            Said::Progress(progress) => report(progress),
+            Said::Nothing => {}
+            Said::Other if self.others.len() + bytes.len() <= MOST_SAID => {
+                self.others.extend_from_slice(&bytes);
+                self.others.push(b'\n');
+            }
+            Said::Other => {}
+        }
+    }
+}
+
+/// What a line says.
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    Progress(GitProgress),
+    /// How far something is that takes no time, or is done elsewhere.
+    Nothing,
+    Other,
+}
+
+fn said(line: &str) -> Said {
+    let line = line.trim();
+    let own = line.strip_prefix("remote: ").unwrap_or(line);
+    let arriving = ["Receiving objects:", "Unpacking objects:"];
+    if let Some(rest) = arriving.iter().find_map(|start| line.strip_prefix(start)) {
+        return progress(rest).map_or(Said::Nothing, Said::Progress);
+    }
+    let steps = ["Enumerating", "Counting", "Compressing"].map(|verb| format!("{verb} objects:"));
+    let is_step = steps.iter().any(|start| own.starts_with(start.as_str()));
+    match is_step || own.starts_with("Total ") || own.starts_with("Resolving deltas:") {
+        true => Said::Nothing,
+        false => Said::Other,
+    }
+}
+
+/// ` 33% (1/3), 1.20 MiB | 2.30 MiB/s`: how fast it is, and how much, come later.
+fn progress(text: &str) -> Option<GitProgress> {
+    let (counts, rest) = text.split_once('(')?.1.split_once(')')?;
+    let (objects, total) = counts.split_once('/')?;
+    let size = rest.strip_prefix(", ").and_then(|rest| rest.split(['|', ',']).next());
+    let bytes = size.and_then(bytes).unwrap_or(0);
+    Some(GitProgress { objects: objects.parse().ok()?, total: total.parse().ok()?, bytes })
+}
+
+/// `1.20 MiB`, `7 bytes`.
+fn bytes(text: &str) -> Option<u64> {
+    let (number, unit) = text.trim().split_once(' ')?;
+    let units = [("byte", 0), ("bytes", 0), ("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let (_, shift) = units.iter().find(|(name, _)| *name == unit)?;
+    let number: f64 = number.parse().ok().filter(|number| (0.0..1e12).contains(number))?;
+    Some((number * f64::from(1 << *shift)) as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn progress_of_git_is_told_from_what_it_says_otherwise() {
+        let mut lines = ProgressLines::default();
+        let mut seen = Vec::new();
+        let text = "remote: Counting objects:  14% (1/7)        \rremote: Total 7 (delta 0), reused 0\n\
+                    remote: Repository is asleep.\n\
+                    Receiving objects:   0% (1/300)\rReceiving objects:  50% (150/300), 1.25 MiB | 2.30 MiB/s\r\
+                    Receiving objects: 100% (300/300), 3.00 KiB | 1 bytes/s, done.\nResolving deltas: 1% (1/9)\r\
+                    Unpacking objects: garbage\rfatal: it is \u{ff}";
+        // In pieces of any size.
+        for piece in text.as_bytes().chunks(7) {
+            lines.push(piece, &mut |progress| seen.push(progress));
+        }
+        lines.end(&mut |progress| seen.push(progress));
+        let progress = |objects, bytes| GitProgress { objects, total: 300, bytes };
+        assert_eq!(seen, [progress(1, 0), progress(150, 1_310_720), progress(300, 3072)]);
+        let others = String::from_utf8_lossy(&lines.others).into_owned();
+        assert_eq!(others, "remote: Repository is asleep.\nfatal: it is \u{ff}\n");
+    }
+
+    #[test]
+    fn fuzz_git_progress() {
+        tender_fuzz::check("git_progress", 3_000, |bytes| {
+            let mut lines = ProgressLines::default();
+            lines.push(bytes, &mut |_| ());
+            lines.end(&mut |_| ());
+            assert!(lines.others.len() <= bytes.len() + 1);
+        });
+    }
+
+    #[test]
+    fn sizes_of_git_have_units() {
+        for (text, expect) in [
+            ("7 bytes", Some(7)),
+            ("1 byte", Some(1)),
+            (" 1.50 KiB ", Some(1536)),
+            ("2.00 GiB", Some(2 << 30)),
+            ("-1 KiB", None),
+            ("NaN KiB", None),
+            ("1e300 GiB", None),
+            ("KiB", None),
+            ("", None),
+        ] {
+            assert_eq!(bytes(text), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn output_of_git_has_an_end() {
+        let mut lines = ProgressLines::default();
+        for _ in 0..40 {
+            lines.push(&[b'x'; 1 << 12], &mut |_| panic!("it is no progress"));
+        }
+        lines.end(&mut |_| ());
+        assert!((1 << 15..=MOST_SAID + 1).contains(&lines.others.len()), "{}", lines.others.len());
+    }
 
     #[test]
     fn complaint_has_what_ssh_says() {

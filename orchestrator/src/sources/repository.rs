@@ -7,7 +7,7 @@
 use super::archive;
 use super::cache::{LockedFile, SourceCache};
 use super::error::SourceError;
-use super::git::{GitProgram, complaint, run};
+use super::git::{GitProgram, GitProgress, complaint, run, run_with_progress};
 use super::store::{SourceEvent, SourceNetwork};
 use super::unpack::TreeWriter;
 use crate::manifest::{GitReference, SourceOrigin, check_git_url, is_commit};
@@ -53,13 +53,13 @@ pub(super) fn resolve(
         GitReference::Branch(name) => format!("refs/heads/{name}"),
         GitReference::Tag(name) => format!("refs/tags/{name}"),
         GitReference::Rev(name) if is_commit(name) || name.starts_with("refs/") => name.clone(),
-        GitReference::Rev(name) => return repository.short(name),
+        GitReference::Rev(name) => return repository.short(fetch, name),
     };
-    match repository.fetch(&[&format!("+{name}:{FETCHED}")], true) {
+    match repository.fetch(fetch, &[&format!("+{name}:{FETCHED}")], true) {
         Ok(()) => repository.commit(FETCHED),
         // Servers may refuse to send a commit by its name.
         Err(_) if is_commit(&name) => {
-            repository.fetch_all()?;
+            repository.fetch_all(fetch)?;
             repository.commit(&name)
         }
         Err(SourceError::Git { why, .. }) if why.contains("couldn't find remote ref") => {
@@ -217,23 +217,32 @@ impl<'a> Repository<'a> {
     }
 
     /// `is_shallow`: without what came before.
-    fn fetch(&self, names: &[&str], is_shallow: bool) -> Result<(), SourceError> {
+    fn fetch(
+        &self,
+        fetch: &mut GitFetch<'_>,
+        names: &[&str],
+        is_shallow: bool,
+    ) -> Result<(), SourceError> {
         // The whole history, also of what was shallow before.
         let depth = if is_shallow { "--depth=1" } else { "--depth=2147483647" };
-        let words = ["fetch", "--quiet", "--force", "--no-tags", "--no-write-fetch-head", depth];
+        let words = ["fetch", "--progress", "--force", "--no-tags", "--no-write-fetch-head", depth];
         let mut command = self.command();
         // Submodules have repositories of their own here.
         command.args(words).args(["--no-recurse-submodules", "--", &self.url]).args(names);
-        let output = run(&mut command)?;
+        let output = run_with_progress(&mut command, &mut |progress| {
+            let GitProgress { objects, total, bytes } = progress;
+            let url = self.url.clone();
+            (fetch.report)(SourceEvent::ReceivedObjects { url, objects, total, bytes });
+        })?;
         match output.status.success() {
             true => Ok(()),
             false => Err(SourceError::Git { url: self.url.clone(), why: complaint(&output) }),
         }
     }
 
-    fn fetch_all(&self) -> Result<(), SourceError> {
+    fn fetch_all(&self, fetch: &mut GitFetch<'_>) -> Result<(), SourceError> {
         let names = ["+refs/heads/*:refs/tender/heads/*", "+refs/tags/*:refs/tender/tags/*"];
-        self.fetch(&names, false)
+        self.fetch(fetch, &names, false)
     }
 
     fn has(&self, commit: &str) -> bool {
@@ -251,7 +260,7 @@ impl<'a> Repository<'a> {
     }
 
     /// The commit with this name, which is a part of its digits.
-    fn short(&self, name: &str) -> Result<String, SourceError> {
+    fn short(&self, fetch: &mut GitFetch<'_>, name: &str) -> Result<String, SourceError> {
         if name.len() < 4 || !name.bytes().all(|c| c.is_ascii_hexdigit()) {
             return Err(SourceError::NoReference {
                 url: self.url.clone(),
@@ -260,7 +269,7 @@ impl<'a> Repository<'a> {
                     .to_owned(),
             });
         }
-        self.fetch_all()?;
+        self.fetch_all(fetch)?;
         self.commit(name)
     }
 
@@ -275,8 +284,8 @@ impl<'a> Repository<'a> {
         }
         (fetch.report)(SourceEvent::Updating { url: self.url.clone() });
         let keep = format!("+{commit}:refs/tender/keep/{commit}");
-        if self.fetch(&[&keep], true).is_err() {
-            self.fetch_all()?;
+        if self.fetch(fetch, &[&keep], true).is_err() {
+            self.fetch_all(fetch)?;
         }
         match self.has(commit) {
             true => Ok(()),

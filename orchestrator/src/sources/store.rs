@@ -59,6 +59,13 @@ pub enum SourceEvent {
     Updating {
         url: String,
     },
+    /// Of a repository so many objects have arrived, of so many; `bytes` are about as many as they have.
+    ReceivedObjects {
+        url: String,
+        objects: u64,
+        total: u64,
+        bytes: u64,
+    },
     /// One of those that were planned is there, or cannot be had.
     Ended {
         url: String,

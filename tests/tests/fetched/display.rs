@@ -1,5 +1,6 @@
 //! What is shown while sources are fetched: a bar on a terminal, lines elsewhere, messages for programs.
 
+use crate::repositories::{repository, url};
 use crate::server::{Answer, Server};
 use crate::space::{app, archive, command, tender};
 use std::sync::{Arc, Barrier};
@@ -50,6 +51,28 @@ fn fetching_sends_messages_to_programs() {
     has(3, &["\"reason\":\"build-started\""]);
     let fetch = tender(&space, &["-C", "ws", "fetch", "--message-format", "json"]).expect_ok();
     assert_eq!(fetch.stdout, "");
+}
+
+#[test]
+fn fetching_of_repositories_tells_of_objects() {
+    let (space, commit) = repository();
+    // So many that git keeps them as one pack.
+    for number in 0..150 {
+        space.write(&format!("repo/data/{number}"), format!("{number}"));
+    }
+    let later = crate::repositories::commit(&space, "repo");
+    assert_ne!(commit, later);
+    app(&space, "ws", &url(&space, "repo"));
+    let fetch = tender(&space, &["-C", "ws", "fetch", "--message-format", "json"]).expect_ok();
+    let messages = fetch.messages();
+    let progress: Vec<_> =
+        messages.iter().filter(|message| message["reason"] == "source-progress").collect();
+    assert!(!progress.is_empty(), "{fetch}");
+    for message in progress {
+        let objects = message["objects"].as_u64().unwrap();
+        let total = message["total_objects"].as_u64().unwrap();
+        assert!(objects <= total && total > 150 && message["total"].is_null(), "{message}");
+    }
 }
 
 #[test]
