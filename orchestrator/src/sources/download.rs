@@ -10,12 +10,12 @@
 
 use super::cache::SourceCache;
 use super::error::SourceError;
-use super::partial::{PartialFile, UNKNOWN, remove_old, strong_tag};
+use super::partial::{PartialFile, UNKNOWN, remove, remove_old, strong_tag};
 use super::store::{SourceEvent, SourceNetwork};
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::time::{Duration, SystemTime};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -39,7 +39,7 @@ pub(super) fn archive(
     report: &mut dyn FnMut(SourceEvent),
 ) -> Result<Utf8PathBuf, SourceError> {
     let path = cache.archive(sha256)?;
-    let part = Utf8PathBuf::from(format!("{path}.part"));
+    let part = part_of(&path);
     if is_whole(&path, sha256) {
         return Ok(path);
     }
@@ -57,6 +57,8 @@ pub(super) fn archive(
         file.remove();
         return Ok(path);
     }
+    // One that is damaged. Whoever makes it has the part, so nobody does meanwhile.
+    remove(&path).map_err(cannot)?;
     let mut found = fetch(url, &mut file, report);
     // The part may have been damaged, and the server may give two archives one name.
     if file.is_resumed() && found.as_ref().is_ok_and(|found| found != sha256) {
@@ -94,8 +96,13 @@ pub(super) fn checksum(
     file.begin(None).map_err(cannot)?;
     let found = fetch(url, &mut file, report);
     let named = found.and_then(|sha256| {
-        file.finish(&cache.archive(&sha256)?).map_err(cannot)?;
-        Ok(sha256)
+        let path = cache.archive(&sha256)?;
+        // Nobody removes it meanwhile because it was damaged.
+        let mut place = PartialFile::open(&part_of(&path), url, &mut || {}).map_err(cannot)?;
+        let finished = file.finish(&path).map_err(cannot);
+        // Of an archive that is there now.
+        place.remove();
+        finished.map(|()| sha256)
     });
     if named.is_err() {
         file.remove();
@@ -103,15 +110,16 @@ pub(super) fn checksum(
     named
 }
 
-/// Whether a file is there with this checksum. One with another is damaged, and is removed.
+/// What there is of an archive until it is whole. Who has locked it may make or remove the archive.
+fn part_of(archive: &Utf8Path) -> Utf8PathBuf {
+    Utf8PathBuf::from(format!("{archive}.part"))
+}
+
+/// Whether a file is there with this checksum. One with another is damaged.
 fn is_whole(path: &Utf8Path, sha256: &str) -> bool {
     let Ok(mut file) = File::open(path) else { return false };
     let mut hasher = Sha256::new();
-    let is_whole = io::copy(&mut file, &mut hasher).is_ok() && hex(&hasher.finalize()) == sha256;
-    if !is_whole {
-        let _ = fs::remove_file(path);
-    }
-    is_whole
+    io::copy(&mut file, &mut hasher).is_ok() && hex(&hasher.finalize()) == sha256
 }
 
 /// Writes what the address has into the file, or the rest of it, and returns the checksum.
@@ -335,6 +343,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     const NO_NETWORK: SourceNetwork = SourceNetwork { locked: false, offline: true };
     const NETWORK: SourceNetwork = SourceNetwork { locked: false, offline: false };
@@ -375,6 +384,35 @@ mod tests {
         // Damaged by somebody.
         fs::write(&path, "abd").unwrap();
         assert!(matches!(get(sum, NO_NETWORK), Err(SourceError::Offline { .. })));
-        assert_eq!(names(), 0);
+        fs::write(dir.join("x"), "abc").unwrap();
+        get(sum, NETWORK).unwrap();
+        assert_eq!((fs::read(&path).unwrap(), names()), (b"abc".to_vec(), 1));
+    }
+
+    #[test]
+    fn archive_that_is_damaged_is_not_removed_while_another_process_makes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap();
+        let cache = SourceCache::new(Some(dir.join("cache")));
+        let sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let path = cache.archive(sum).unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "abd").unwrap();
+        let mut other = PartialFile::open(&part_of(&path), "x", &mut || ()).unwrap();
+        // It is not there, so it cannot be downloaded.
+        let url = format!("file://{}", dir.join("x"));
+        let mut waits = || {
+            // By now this one has seen that it is damaged.
+            assert_eq!(fs::read(&path).unwrap(), b"abd");
+            other.append(b"abc").unwrap();
+            other.finish(&path).unwrap();
+            // Its lock is that of the file that it was.
+            other = PartialFile::open(&dir.join("elsewhere"), "x", &mut || ()).unwrap();
+        };
+        let found = archive(&cache, &url, sum, NETWORK, &mut |event| match event {
+            SourceEvent::Waiting { .. } => waits(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(fs::read(found.unwrap()).unwrap(), b"abc");
     }
 }

@@ -137,7 +137,11 @@ pub(super) fn remove_old(dir: &Utf8Path, now: SystemTime) {
     }
 }
 
-fn remove(path: &Utf8Path) -> io::Result<()> {
+/// Removes a file, if it is there.
+///
+/// # Errors
+/// It cannot be removed.
+pub(super) fn remove(path: &Utf8Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
