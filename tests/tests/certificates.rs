@@ -334,6 +334,65 @@ fn certificate_of_a_run_has_the_program_and_not_its_arguments() {
 }
 
 #[test]
+fn certificate_of_tests_has_how_they_are_run_and_not_which() {
+    let space = single(
+        "[lib]\n[[test]]\nname = \"more\"\nsources = [\"more/*.c\"]\ncwd = \"more\"\nargs = [\"a b\"]\nenv = { X = \"ä\" }\n",
+    );
+    space.write("src/lib.c", "int lib(void) { return 0; }\n");
+    space.write("tests/first.c", "int lib(void);\nint main(void) { return lib(); }\n");
+    space.write(
+        "more/more.c",
+        "#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n\
+         int main(int n, char **words) { return n != 2 || strcmp(words[1], \"a b\") || strcmp(getenv(\"X\"), \"ä\") || access(\"more.c\", F_OK); }\n",
+    );
+    let test =
+        |args: &[&str], code: i32| space.tender(&[&["test"], args].concat()).expect_code(code);
+    let certify = |args: &[&str]| {
+        wait_until("a certificate that holds", || {
+            test(args, 0);
+            test(&[args, &["-vv"]].concat(), 0).stderr.contains(HOLDS)
+        });
+    };
+    certify(&[]);
+    // The short way has neither manifests nor records.
+    let opened = |args: &[&str]| {
+        let run = test(&[args, &["-vv"]].concat(), 0);
+        assert!(run.stderr.contains(HOLDS), "{run}");
+        test(args, 0)
+    };
+    let short = opened(&[]);
+    assert!(short.stderr.contains("Finished") && short.stderr.contains("2 passed"), "{short}");
+    assert!(opened(&["mor"]).stderr.contains("1 passed"));
+    assert!(opened(&["--no-run"]).stderr.contains("Executable one::first ("));
+    assert_eq!(opened(&["--list"]).stdout.lines().count(), 2);
+    test(&["nothing-of-this-name"], 2);
+    // Other programs, or run otherwise.
+    for args in [&["--test", "first"][..], &["--timeout", "77s"]] {
+        let run = test(&[args, &["-vv"]].concat(), 0);
+        assert!(!run.stderr.contains(HOLDS), "{run}");
+    }
+    // A manifest that says how they are run, and what is built.
+    space.edit("Tender.toml", "a b", "a c");
+    test(&[], 101).expect_stderr(&["1 passed", "1 failed"]);
+    space.edit("Tender.toml", "a c", "a b");
+    certify(&[]);
+    space.edit("src/lib.c", "return 0", "return 1");
+    test(&[], 101).expect_stderr(&["FAIL", "first"]);
+    // So after it: tests that fail are not fewer.
+    wait_until("a certificate that holds", || {
+        test(&[], 101);
+        test(&["-vv"], 101).stderr.contains(HOLDS)
+    });
+    test(&[], 101).expect_stderr(&["1 passed", "1 failed"]);
+    space.edit("src/lib.c", "return 1", "return 0");
+    certify(&[]);
+    // The directory in which one runs is no input of the build.
+    space.write("more/keep", "");
+    std::fs::rename(space.path("more"), space.path("elsewhere")).unwrap();
+    test(&[], 2);
+}
+
+#[test]
 fn certificate_sees_packages_of_pkg_config() {
     let space = single("pkg-config = [\"thing\"]\n");
     let package = |define: &str| {

@@ -189,6 +189,8 @@ impl CliCommand {
         match self {
             Self::Build(options) | Self::Check(options) => !options.watch,
             Self::Run(options) => !options.watch,
+            Self::Test(options) => !options.watch,
+            Self::Bench(_) => true,
             _ => false,
         }
     }

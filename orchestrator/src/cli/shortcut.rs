@@ -75,6 +75,22 @@ impl<'a> Shortcut<'a> {
         }
     }
 
+    /// Of `test` and `bench`. `words` tell which programs are built, and how they are run. Of another
+    /// platform as `of_run`.
+    ///
+    /// # Errors
+    /// As `of`.
+    pub fn of_tests(
+        options: &'a BuildOptions,
+        words: &str,
+        environment: &CliEnvironment,
+    ) -> Result<Option<Self>, CliError> {
+        match options.place.target.is_some() {
+            true => Ok(None),
+            false => Self::of_words(options, &format!("tests {words}"), environment),
+        }
+    }
+
     /// `words` tell this command from others with the same options of a build.
     fn of_words(
         options: &'a BuildOptions,
@@ -110,8 +126,7 @@ impl<'a> Shortcut<'a> {
         }))
     }
 
-    /// Takes the short way, if there is a certificate that holds. Returns the words that run what was
-    /// built, of `run`.
+    /// Takes the short way, if there is a certificate that holds. Returns the words that `certify` was given.
     pub fn take(&mut self, terminal: Terminal, started: Instant) -> Option<Vec<String>> {
         let checked = self.check();
         self.is_plain = self.options.message_format == MessageFormat::Human;
@@ -161,8 +176,8 @@ impl<'a> Shortcut<'a> {
         }
     }
 
-    /// Makes the certificate of a build that has taken the long way and found nothing to do. `runs`: the
-    /// words that run what was built, of `run`.
+    /// Makes the certificate of a build that has taken the long way and found nothing to do. `runs`: words
+    /// that tell how what was built is run, of `run`, `test` and `bench`.
     pub fn certify(&self, built: &Built, runs: &[String], terminal: Terminal) {
         let Some(looks) = looks::take() else { return };
         let said = Console::kept_texts();

@@ -9,20 +9,23 @@ use super::options::{
     BenchOptions, BuildOptions, CaseOptions, MessageFormat, RunnerOptions, TestOptions,
 };
 use super::project::{Project, budget};
+use super::shortcut::Shortcut;
 use super::slots::slots_again;
 use super::terminal::Terminal;
 use super::watch::{WatchCause, WatchRound, watch};
 use crate::graph::{Artifact, ArtifactKind, Item, Mode, Programs, Run, Targets};
-use crate::manifest::{CrateId, Harness, ProgramKind};
+use crate::manifest::{CrateId, Harness, JobCount, MemorySetting, ProgramKind};
 use crate::report::{Junit, TestFanout, TestLines, TestMessages, style};
+use crate::sys::looks;
 use crate::test_runner::{
     ListRequest, Runner, RunnerPlace, SuiteOptions, TestFilter, TestId, TestList, TestProgram,
     harness_of_link, list_tests, run_suite,
 };
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tender_protocol::{Level, Work};
 
 /// A test is slow when it has run for so long, unless its manifest says otherwise.
@@ -48,7 +51,7 @@ pub fn test(
     };
     if options.watch {
         return watch(environment, terminal, &options.build, &mut |cause, environment, kept| {
-            run.round(cause, environment, terminal, Some(kept))
+            run.round(cause, environment, terminal, kept)
         });
     }
     run.execute(environment, terminal)
@@ -79,6 +82,32 @@ pub fn bench(
     run.execute(environment, terminal)
 }
 
+/// The programs that were built, and what else it takes to run them.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct BuiltSuite {
+    programs: Vec<TestProgram>,
+    /// Of the manifest.
+    jobs: Option<JobCount>,
+    memory: Option<MemorySetting>,
+    /// Where it is kept how much memory tests have used.
+    history: Utf8PathBuf,
+}
+
+impl BuiltSuite {
+    /// For a certificate.
+    fn words(&self) -> Vec<String> {
+        serde_json::to_string(self).into_iter().collect()
+    }
+
+    /// What has made `words`.
+    fn from_words(words: &[String]) -> Option<BuiltSuite> {
+        match words {
+            [word] => serde_json::from_str(word).ok(),
+            _ => None,
+        }
+    }
+}
+
 /// What both commands do.
 struct TestCommand {
     kind: ProgramKind,
@@ -98,7 +127,41 @@ impl TestCommand {
         environment: &CliEnvironment,
         terminal: Terminal,
     ) -> Result<CliExit, CliError> {
-        Ok(self.round(WatchCause::Start, environment, terminal, None)?.exit)
+        let started = Instant::now();
+        let (filter, junit) = (self.filter()?, self.junit()?);
+        // Which of their tests run, and how these are shown, does not bear on what is built.
+        let words = format!("{:?} {:?} {:?}", self.kind, self.names, self.runner.timeout);
+        let mut shortcut = Shortcut::of_tests(&self.build, &words, environment)?;
+        if let Some(shortcut) = &mut shortcut
+            && let Some(words) = shortcut.take(terminal, started)
+            && let Some(suite) = BuiltSuite::from_words(&words)
+        {
+            return self.run_tests(suite, (&filter, junit), BTreeSet::new(), environment, terminal);
+        }
+        let choose = |project: &Project| self.choose(project);
+        let built = run_build(&choose, &self.build, true, environment, terminal, None)?;
+        if built.exit != CliExit::Success {
+            return Ok(built.exit);
+        }
+        let suite = self.suite(&built)?;
+        if let Some(shortcut) = shortcut {
+            shortcut.certify(&built, &suite.words(), terminal);
+        }
+        self.run_tests(suite, (&filter, junit), BTreeSet::new(), environment, terminal)
+    }
+
+    /// # Errors
+    /// An expression is wrong.
+    fn filter(&self) -> Result<TestFilter, CliError> {
+        let CaseOptions { filters, expressions, .. } = &self.cases;
+        TestFilter::new(filters.clone(), expressions)
+            .map_err(|error| CliError::usage(error.to_string()))
+    }
+
+    /// # Errors
+    /// The file cannot be written.
+    fn junit(&self) -> Result<Option<Junit>, CliError> {
+        self.runner.junit.as_deref().map(junit).transpose()
     }
 
     /// Builds, and runs the tests, unless nothing was built after a change while they ran: they may
@@ -108,37 +171,33 @@ impl TestCommand {
         cause: WatchCause,
         environment: &CliEnvironment,
         terminal: Terminal,
-        mut kept: Option<&mut KeptRound>,
+        kept: &mut KeptRound,
     ) -> Result<WatchRound, CliError> {
-        let CaseOptions { filters, expressions, .. } = &self.cases;
-        let filter = TestFilter::new(filters.clone(), expressions)
-            .map_err(|error| CliError::usage(error.to_string()))?;
-        let junit = self.runner.junit.as_deref().map(junit).transpose()?;
+        let (filter, junit) = (self.filter()?, self.junit()?);
         let choose = |project: &Project| self.choose(project);
-        let round = kept.as_deref_mut();
+        let round = Some(&mut *kept);
         let built = run_build(&choose, &self.build, true, environment, terminal, round)?;
         let is_over = cause == WatchCause::EditMeanwhile && built.ran == 0;
         if built.exit != CliExit::Success || is_over {
             return Ok(WatchRound::of(built));
         }
         // Tests may need the memory.
-        let beside = kept.map_or_else(BTreeSet::new, |kept| {
-            kept.workers.purge();
-            kept.workers.pids()
-        });
-        let exit = self.run_tests(&built, (&filter, junit), beside, environment, terminal)?;
+        kept.workers.purge();
+        let beside = kept.workers.pids();
+        let suite = self.suite(&built)?;
+        let exit = self.run_tests(suite, (&filter, junit), beside, environment, terminal)?;
         Ok(WatchRound { exit, ..WatchRound::of(built) })
     }
 
     fn run_tests(
         &self,
-        built: &Built,
+        suite: BuiltSuite,
         (filter, junit): (&TestFilter, Option<Junit>),
         beside: BTreeSet<u32>,
         environment: &CliEnvironment,
         terminal: Terminal,
     ) -> Result<CliExit, CliError> {
-        let programs = self.programs(built)?;
+        let BuiltSuite { programs, jobs, memory, history } = suite;
         if self.cases.no_run {
             for program in &programs {
                 let path = program.command.last().map_or("", String::as_str);
@@ -147,14 +206,9 @@ impl TestCommand {
             }
             return Ok(CliExit::Success);
         }
-        let limits = &built.project.workspace.build;
-        let slots = slots_again(self.build.jobs, environment, limits.jobs)?;
-        let budget = budget(self.build.memory, environment, limits.memory)?;
-        let place = RunnerPlace {
-            history: Some(built.graph.state_dir.join("test-memory")),
-            mark: env::TEST_MARK,
-            beside,
-        };
+        let slots = slots_again(self.build.jobs, environment, jobs)?;
+        let budget = budget(self.build.memory, environment, memory)?;
+        let place = RunnerPlace { history: Some(history), mark: env::TEST_MARK, beside };
         let mut runner = Runner::new(slots, budget, &place)?;
         let partition = self.runner.partition;
         let request = ListRequest { programs, filter, partition };
@@ -248,6 +302,18 @@ impl TestCommand {
         Ok(What { roots, named, whole, targets, mode: Mode::Build })
     }
 
+    /// # Errors
+    /// As `programs`.
+    fn suite(&self, built: &Built) -> Result<BuiltSuite, CliError> {
+        let limits = &built.project.workspace.build;
+        Ok(BuiltSuite {
+            programs: self.programs(built)?,
+            jobs: limits.jobs,
+            memory: limits.memory,
+            history: built.graph.state_dir.join("test-memory"),
+        })
+    }
+
     /// The programs that were built, and how they are run.
     ///
     /// # Errors
@@ -265,7 +331,7 @@ impl TestCommand {
             let krate = &project.workspace[file.krate];
             let launch = &bin.launch;
             let dir = launch.cwd.clone().unwrap_or_else(|| krate.dir.clone());
-            if !dir.is_dir() {
+            if !looks::is_dir(&dir) {
                 return Err(missing_directory(project, file.krate, &bin.name, &dir));
             }
             let words = link_words(&graph[file.item]);

@@ -127,7 +127,8 @@ impl Certificate {
         postcard::from_bytes(rest).ok()
     }
 
-    /// Writes the certificate of a build that has found nothing to do. The lock of the directory is held.
+    /// Writes the certificate of a build that has found nothing to do. Another build may have begun since:
+    /// then the state is not what was seen of it, and the certificate does not hold.
     /// `runs`: the words that run what was built, if it is built to be run.
     ///
     /// # Errors

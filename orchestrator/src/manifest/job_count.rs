@@ -1,10 +1,11 @@
 //! A number of jobs as users write it. Knows no cores.
 
+use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
 /// What `-j` accepts, as cargo does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JobCount {
     /// All available cores.
     Default,

@@ -7,6 +7,7 @@ use super::pattern::{OUT_DIR, in_out_dir, is_interface};
 use super::profile::Profile;
 use crate::platform::Platform;
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -62,7 +63,7 @@ pub struct BuildSettings {
     pub memory: Option<MemorySetting>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum MemorySetting {
     Bytes(u64),
     /// Of the smallest limit found, more than 0 and at most 100.
@@ -378,7 +379,7 @@ pub struct Bin {
 }
 
 /// What a program is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ProgramKind {
     /// For users.
     Bin,
@@ -433,7 +434,7 @@ pub struct Launch {
 }
 
 /// How a test program tells its cases, and which have failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Harness {
     /// The program is one test, and its exit code is the result.
     ExitCode,

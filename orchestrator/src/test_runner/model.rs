@@ -4,12 +4,13 @@ use super::capture::Captured;
 use crate::manifest::{Harness, ProgramKind};
 use crate::sys::Exit;
 use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 use tender_units::{Bytes, Micros};
 
 /// A program that was built, and how to run it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestProgram {
     /// The name of its crate.
     pub krate: String,
