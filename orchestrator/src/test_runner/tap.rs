@@ -100,15 +100,20 @@ impl TapReport {
     }
 }
 
-/// The text before and behind `# WORD`, in whatever case.
+/// The text before and behind the first `# WORD`, in whatever case. A description may have other `#`,
+/// and `\#`, which begins none.
 fn directive<'a>(text: &'a str, word: &str) -> Option<(&'a str, &'a str)> {
-    let (before, after) = text.split_once('#')?;
-    let after = after.trim_start();
-    let start = after.get(..word.len())?;
-    let rest = &after[word.len()..];
-    // `# SKIPPED` is as common as `# SKIP`.
-    let rest = rest.trim_start_matches(|c: char| c.is_ascii_alphabetic());
-    start.eq_ignore_ascii_case(word).then_some((rest.trim(), before))
+    text.match_indices('#').find_map(|(at, _)| {
+        let (before, after) = (&text[..at], text[at + 1..].trim_start());
+        let start = after.get(..word.len())?;
+        if before.ends_with('\\') || !start.eq_ignore_ascii_case(word) {
+            return None;
+        }
+        let rest = &after[word.len()..];
+        // `# SKIPPED` is as common as `# SKIP`.
+        let rest = rest.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+        Some((rest.trim(), before))
+    })
 }
 
 fn split_number(text: &str) -> (Option<u64>, &str) {
@@ -130,6 +135,9 @@ mod tests {
         check("TAP version 13\nok\nok\n# done\n1..2\n", Passed);
         check("1..2\nok 1\nnot ok 2 # TODO later\n", Passed);
         check("1..1\nok 1 # skip no network\n", Passed);
+        check("1..1\nnot ok 1 - of issue #5 # TODO later\n", Passed);
+        check("1..1\nnot ok 1 \\# todo\n", Failed("1 point is not ok: 1 (\\# todo)".into()));
+        check("1..1\nnot ok 1 - #5\n", Failed("1 point is not ok: 1 (#5)".into()));
         check("1..0 # SKIP no network\n", Skipped("no network".into()));
         check("1..0\n", Passed);
         check("1..2\nok 1\nnot ok 2 - adds\n", Failed("1 point is not ok: 2 (adds)".into()));
