@@ -527,6 +527,35 @@ fn watch_loads_anew_manifests_of_members_and_of_paths() {
 }
 
 #[test]
+fn watch_loads_anew_where_a_config_file_is_another() {
+    let space = space();
+    let mut watching = watch_until_kept(&space, ".", "src/app.c");
+    std::fs::create_dir(space.path(".tender")).unwrap();
+    // The directory is not watched before a round has seen it.
+    space.edit("src/app.c", "return 0", "return 1");
+    watching.expect(WATCHES);
+    let write = |text: &str| {
+        space.write(".log/new", text);
+        std::fs::rename(space.path(".log/new"), space.path(".tender/config.toml")).unwrap();
+    };
+    write("[build]\ntarget-dir = \"elsewhere\"\n");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("note: the workspace is loaded anew: the config is another"), "{said}");
+    space.built("elsewhere/debug/app").expect_code(1);
+    write("[build]\ntarget-dir = 7\n");
+    let said = watching.expect(WATCHES);
+    assert!(said.contains("error") && said.contains(".tender/config.toml:2"), "{said}");
+    write("[build]\n");
+    space.edit("src/app.c", "return 1", "return 2");
+    watching.expect("Finished");
+    watching.expect(WATCHES);
+    wait_until("it is built where it was", || {
+        space.built("target/debug/app").status.code() == Some(2)
+    });
+    watching.end(Signal::INT);
+}
+
+#[test]
 fn watch_loads_anew_where_the_lock_file_is_another() {
     let space = space();
     for (name, text) in [

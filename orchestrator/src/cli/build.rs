@@ -395,7 +395,8 @@ pub(super) fn run_build(
 ) -> Result<Built, CliError> {
     let open = |probes| Project::open_for(options, dev, probes, environment, terminal);
     let here = current_dir()?;
-    let known = kept.as_deref_mut().and_then(|kept| take_loaded(kept, &here, terminal));
+    let config = format!("{:?}", environment.config);
+    let known = kept.as_deref_mut().and_then(|kept| take_loaded(kept, (&here, &config), terminal));
     let (mut project, mut what, graph, mut known) = match known {
         Some(LoadedProject { project, what, graph, origin }) => {
             if !environment.is_repeated {
@@ -526,7 +527,9 @@ pub(super) fn run_build(
             }
             let graph_of = |what: &What| build_graph(&project, what, &scans);
             write_all_commands(&project, &what, &graph, &graph_of, terminal);
-            load.and_then(|load| looks::take().map(|commands| LoadOrigin { here, load, commands }))
+            load.and_then(|load| {
+                looks::take().map(|commands| LoadOrigin { here, config, load, commands })
+            })
         }
     };
     let sample = trace.is_some() || options.timings;
@@ -559,8 +562,12 @@ pub(super) fn run_build(
 }
 
 /// What the build before has loaded, if that need not be loaded anew.
-fn take_loaded(kept: &mut KeptRound, here: &Utf8Path, terminal: Terminal) -> Option<LoadedProject> {
-    let taken = kept.take(here);
+fn take_loaded(
+    kept: &mut KeptRound,
+    (here, config): (&Utf8Path, &str),
+    terminal: Terminal,
+) -> Option<LoadedProject> {
+    let taken = kept.take(here, config);
     let text = match &taken {
         Ok(_) => "the workspace is as it was: it is not loaded anew".to_owned(),
         Err(why) if why.is_empty() => return None,

@@ -24,6 +24,8 @@ pub struct CliConfig {
     pub line: UserSettings,
     /// Of config files.
     pub files: UserSettings,
+    /// The values of `--config`.
+    options: Vec<String>,
 }
 
 impl CliConfig {
@@ -57,7 +59,26 @@ impl CliConfig {
             settings.cache_dir = settings.cache_dir.map(|path| dir.join(path).into_string());
             files = files.or(settings);
         }
-        Ok(Self { texts, line, files })
+        Ok(Self { texts, line, files, options: options.to_vec() })
+    }
+
+    /// Reads all of it again.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn again(&self, environment: &CliEnvironment) -> Result<Self, CliError> {
+        Self::read(&self.options, environment)
+    }
+
+    /// The config files that there are, or may be: those of directories that exist.
+    ///
+    /// # Errors
+    /// The current directory is not known.
+    pub fn places(environment: &CliEnvironment) -> Result<Vec<Utf8PathBuf>, CliError> {
+        let here = current_dir()?;
+        let of_user = environment.config_dir.iter().map(|dir| dir.join(OF_USER));
+        let all = here.ancestors().map(|dir| dir.join(IN_DIRECTORY)).chain(of_user);
+        Ok(all.filter(|path| path.parent().is_some_and(Utf8Path::is_dir)).collect())
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a round of `--watch` leaves for the next one: workers, the workspace as it was loaded, its graph.
 //! The one owner of these between rounds.
 //!
-//! A workspace is used again only where a fresh load would give the same: the directory is the same, and
-//! every path that was looked at to load it is as it was (`sys/looks.rs`). Options and environment are
+//! A workspace is used again only where a fresh load would give the same: directory and config are the same,
+//! and every path that was looked at to load it is as it was (`sys/looks.rs`). Options and environment are
 //! those of this process. What no path tells is loaded anew: answers of programs that have just been
 //! asked, sources that have just been fetched, and whatever depends on items, as probes and scans do.
 
@@ -34,6 +34,8 @@ pub struct LoadedProject {
 pub struct LoadOrigin {
     /// The current directory.
     pub here: Utf8PathBuf,
+    /// What `--config` and config files said, as it is compared.
+    pub config: String,
     /// What was looked at to load it, and to make its graph.
     pub load: Looks,
     /// What was looked at to write its compile commands.
@@ -57,10 +59,13 @@ impl KeptRound {
     ///
     /// # Errors
     /// Why it has to be loaded anew. An empty text: there is none.
-    pub(super) fn take(&mut self, here: &Utf8Path) -> Result<LoadedProject, String> {
+    pub(super) fn take(&mut self, here: &Utf8Path, config: &str) -> Result<LoadedProject, String> {
         let loaded = self.loaded.take().ok_or_else(String::new)?;
         if loaded.origin.here != here {
             return Err(format!("this directory was `{}`", loaded.origin.here));
+        }
+        if loaded.origin.config != config {
+            return Err("the config is another".to_owned());
         }
         match loaded.origin.load.changed() {
             None => Ok(loaded),

@@ -6,6 +6,7 @@
 //! with the watch, or when memory gets short.
 
 use super::build::{Built, RunCommand};
+use super::config::CliConfig;
 use super::env::{self, CliEnvironment};
 use super::error::CliError;
 use super::exit::CliExit;
@@ -107,13 +108,18 @@ pub fn watch(
     let mut environment = CliEnvironment { is_repeated: true, ..environment.clone() };
     // Before anything is built, so that no edit meanwhile is missed.
     let project = Project::open(&options.place, &environment, terminal)?;
-    state.set(WatchScope::of_project(&project))?;
+    let files = CliConfig::places(&environment)?;
+    state.set(WatchScope::of_project(&project).with_files(&files))?;
     environment.is_repeated = false;
     let mut cause = WatchCause::Start;
     // Something was said since it was last said that files are watched.
     let mut has_news = false;
     loop {
-        let done = match round(cause, &environment, &mut state.kept) {
+        let read = match cause {
+            WatchCause::Start => Ok(()),
+            _ => environment.config.again(&environment).map(|config| environment.config = config),
+        };
+        let done = match read.and_then(|()| round(cause, &environment, &mut state.kept)) {
             Ok(done) => done,
             Err(error) if cause == WatchCause::Start => return Err(error),
             Err(error) => {
@@ -241,7 +247,8 @@ impl WatchLoop {
         let Built { project, graph, .. } = built;
         let worker = worker::find(environment)?;
         let known = Fingerprints::open(&graph.root, &graph.state_dir, &worker, env::variables())?;
-        let has_more = self.set(WatchScope::of_project(project).with_inputs(graph, &known))?;
+        let scope = WatchScope::of_project(project).with_inputs(graph, &known);
+        let has_more = self.set(scope.with_files(&CliConfig::places(environment)?))?;
         self.warn_of_remote(&project.workspace.root);
         Ok(has_more)
     }

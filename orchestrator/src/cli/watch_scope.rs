@@ -43,6 +43,14 @@ impl WatchScope {
         WatchScope { dirs, inputs, target_dir, ..WatchScope::default() }
     }
 
+    /// With these files, whose directories exist.
+    pub fn with_files(mut self, files: &[Utf8PathBuf]) -> WatchScope {
+        let files: Vec<Utf8PathBuf> = files.iter().map(|path| real(path)).collect();
+        self.dirs.extend(files.iter().filter_map(|path| path.parent()).map(Utf8Path::to_owned));
+        self.inputs.extend(files);
+        self
+    }
+
     /// With those of all that the items of a graph are known to read.
     pub fn with_inputs(mut self, graph: &Graph, known: &Fingerprints) -> WatchScope {
         let mut places = RealPlaces::default();
