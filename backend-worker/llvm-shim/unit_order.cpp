@@ -93,6 +93,9 @@ void UnitOrder::HandleTranslationUnit(ASTContext &context) {
     inputs->found = "#pragma";
   if (hasTemplateInput())
     return;
+  // Declarations with errors have no linkage and no names.
+  if (context.getDiagnostics().hasErrorOccurred())
+    return MultiplexConsumer::HandleTranslationUnit(context);
   gives = true;
   // Debug information describes a type whose definition was needed. Of this one a precompiled file
   // does not say so, since each unit makes it.
