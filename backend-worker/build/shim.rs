@@ -16,9 +16,8 @@ pub fn compile(mut build: cc::Build, dir: &Path, stems: &[&str], out: &Path, nam
     let record = out.join("shim-words");
     let has_same_words = fs::read_to_string(&record).is_ok_and(|recorded| recorded == words);
     let newest_header = headers(dir).iter().filter_map(|header| modified(header)).max();
-    let object = |stem: &str| out.join(format!("shim-{stem}.o"));
     let is_fresh = |stem: &&&str| {
-        let made = modified(&object(stem));
+        let made = object(out, stem).and_then(|object| modified(&object));
         has_same_words && made > newest_header && made > modified(&source(dir, stem))
     };
     let stale: Vec<&str> = stems.iter().filter(|stem| !is_fresh(stem)).copied().collect();
@@ -27,12 +26,18 @@ pub fn compile(mut build: cc::Build, dir: &Path, stems: &[&str], out: &Path, nam
         let _ = fs::remove_file(&record);
     }
     build.files(stale.iter().map(|stem| source(dir, stem)));
-    for (stem, made) in stale.iter().zip(build.compile_intermediates()) {
-        fs::rename(made, object(stem)).expect("an object in OUT_DIR can be renamed");
-    }
+    build.compile_intermediates();
     fs::write(record, words).expect("a file in OUT_DIR can be written");
     let mut archive = cc::Build::new();
-    archive.cpp(true).objects(stems.iter().map(|stem| object(stem))).compile(name);
+    archive.cpp(true).objects(stems.iter().filter_map(|stem| object(out, stem))).compile(name);
+}
+
+/// The object of a file, which cc names by a hash of the directory and the stem.
+fn object(out: &Path, stem: &str) -> Option<PathBuf> {
+    let end = format!("-{stem}.o");
+    let entries = fs::read_dir(out).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_it = |path: &PathBuf| path.to_str().is_some_and(|path| path.ends_with(&end));
+    entries.filter(is_it).max_by_key(|path| modified(path))
 }
 
 fn source(dir: &Path, stem: &str) -> PathBuf {
