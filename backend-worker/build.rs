@@ -84,7 +84,8 @@ fn main() {
         println!("cargo:rustc-link-arg={flag}");
     }
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
-    shim::compile(build, Path::new("llvm-shim"), &SOURCES, &out, "tender-llvm-shim");
+    let version = include.join("llvm/Config/llvm-config.h");
+    shim::compile(build, Path::new("llvm-shim"), &SOURCES, &version, &out, "tender-llvm-shim");
 
     // LLVM has 200,000 pointers that a program for any address would adjust each time it starts: a
     // quarter of the time, and 6 MiB of memory that workers could not share.

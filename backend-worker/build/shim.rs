@@ -1,60 +1,87 @@
-//! Compiles the files of the shim that have changed since they were compiled, and archives all of them.
+//! Compiles the shim and archives its objects. Objects are kept for all profiles and sets of features: what
+//! makes one does not depend on them, and a file takes half a minute.
 //!
 //! Part of the build script. Knows nothing of what the files contain, but that each may include every
 //! header beside it.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 /// Makes the archive `name` in `out` from the files of these stems in `dir`. `build` has the words for
-/// the compiler.
-pub fn compile(mut build: cc::Build, dir: &Path, stems: &[&str], out: &Path, name: &str) {
-    // The compiler of another version or with other words makes other objects.
-    let compiler = build.get_compiler();
-    let words = format!("{:?} {:?}", compiler.to_command(), version(&compiler));
-    let record = out.join("shim-words");
-    let has_same_words = fs::read_to_string(&record).is_ok_and(|recorded| recorded == words);
-    let newest_header = headers(dir).iter().filter_map(|header| modified(header)).max();
-    let is_fresh = |stem: &&&str| {
-        let made = object(out, stem).and_then(|object| modified(&object));
-        has_same_words && made > newest_header && made > modified(&source(dir, stem))
+/// the compiler, and `version` is a file of LLVM that another version of it brings anew.
+pub fn compile(
+    mut build: cc::Build,
+    dir: &Path,
+    stems: &[&str],
+    version: &Path,
+    out: &Path,
+    name: &str,
+) {
+    // `target/PROFILE/build/PACKAGE/out`: beside the directories of the profiles.
+    let kept = out.ancestors().nth(4).expect("OUT_DIR is below the target directory").join("shim");
+    fs::create_dir_all(&kept).expect("a directory beside those of the profiles can be made");
+    let common = digest_of_all(&build.get_compiler(), dir, version);
+    let object = |stem: &str| {
+        let mut hasher = common.clone();
+        read(&source(dir, stem)).hash(&mut hasher);
+        kept.join(format!("{stem}-{:016x}.o", hasher.finish()))
     };
-    let stale: Vec<&str> = stems.iter().filter(|stem| !is_fresh(stem)).copied().collect();
-    // Until all are compiled, none is known to be made with these words.
-    if !has_same_words {
-        let _ = fs::remove_file(&record);
+    let objects: Vec<(&str, PathBuf)> = stems.iter().map(|stem| (*stem, object(stem))).collect();
+    let missing: Vec<&(&str, PathBuf)> =
+        objects.iter().filter(|(_, path)| !path.exists()).collect();
+
+    build.files(missing.iter().map(|(stem, _)| source(dir, stem)));
+    let made = build.compile_intermediates();
+    for ((_, path), made) in missing.iter().zip(made) {
+        // Another build may keep the same object now.
+        let part = path.with_extension(format!("{}.part", std::process::id()));
+        fs::rename(&made, &part).and_then(|()| fs::rename(&part, path)).expect("it can be kept");
     }
-    build.files(stale.iter().map(|stem| source(dir, stem)));
-    build.compile_intermediates();
-    fs::write(record, words).expect("a file in OUT_DIR can be written");
+    remove_old(&kept, &objects);
+
     let mut archive = cc::Build::new();
-    archive.cpp(true).objects(stems.iter().filter_map(|stem| object(out, stem))).compile(name);
+    archive.cpp(true).objects(objects.iter().map(|(_, path)| path)).compile(name);
 }
 
-/// The object of a file, which cc names by a hash of the directory and the stem.
-fn object(out: &Path, stem: &str) -> Option<PathBuf> {
-    let end = format!("-{stem}.o");
-    let entries = fs::read_dir(out).into_iter().flatten().flatten().map(|entry| entry.path());
-    let is_it = |path: &PathBuf| path.to_str().is_some_and(|path| path.ends_with(&end));
-    entries.filter(is_it).max_by_key(|path| modified(path))
+/// What each object depends on: the compiler, its words, LLVM, and the headers of the shim.
+fn digest_of_all(compiler: &cc::Tool, dir: &Path, version: &Path) -> DefaultHasher {
+    let mut hasher = DefaultHasher::new();
+    format!("{:?}", compiler.to_command()).hash(&mut hasher);
+    let says = compiler.to_command().arg("--version").output();
+    says.ok().map(|output| output.stdout).hash(&mut hasher);
+    fs::metadata(version).and_then(|metadata| metadata.modified()).ok().hash(&mut hasher);
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let headers: BTreeSet<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|kind| kind == "h")).collect();
+    for header in headers {
+        header.file_name().hash(&mut hasher);
+        read(&header).hash(&mut hasher);
+    }
+    hasher
+}
+
+/// Removes the objects that these take the place of, if no build has used them for a day.
+fn remove_old(kept: &Path, objects: &[(&str, PathBuf)]) {
+    const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+    for (_, path) in objects {
+        let file = fs::File::open(path).expect("an object that is kept can be read");
+        let _ = file.set_modified(std::time::SystemTime::now());
+    }
+    for entry in fs::read_dir(kept).into_iter().flatten().flatten() {
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = modified.ok().and_then(|time| time.elapsed().ok());
+        if age > Some(DAY) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn source(dir: &Path, stem: &str) -> PathBuf {
     dir.join(stem).with_extension("cpp")
 }
 
-fn headers(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter(|path| path.extension().is_some_and(|kind| kind == "h")).collect()
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
-}
-
-/// What the compiler says of itself.
-fn version(compiler: &cc::Tool) -> Option<Vec<u8>> {
-    let output = compiler.to_command().arg("--version").output().ok()?;
-    Some(output.stdout)
+fn read(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
