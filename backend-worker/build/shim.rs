@@ -48,8 +48,11 @@ pub fn compile(
 /// What each object depends on: the compiler, its words, LLVM, and the headers of the shim.
 fn digest_of_all(compiler: &cc::Tool, dir: &Path, version: &Path) -> DefaultHasher {
     let mut hasher = DefaultHasher::new();
-    format!("{:?}", compiler.to_command()).hash(&mut hasher);
-    let says = compiler.to_command().arg("--version").output();
+    let mut command = compiler.to_command();
+    // Not its environment, which is all of this process's.
+    command.get_program().hash(&mut hasher);
+    command.get_args().for_each(|word| word.hash(&mut hasher));
+    let says = command.arg("--version").output();
     says.ok().map(|output| output.stdout).hash(&mut hasher);
     fs::metadata(version).and_then(|metadata| metadata.modified()).ok().hash(&mut hasher);
     let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
