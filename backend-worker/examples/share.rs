@@ -9,7 +9,9 @@
 
 use std::process::ExitCode;
 use tender_protocol::{Diagnostic, Language, Lto, PhaseName};
-use tender_worker::frontend::{BeginOptions, BegunUnit, Code, HashCache, Observer, Offered, Unit};
+use tender_worker::frontend::{
+    BeginOptions, BegunUnit, Code, HashCache, Observer, Offered, Unit, UnitScan,
+};
 use tender_worker::llvm::{self, SharedHeaders};
 use tender_worker::sharing::{self, Tokens};
 
@@ -37,11 +39,14 @@ fn main() -> ExitCode {
 fn run(sources: &[String], args: &[String]) -> bool {
     let cache = HashCache::default();
     let (scans, time) = timed(|| {
-        let scan = |source: &String| unit(source, args).tokens(&cache, &Show).result.ok().flatten();
-        sources.iter().map(|source| scan(source).unwrap_or_default()).collect::<Vec<Tokens>>()
+        let scan = |source: &String| unit(source, args).tokens(&cache, &Show);
+        sources.iter().map(scan).collect::<Vec<Option<UnitScan>>>()
     });
     println!("scan of {} units: {time:.2}", sources.len());
-    let groups = sharing::choose(&scans);
+    let none = Tokens::default();
+    let tokens: Vec<&Tokens> =
+        scans.iter().map(|scan| scan.as_ref().map_or(&none, UnitScan::tokens)).collect();
+    let groups = sharing::choose(&tokens);
     let mut headers: Vec<SharedHeaders> = Vec::new();
     for group in &groups {
         let model = unit(&sources[group.members[0]], args);
@@ -59,11 +64,11 @@ fn run(sources: &[String], args: &[String]) -> bool {
         headers.push(made);
     }
     let mut all_same = true;
-    for source in sources {
-        let compile = |headers: &[SharedHeaders], verify: bool| {
+    for (source, scan) in sources.iter().zip(scans) {
+        let compile = |headers: &[SharedHeaders], scan: Option<UnitScan>, verify: bool| {
             timed(|| {
                 let plan = BeginOptions { cut: None, translate_only: false };
-                let offered = Offered { headers, verify };
+                let offered = Offered { headers, scan, verify };
                 let (result, alone) =
                     unit(source, args).begin_in_order(plan, offered, &cache, &Show);
                 let code = match result.result {
@@ -73,13 +78,13 @@ fn run(sources: &[String], args: &[String]) -> bool {
                 (code, result.dependencies, alone)
             })
         };
-        let ((code, dependencies, _), before) = compile(&[], false);
-        let ((with, dependencies_with, alone), after) = compile(&headers, false);
+        let ((code, dependencies, _), before) = compile(&[], None, false);
+        let ((with, dependencies_with, alone), after) = compile(&headers, scan, false);
         let same = code == with && dependencies == dependencies_with;
         all_same &= same;
         if !same {
             // Says where.
-            compile(&headers, true);
+            compile(&headers, None, true);
         }
         let verdict = if same { "the same" } else { "DIFFERENT" };
         println!(

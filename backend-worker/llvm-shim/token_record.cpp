@@ -68,6 +68,10 @@ void TokenRecord::finish() {
     files[at].leavesState |= !open[at].empty();
   }
   pp->setTokenWatcher(nullptr);
+  // The record may be kept for long.
+  identifiers.clear();
+  ofFileId.clear();
+  entered.clear();
   runsOf.resize(files.size());
   for (uint32_t at = 0; at < runs.size(); ++at)
     runsOf[runs[at].file].push_back(at);

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use tender_protocol::{Diagnostic, Language, Lto, PhaseName};
 use tender_worker::frontend::{
     Alone, BeginOptions, BegunUnit, Code, Dependencies, HashCache, Observer, Offered, Unit,
+    UnitScan,
 };
 use tender_worker::llvm::{self, SharedHeaders};
 use tender_worker::sharing::{Group, Unfit};
@@ -128,10 +129,20 @@ impl Tree {
     }
 
     fn compile(&self, source: &str, lto: Lto, headers: &[SharedHeaders]) -> Compiled {
+        self.compile_scanned(source, lto, headers, None)
+    }
+
+    fn compile_scanned(
+        &self,
+        source: &str,
+        lto: Lto,
+        headers: &[SharedHeaders],
+        scan: Option<UnitScan>,
+    ) -> Compiled {
         let seen = Seen::default();
         let plan = BeginOptions { cut: None, translate_only: false };
         let unit = self.unit(source, lto);
-        let offered = Offered { headers, verify: false };
+        let offered = Offered { headers, scan, verify: false };
         let (result, alone) = unit.begin_in_order(plan, offered, &HashCache::default(), &seen);
         let code = match result.result {
             Ok(BegunUnit::Code(Code::Object(emitted))) => emitted.object.to_vec(),
@@ -167,6 +178,30 @@ fn shared_headers_change_neither_objects_nor_dependencies() {
             }
         }
     }
+}
+
+#[test]
+fn unit_is_preprocessed_again_where_what_it_reads_has_changed_since_headers_were_chosen() {
+    let tree = Tree::new(&["-O0"]);
+    let headers = tree.share(BOTH);
+    let headers = std::slice::from_ref(headers.as_ref().unwrap());
+    let source = tree.write("unit.cc", UNITS[1]);
+    // Younger files are preprocessed again in any case.
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    let check = |change: &dyn Fn()| {
+        let scan = tree.unit(&source, Lto::Off).tokens(&HashCache::default(), &Seen::default());
+        assert!(scan.is_some());
+        change();
+        let shared = tree.compile_scanned(&source, Lto::Off, headers, scan);
+        let alone = tree.compile(&source, Lto::Off, &[]);
+        assert_eq!(shared.alone, None);
+        assert!(!alone.code.is_empty() && alone.code == shared.code);
+        assert!(alone.dependencies == shared.dependencies);
+    };
+    check(&|| ());
+    check(&|| drop(tree.write("own.h", &OWN.replace("List<Own *>", "Box<Own *>"))));
+    // Is found before the standard one.
+    check(&|| drop(tree.write("set", "#include_next <set>\n")));
 }
 
 #[test]

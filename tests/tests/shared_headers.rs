@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tender_tests::libraries::{ports, sources};
-use tender_tests::{Feature, TestSpace, skip};
+use tender_tests::{Disk, Feature, TestSpace, skip};
 
 const SHARED: &str = "target/debug/.tender/app/headers/lib/shared";
 
@@ -130,6 +130,16 @@ fn headers_that_are_damaged_are_made_again() {
     let seen = headers(&space, &[]);
     assert_eq!(seen, BTreeMap::from([("shared-headers".to_owned(), "made 1".to_owned())]));
     space.expect_fresh(&[]);
+}
+
+#[test]
+fn headers_that_the_disk_has_no_space_for_are_warned_about_and_not_shared() {
+    let space = space("auto");
+    let Some(_disk) = Disk::mount(&space, "target", "6m") else { return };
+    let run = space.tender(&["build", "-j1"]).expect_ok();
+    assert!(run.stderr.contains("warning: no headers are shared: cannot write"), "{}", run.stderr);
+    assert!(!run.stderr.contains("error:"), "{}", run.stderr);
+    assert!(space.exists("target/debug/libapp.a"));
 }
 
 #[test]

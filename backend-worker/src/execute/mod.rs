@@ -10,7 +10,7 @@ mod shared_headers;
 
 use crate::coordinator::{Execute, Finished, Goal, Job, Progress};
 use crate::emit::{self, ChangeTime, Link, LinkCaches, Linked};
-use crate::frontend::{Dependencies, HeaderFiles, Observer, Unit, UnitResult, plain_error};
+use crate::frontend::{Dependencies, HeaderFiles, Observer, Scans, Unit, UnitResult, plain_error};
 use crate::llvm;
 use reporter::Reporter;
 use std::sync::Arc;
@@ -29,6 +29,7 @@ pub struct Executor {
 struct Shared {
     caches: LinkCaches,
     headers: HeaderFiles,
+    scans: Scans,
     /// The number of LLVM modules in memory.
     live: AtomicU32,
 }

@@ -1,16 +1,16 @@
 //! Parses headers for several units, and begins units that use them.
 
 use super::reporter::Reporter;
-use super::{Shared, with_dependencies};
+use super::{Shared, diagnostic, with_dependencies};
 use crate::coordinator::Finished;
 use crate::emit;
 use crate::frontend::{
-    BeginOptions, BegunUnit, Dependencies, Offered, Unit, UnitResult, encode_headers,
+    BeginOptions, BegunUnit, Dependencies, Offered, Unit, UnitResult, UnitScan, encode_headers,
 };
 use crate::llvm::SharedHeaders;
 use crate::sharing::{self, Tokens};
 use std::sync::Arc;
-use tender_protocol::{HeaderGroup, HeaderUse, Outcome, Share};
+use tender_protocol::{HeaderGroup, HeaderUse, Level, Outcome, Share};
 use tender_units::Bytes;
 
 /// How many units are looked at. Those of a large crate begin as some of its others do.
@@ -26,18 +26,24 @@ pub(super) fn share<'a>(
 ) -> Finished {
     let cache = &shared.caches.stamps;
     let sources: Vec<&str> = spread(sources, MOST_SCANS).map(String::as_str).collect();
-    let mut scans: Vec<Tokens> = Vec::with_capacity(sources.len());
+    let mut scans: Vec<Option<UnitScan>> = Vec::with_capacity(sources.len());
     for source in &sources {
         if reporter.job.cancelled() {
             return Finished::without_files(Outcome::Skipped);
         }
-        // A unit with nothing in it shares nothing.
-        let scan = unit(source).tokens(cache, reporter).result;
-        scans.push(scan.ok().flatten().unwrap_or_default());
+        scans.push(unit(source).tokens(cache, reporter));
     }
+    // A unit with nothing in it shares nothing.
+    let none = Tokens::default();
+    let tokens: Vec<&Tokens> =
+        scans.iter().map(|scan| scan.as_ref().map_or(&none, UnitScan::tokens)).collect();
+    let chosen = sharing::choose(&tokens);
+    let of_source = |(source, scan): (&&str, Option<UnitScan>)| Some(((*source).to_owned(), scan?));
+    shared.scans.keep(output, sources.iter().zip(scans).filter_map(of_source).collect());
     let mut dependencies = Dependencies::default();
     let (mut made, mut groups): (Vec<SharedHeaders>, Vec<HeaderGroup>) = (Vec::new(), Vec::new());
-    for group in sharing::choose(&scans) {
+    let mut file = None;
+    for group in chosen {
         if reporter.job.cancelled() {
             return Finished::without_files(Outcome::Skipped);
         }
@@ -52,12 +58,25 @@ pub(super) fn share<'a>(
             bytes: Bytes(headers.file().len() as u64),
         });
         made.push(headers);
+        // Units that begin now can use those that there are.
+        if file.insert(emit::write(output, &encode_headers(&made))).is_err() {
+            break;
+        }
     }
-    let file = emit::write(output, &encode_headers(&made));
-    let finished = reporter.written(file.map(|file| vec![file]).map_err(|why| why.to_string()));
-    if finished.outcome == Outcome::Ok {
-        reporter.job.headers(HeaderUse::Made { groups });
-    }
+    let file = file.unwrap_or_else(|| emit::write(output, &encode_headers(&made)));
+    let finished = match file {
+        Ok(file) => {
+            reporter.job.headers(HeaderUse::Made { groups });
+            Finished::with_outputs(vec![file])
+        }
+        // The build goes on without.
+        Err(why) => {
+            let message = format!("no headers are shared: {why}");
+            let rendered = format!("\x1b[1mwarning: \x1b[0m{message}\n");
+            reporter.job.diagnostic(diagnostic(Level::Warning, message, rendered));
+            Finished::failed()
+        }
+    };
     with_dependencies(finished, dependencies)
 }
 
@@ -79,7 +98,8 @@ pub(super) fn begin_in_order(
         Ok(headers) => (headers, None),
         Err(why) => (Arc::default(), Some(why)),
     };
-    let offered = Offered { headers: &headers, verify: share.verify };
+    let scan = shared.scans.take(&share.headers, unit.source);
+    let offered = Offered { headers: &headers, scan, verify: share.verify };
     let (result, alone) = unit.begin_in_order(plan, offered, &shared.caches.stamps, reporter);
     let why = match (missing, alone) {
         (Some(missing), _) => Some(missing.to_string()),

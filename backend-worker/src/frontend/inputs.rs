@@ -28,11 +28,14 @@ impl HashCache {
 
     /// The cache's entry for a file with this stamp. Must be called before the file is read.
     pub fn entry<'a>(&'a self, path: &'a str, stamp: FileStamp) -> CacheEntry<'a> {
-        let is_cacheable = SystemTime::now().duration_since(UNIX_EPOCH).is_ok_and(|now| {
-            now.as_nanos() as i64 - stamp.latest_ns() > LEAST_AGE.as_nanos() as i64
-        });
-        CacheEntry { cache: self, path, stamp, is_cacheable }
+        CacheEntry { cache: self, path, stamp, is_cacheable: is_older(stamp, SystemTime::now()) }
     }
+}
+
+/// Whether a file was old enough at that time.
+fn is_older(stamp: FileStamp, than: SystemTime) -> bool {
+    than.duration_since(UNIX_EPOCH)
+        .is_ok_and(|time| time.as_nanos() as i64 - stamp.latest_ns() > LEAST_AGE.as_nanos() as i64)
 }
 
 /// One file in a [`HashCache`].
@@ -172,6 +175,20 @@ impl DependencyCollector {
         self.variables.insert(name.to_owned());
     }
 
+    /// Whether who looks now finds what was found, beginning at `begun`: judged by stamps, as far as
+    /// files were old enough for that.
+    pub fn is_current(&self, begun: SystemTime) -> bool {
+        let is_same = |(path, (stamp, _)): (&String, &(FileStamp, _))| {
+            is_older(*stamp, begun)
+                && std::fs::metadata(path).is_ok_and(|now| super::stamp(&now) == *stamp)
+        };
+        self.replaced.is_empty()
+            && self.dated.is_empty()
+            && self.precompiled.is_empty()
+            && self.found.iter().all(is_same)
+            && self.missing.iter().all(|path| std::fs::metadata(path).is_err())
+    }
+
     /// The dependencies in the order of their paths. A file that was only looked up is read now,
     /// because a later build may read its content.
     pub fn finish(self, cache: &HashCache) -> Dependencies {
@@ -257,6 +274,34 @@ mod tests {
         let read: Vec<String> =
             inputs.finish(&cache).inputs.into_iter().map(|file| file.hash).collect();
         assert_eq!(read, [b"abc", b"xyz"].map(|text| blake3::hash(text).to_hex().to_string()));
+    }
+
+    #[test]
+    fn inputs_are_current_while_all_that_was_looked_up_is_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+        std::fs::write(path("a.h"), "abc").unwrap();
+        let found = || {
+            let mut inputs = DependencyCollector::default();
+            let stamp = crate::frontend::stamp(&std::fs::metadata(path("a.h")).unwrap());
+            inputs.read(&HashCache::default(), &path("a.h"), stamp, Some(b"abc"));
+            inputs.missing(&path("b.h"));
+            inputs
+        };
+        let now = SystemTime::now();
+        let later = now + LEAST_AGE * 2;
+        assert!(found().is_current(later));
+        assert!(!found().is_current(now), "its stamp proves nothing");
+        let mut dated = found();
+        dated.dated(FileTime { path: path("a.h"), mtime_s: 0 });
+        assert!(!dated.is_current(later));
+        let before = found();
+        std::fs::write(path("b.h"), "").unwrap();
+        assert!(!before.is_current(later));
+        std::fs::remove_file(path("b.h")).unwrap();
+        assert!(before.is_current(later));
+        std::fs::write(path("a.h"), "longer").unwrap();
+        assert!(!before.is_current(later));
     }
 
     #[test]

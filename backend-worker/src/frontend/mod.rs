@@ -5,6 +5,7 @@ mod flags;
 mod header_file;
 mod inputs;
 mod modules;
+mod scans;
 mod shared_headers;
 mod unit;
 
@@ -12,6 +13,7 @@ pub use flags::refused;
 pub use header_file::{HeaderFiles, encode as encode_headers};
 pub use inputs::{Dependencies, DependencyCollector, HashCache, hash_of};
 pub use modules::Modules;
+pub use scans::{Scans, UnitScan};
 pub use shared_headers::{Alone, Offered};
 pub use unit::{
     BeginOptions, BegunUnit, Code, LiveModule, Observer, Unit, UnitResult, plain_error, stamp,

@@ -2,11 +2,13 @@
 //! for which units.
 
 use super::inputs::HashCache;
+use super::scans::UnitScan;
 use super::unit::{BeginOptions, BegunUnit, LiveModule, Observer, Unit, UnitListener, UnitResult};
 use crate::llvm::{Clang, Context, Listener, Module, Reported, Scan, SharedHeaders};
 use crate::sharing::{self, Group, HeaderFacts, Tokens, Unfit};
 use std::cell::Cell;
 use std::fmt;
+use std::time::SystemTime;
 use tender_protocol::{Diagnostic, FileStamp, FileTime, Lto, PhaseName};
 
 /// Why a unit did not use shared headers.
@@ -33,21 +35,24 @@ impl fmt::Display for Alone {
 }
 
 /// The headers that a unit may use.
-#[derive(Clone, Copy)]
 pub struct Offered<'a> {
     pub headers: &'a [SharedHeaders],
+    /// The unit as it was when they were chosen.
+    pub scan: Option<UnitScan>,
     /// Translate the unit also without them, and fail if there is a difference.
     pub verify: bool,
 }
 
 impl Unit<'_> {
     /// Preprocesses the unit and records its tokens. None if there is anything to say about it.
-    pub fn tokens(&self, cache: &HashCache, observer: &dyn Observer) -> UnitResult<Option<Tokens>> {
-        self.listened(cache, observer, |listener| {
+    pub fn tokens(&self, cache: &HashCache, observer: &dyn Observer) -> Option<UnitScan> {
+        let begun = SystemTime::now();
+        let scanned = self.listened(cache, observer, |listener| {
             listener.observer.enter(PhaseName::Translate);
-            let quiet = Quiet::new(listener);
-            Ok(self.scan_tokens(&quiet).map(|mut scan| std::mem::take(&mut scan.tokens)))
-        })
+            let scan = self.scan_tokens(&Quiet::new(listener));
+            Ok(scan.map(|scan| UnitScan { scan, found: listener.take(), begun }))
+        });
+        scanned.result.ok().flatten()
     }
 
     /// Parses the headers of a group; the unit stands for its members. None if there is anything to
@@ -108,7 +113,7 @@ impl Unit<'_> {
             } else {
                 let context = Context::create();
                 let quiet = Quiet::new(listener);
-                match self.translate_shared(&context, offered.headers, &quiet) {
+                match self.translate_shared(&context, offered.headers, offered.scan, &quiet) {
                     Ok((_, module)) if offered.verify => expected = Some(text_of(&module)),
                     Ok((clang, module)) => {
                         quiet.speak();
@@ -142,9 +147,13 @@ impl Unit<'_> {
         &self,
         context: &'c Context,
         headers: &[SharedHeaders],
+        scan: Option<UnitScan>,
         quiet: &'l Quiet<'_>,
     ) -> Result<(Clang<'l>, Module<'c>), Alone> {
-        let scan = self.scan_tokens(quiet).ok_or(Alone::Diagnostic)?;
+        let kept = scan.and_then(|UnitScan { scan, found, begun }| {
+            quiet.listener.look_again(found, begun).then_some(scan)
+        });
+        let scan = kept.or_else(|| self.scan_tokens(quiet)).ok_or(Alone::Diagnostic)?;
         let mut why = Alone::None;
         let mut best: Option<&SharedHeaders> = None;
         let count = |headers: &SharedHeaders| headers.facts.tokens.count();

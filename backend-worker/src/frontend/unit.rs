@@ -11,6 +11,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
+use std::time::SystemTime;
 use tender_protocol::{
     Cut, Diagnostic, FileStamp, FileTime, Language, Level, Lto, PhaseName, Precompiled,
 };
@@ -471,6 +472,15 @@ impl UnitListener<'_> {
     /// Takes what the unit depends on so far.
     pub(super) fn take(&self) -> DependencyCollector {
         self.inputs.take()
+    }
+
+    /// Depends on what an earlier look at the unit found, if it finds the same now.
+    pub(super) fn look_again(&self, found: DependencyCollector, begun: SystemTime) -> bool {
+        let is_current = found.is_current(begun);
+        if is_current {
+            self.inputs.replace(found);
+        }
+        is_current
     }
 
     pub(super) fn has_read_the_same(&self, as_before: &DependencyCollector) -> bool {

@@ -15,6 +15,9 @@ pub struct Scan {
     pub tokens: Tokens,
 }
 
+// SAFETY: the shim's record is plain data, with nothing of the thread or the clang that made it.
+unsafe impl Send for Scan {}
+
 impl Drop for Scan {
     fn drop(&mut self) {
         // SAFETY: the shim made it, and it is freed once.

@@ -36,7 +36,7 @@ const LEAST: f64 = 100_000.0;
 const SHARES: [usize; 4] = [100, 90, 70, 50];
 
 /// Chooses groups. The order of the units decides between equals.
-pub fn choose(units: &[Tokens]) -> Vec<Group> {
+pub fn choose(units: &[&Tokens]) -> Vec<Group> {
     let mut nodes: HashMap<u64, Vec<(usize, Cut)>> = HashMap::new();
     for (number, unit) in units.iter().enumerate() {
         for (prefix, cut) in cuts(unit) {
@@ -151,17 +151,17 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn new(units: &[Tokens], members: Vec<usize>, cut: Cut) -> Candidate {
+    fn new(units: &[&Tokens], members: Vec<usize>, cut: Cut) -> Candidate {
         let standard = common(units, &members, standard_files);
-        let model = &units[members[0]];
+        let model = units[members[0]];
         let of_standard = model.files.iter().filter(|file| standard.contains(&file.name));
         let of_standard = of_standard.map(|file| u64::from(file.tokens)).sum::<u64>();
         let cost = cut.tokens * PROJECT + of_standard;
         Candidate { members, cut, cost }
     }
 
-    fn group(&self, units: &[Tokens], members: Vec<usize>) -> Group {
-        let model = &units[members[0]];
+    fn group(&self, units: &[&Tokens], members: Vec<usize>) -> Group {
+        let model = units[members[0]];
         let place = Place::of(model);
         let read = common(units, &members, standard_files);
         let included = common(units, &members, included_standard);
@@ -189,20 +189,20 @@ impl Candidate {
 
 /// The names that `of` gives for each of the units.
 fn common(
-    units: &[Tokens],
+    units: &[&Tokens],
     members: &[usize],
     of: fn(&Tokens) -> HashSet<String>,
 ) -> HashSet<String> {
-    let mut sets = members.iter().map(|unit| of(&units[*unit]));
+    let mut sets = members.iter().map(|unit| of(units[*unit]));
     let first = sets.next().unwrap_or_default();
     sets.fold(first, |all, set| all.intersection(&set).cloned().collect())
 }
 
 /// Those of the units that read each file of the standard library that so many of them read, with the
 /// text that most of these read.
-fn readers(units: &[Tokens], members: &[usize], percent: usize) -> Vec<usize> {
+fn readers(units: &[&Tokens], members: &[usize], percent: usize) -> Vec<usize> {
     let sets: Vec<HashSet<(&str, u64)>> =
-        members.iter().map(|unit| standard_texts(&units[*unit])).collect();
+        members.iter().map(|unit| standard_texts(units[*unit])).collect();
     let mut count: HashMap<&str, BTreeMap<u64, usize>> = HashMap::new();
     for (name, text) in sets.iter().flatten() {
         *count.entry(name).or_default().entry(*text).or_default() += 1;

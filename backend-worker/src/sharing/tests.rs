@@ -48,7 +48,7 @@ fn texts(units: &[&str]) -> Vec<(String, Vec<usize>)> {
 }
 
 fn texts_of(units: &[Tokens]) -> Vec<(String, Vec<usize>)> {
-    choose(units)
+    choose(&units.iter().collect::<Vec<_>>())
         .into_iter()
         .map(|group| (group.text.replace("#include ", "").replace('\n', " "), group.members))
         .collect()
