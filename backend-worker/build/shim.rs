@@ -1,10 +1,10 @@
 //! Compiles the shim and archives its objects. Objects are kept for all profiles and sets of features: what
 //! makes one does not depend on them, and a file takes half a minute.
 //!
-//! Part of the build script. Knows nothing of what the files contain, but that each may include every
-//! header beside it.
+//! Part of the build script. Knows nothing of what the files contain but which of the headers beside it
+//! each one includes.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -22,10 +22,12 @@ pub fn compile(
     // `target/PROFILE/build/PACKAGE/out`: beside the directories of the profiles.
     let kept = out.ancestors().nth(4).expect("OUT_DIR is below the target directory").join("shim");
     fs::create_dir_all(&kept).expect("a directory beside those of the profiles can be made");
-    let common = digest_of_all(&build.get_compiler(), dir, version);
+    let common = digest_of_words(&build.get_compiler(), version);
     let object = |stem: &str| {
         let mut hasher = common.clone();
-        read(&source(dir, stem)).hash(&mut hasher);
+        let mut texts = BTreeMap::new();
+        add_text(&source(dir, stem), &mut texts);
+        texts.hash(&mut hasher);
         kept.join(format!("{stem}-{:016x}.o", hasher.finish()))
     };
     let objects: Vec<(&str, PathBuf)> = stems.iter().map(|stem| (*stem, object(stem))).collect();
@@ -45,8 +47,8 @@ pub fn compile(
     archive.cpp(true).objects(objects.iter().map(|(_, path)| path)).compile(name);
 }
 
-/// What each object depends on: the compiler, its words, LLVM, and the headers of the shim.
-fn digest_of_all(compiler: &cc::Tool, dir: &Path, version: &Path) -> DefaultHasher {
+/// What all objects depend on: the compiler, its words, and LLVM.
+fn digest_of_words(compiler: &cc::Tool, version: &Path) -> DefaultHasher {
     let mut hasher = DefaultHasher::new();
     let mut command = compiler.to_command();
     // Not its environment, which is all of this process's.
@@ -55,14 +57,25 @@ fn digest_of_all(compiler: &cc::Tool, dir: &Path, version: &Path) -> DefaultHash
     let says = command.arg("--version").output();
     says.ok().map(|output| output.stdout).hash(&mut hasher);
     fs::metadata(version).and_then(|metadata| metadata.modified()).ok().hash(&mut hasher);
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    let headers: BTreeSet<PathBuf> =
-        entries.filter(|path| path.extension().is_some_and(|kind| kind == "h")).collect();
-    for header in headers {
-        header.file_name().hash(&mut hasher);
-        read(&header).hash(&mut hasher);
-    }
     hasher
+}
+
+/// Adds the text of a file and of all headers beside it that it includes.
+fn add_text(path: &Path, texts: &mut BTreeMap<PathBuf, String>) {
+    if texts.contains_key(path) {
+        return;
+    }
+    let text =
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let included =
+        |line: &str| Some(line.strip_prefix("#include \"")?.split('"').next()?.to_owned());
+    let names: Vec<String> = text.lines().filter_map(included).collect();
+    texts.insert(path.to_owned(), text);
+    for header in names.iter().map(|name| path.with_file_name(name)) {
+        if header.exists() {
+            add_text(&header, texts);
+        }
+    }
 }
 
 /// Removes the objects that these take the place of, if no build has used them for a day.
@@ -83,8 +96,4 @@ fn remove_old(kept: &Path, objects: &[(&str, PathBuf)]) {
 
 fn source(dir: &Path, stem: &str) -> PathBuf {
     dir.join(stem).with_extension("cpp")
-}
-
-fn read(path: &Path) -> Vec<u8> {
-    fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
