@@ -35,7 +35,8 @@ public:
   std::vector<std::pair<ClassTemplateDecl *, size_t>> templates;
 };
 
-// Whether a declaration is a specialisation for, or in one for, a class without a definition.
+// Whether a declaration is a specialisation for, or in one for, a class without a definition. Ends:
+// arguments are there before what they are arguments of.
 class Dependence : public RecursiveASTVisitor<Dependence> {
 public:
   bool isOpen(const Decl *decl) {
@@ -82,12 +83,7 @@ bool canBeMade(const FunctionDecl *function) {
 
 } // namespace
 
-void AskedClasses::CompleteType(TagDecl *tag) {
-  std::string name = tag->getQualifiedNameAsString();
-  auto at = llvm::lower_bound(names, name);
-  if (at == names.end() || *at != name)
-    names.insert(at, name);
-}
+void AskedClasses::CompleteType(TagDecl *tag) { names.insert(tag->getQualifiedNameAsString()); }
 
 void instantiateHere(Sema &sema, Scope *scope, llvm::IntrusiveRefCntPtr<AskedClasses> asked) {
   ASTContext &context = sema.getASTContext();

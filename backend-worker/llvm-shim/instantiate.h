@@ -2,8 +2,8 @@
 // can change what they become. What a unit may not declare then, `template_inputs.h` says.
 #pragma once
 
+#include <set>
 #include <string>
-#include <vector>
 
 #include "clang/AST/ExternalASTSource.h"
 
@@ -18,8 +18,7 @@ namespace tender {
 class AskedClasses final : public clang::ExternalASTSource {
 public:
   void CompleteType(clang::TagDecl *tag) override;
-  // Their names, sorted.
-  std::vector<std::string> names;
+  std::set<std::string> names;
 };
 
 // Instantiates the functions that clang has noted. Leaves to the units those with a template

@@ -162,7 +162,7 @@ protected:
     auto generator = EmitLLVMOnlyAction::CreateASTConsumer(instance, file);
     if (!generator)
       return nullptr;
-    return std::make_unique<UnitOrder>(std::move(generator), scan, named, inputs,
+    return std::make_unique<UnitOrder>(std::move(generator), scan, rest.record, named, inputs,
                                        rest.redeclarations, instance);
   }
   bool BeginSourceFileAction(CompilerInstance &instance) override {
@@ -311,9 +311,7 @@ LLVMModuleRef tender_clang_translate_in_order(TenderClang *unit, LLVMContextRef 
   if (!module)
     return nullptr;
   if (inputs)
-    tokens->templateInput = !inputs->found.empty()                  ? inputs->found
-                            : tokens->record.instantiatesExplicitly ? "template"
-                                                                    : "";
+    tokens->templateInput = inputs->found;
   if (tokens->templateInput.empty())
     canonicalise(*module);
   *rest = tokens.release();

@@ -6,6 +6,7 @@
 #include "clang/AST/DeclTemplate.h"
 #include "clang/AST/RecursiveASTVisitor.h"
 #include "clang/Basic/SourceManager.h"
+#include "clang/Sema/Sema.h"
 
 #include <set>
 
@@ -204,6 +205,16 @@ void TemplateInputs::completed(const TagDecl *tag) {
     return;
   if (names.contains(CLASS + record->getQualifiedNameAsString()))
     find(record);
+}
+
+void TemplateInputs::parsed(Sema &sema, bool instantiatesExplicitly) {
+  if (!found.empty())
+    return;
+  // Functions are instantiated with the setting at the end of the unit.
+  if (sema.CurFPFeatureOverrides().requiresTrailingStorage())
+    found = "#pragma";
+  else if (instantiatesExplicitly)
+    found = "template";
 }
 
 void TemplateInputs::function(const FunctionDecl *function) {

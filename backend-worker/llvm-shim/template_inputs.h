@@ -10,6 +10,10 @@
 #include "clang/AST/ASTContext.h"
 #include "llvm/ADT/StringSet.h"
 
+namespace clang {
+class Sema;
+} // namespace clang
+
 namespace tender {
 
 // The names of functions that templates look up again where they are instantiated, sorted
@@ -31,6 +35,9 @@ public:
   void declared(const clang::Decl *decl);
   // To be called for each class and enumeration that is completed.
   void completed(const clang::TagDecl *tag);
+  // To be called when the unit is parsed: notes what no declaration shows. `instantiatesExplicitly`
+  // is `TokenRecord`'s, of what was parsed.
+  void parsed(clang::Sema &sema, bool instantiatesExplicitly);
 
   // The first of them, as a diagnostic would name it; empty if there is none.
   std::string found;

@@ -36,10 +36,11 @@ bool isNamedScope(const Decl *decl) {
 }
 
 UnitOrder::UnitOrder(std::unique_ptr<ASTConsumer> generator, const TokenRecord &scan,
-                     const std::vector<NamedScope> *named, TemplateInputs *inputs,
-                     Redeclarations &redeclarations, CompilerInstance &instance)
-    : MultiplexConsumer(only(std::move(generator))), scan(scan), named(named), inputs(inputs),
-      redeclarations(redeclarations), instance(instance) {}
+                     const TokenRecord &parsed, const std::vector<NamedScope> *named,
+                     TemplateInputs *inputs, Redeclarations &redeclarations,
+                     CompilerInstance &instance)
+    : MultiplexConsumer(only(std::move(generator))), scan(scan), parsed(parsed), named(named),
+      inputs(inputs), redeclarations(redeclarations), instance(instance) {}
 
 void UnitOrder::Initialize(ASTContext &context) {
   this->context = &context;
@@ -89,8 +90,8 @@ void UnitOrder::HandleCXXImplicitFunctionInstantiation(FunctionDecl *function) {
 }
 
 void UnitOrder::HandleTranslationUnit(ASTContext &context) {
-  if (inputs && instance.getSema().CurFPFeatureOverrides().requiresTrailingStorage())
-    inputs->found = "#pragma";
+  if (inputs)
+    inputs->parsed(instance.getSema(), parsed.instantiatesExplicitly);
   if (hasTemplateInput())
     return;
   // Declarations with errors have no linkage and no names.

@@ -26,11 +26,11 @@ bool isNamedScope(const clang::Decl *decl);
 // from.
 class UnitOrder final : public clang::MultiplexConsumer {
 public:
-  // `scan` is the unit alone. All must outlive this. `named` is null without a precompiled file,
-  // and `inputs` without one whose templates are instantiated; if there are any, no code is
-  // generated.
+  // `scan` is the unit alone, `parsed` what is parsed of it. All must outlive this. `named` is null
+  // without a precompiled file, and `inputs` without one whose templates are instantiated; if there
+  // are any, no code is generated.
   UnitOrder(std::unique_ptr<clang::ASTConsumer> generator, const TokenRecord &scan,
-            const std::vector<NamedScope> *named, TemplateInputs *inputs,
+            const TokenRecord &parsed, const std::vector<NamedScope> *named, TemplateInputs *inputs,
             Redeclarations &redeclarations, clang::CompilerInstance &instance);
 
   void Initialize(clang::ASTContext &context) override;
@@ -65,6 +65,7 @@ private:
 
   Instantiations instantiations;
   const TokenRecord &scan;
+  const TokenRecord &parsed;
   const std::vector<NamedScope> *named;
   TemplateInputs *inputs;
   Redeclarations &redeclarations;
