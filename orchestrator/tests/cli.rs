@@ -63,6 +63,24 @@ fn tips_name_only_what_is_similar() {
 }
 
 #[test]
+fn tips_translate_what_other_tools_have() {
+    let dir = hello();
+    let dir = dir.path();
+    let check = |args: &[&str], tip: &str| check(dir, args, &[], 2, tip);
+    check(&["clippy"], "there is no command `clippy`\n  help: `tender tidy` runs clang-tidy");
+    check(&["nextest", "run"], "`tender test` runs tests");
+    check(&["lint"], "`tender tidy`");
+    check(&["publish"], "there is no registry; `tender package`");
+    check(&["build", "--all-targets"], "tip: `tender test --no-run` builds tests");
+    check(&["build", "--all"], "tip: `--workspace` is all members");
+    check(&["build", "--debug"], "tip: leave it out: the profile `dev`");
+    check(&["install", "--debug"], "tip: `--profile dev` is");
+    check(&["install", "--root", "x"], "tip: `--prefix` is where it goes");
+    check(&["install", "--path", "x"], "tip: `-C DIR`");
+    check(&["add", "--path", "../x"], "tip: name the directory alone: `tender add ../zlib`");
+}
+
+#[test]
 fn options_that_are_wrong_end_with_2() {
     let dir = hello();
     let dir = dir.path();

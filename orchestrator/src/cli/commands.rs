@@ -5,6 +5,7 @@ use super::error::{CliError, suggestion};
 use super::exit::CliExit;
 use super::options::Options;
 use super::print;
+use super::tips;
 use crate::toolchain;
 use camino::Utf8Path;
 use clap::CommandFactory;
@@ -82,6 +83,9 @@ pub fn external(words: &[OsString]) -> Result<CliExit, CliError> {
     if error.kind() == std::io::ErrorKind::NotFound {
         let name = name.to_string_lossy();
         let error = CliError::usage(format!("there is no command `{name}`"));
+        if let Some(tip) = tips::of_command(&name) {
+            return Err(error.with_help(tip));
+        }
         let own = Options::command();
         let near = suggestion(&name, own.get_subcommands().map(clap::Command::get_name));
         return Err(error.with_help(near.unwrap_or_else(|| {

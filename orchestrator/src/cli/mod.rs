@@ -3,7 +3,7 @@
 //!
 //! `options` is the command line; `env` the environment; `config` config files; `terminal` colours and verbosity;
 //! `project` the workspace and the selection; then a file for each group of commands. `error` has
-//! the texts of all errors.
+//! the texts of all errors, `tips` those for users of other build tools.
 
 mod build;
 mod clean;
@@ -33,6 +33,7 @@ mod target_dir;
 mod terminal;
 mod test;
 mod tidy;
+mod tips;
 mod tool_runs;
 mod tree;
 mod watch;
@@ -44,7 +45,6 @@ pub use exit::CliExit;
 use crate::graph::Mode;
 use crate::report::style;
 use crate::sys::looks;
-use clap::error::{ContextKind, ContextValue};
 use config::CliConfig;
 use env::CliEnvironment;
 use error::CliError;
@@ -58,7 +58,8 @@ use terminal::{Stderr, Terminal};
 pub fn main() -> ExitCode {
     // clap prints help, the version and errors of usage itself; the latter exit with 2.
     let arguments: Vec<_> = std::env::args_os().collect();
-    let options = Options::of(&arguments).unwrap_or_else(|error| without_far_tips(error).exit());
+    let options =
+        Options::of(&arguments).unwrap_or_else(|error| tips::of_error(error, &arguments).exit());
     let mut terminal = Terminal::plain();
     let result = dispatch(&options, &mut terminal);
     let exit = result.unwrap_or_else(|error| {
@@ -121,37 +122,6 @@ fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<CliExit, CliEr
         CliCommand::Install(options) => install::install(options, &environment, terminal),
         CliCommand::Uninstall(options) => install::uninstall(options, &environment, terminal),
     }
-}
-
-/// Takes tips out that name something too different to be what was meant: clap's measure counts any
-/// letters in common, so `--offline` would be `--profile`.
-fn without_far_tips(mut error: clap::Error) -> clap::Error {
-    let kinds = [
-        (ContextKind::InvalidArg, ContextKind::SuggestedArg),
-        (ContextKind::InvalidSubcommand, ContextKind::SuggestedSubcommand),
-        (ContextKind::InvalidValue, ContextKind::SuggestedValue),
-    ];
-    for (wrong, suggested) in kinds {
-        let names = |kind| match error.get(kind) {
-            Some(ContextValue::String(name)) => vec![name.clone()],
-            Some(ContextValue::Strings(names)) => names.clone(),
-            _ => Vec::new(),
-        };
-        let (wrong, tips) = (names(wrong), names(suggested));
-        let Some(wrong) = wrong.first() else { continue };
-        let near = |tip: &&String| error::suggestion(wrong, [tip.as_str()].into_iter()).is_some();
-        let near: Vec<String> = tips.iter().filter(near).cloned().collect();
-        if near.len() < tips.len() {
-            error.remove(suggested);
-            if near.is_empty() {
-                // It is about the option that was suggested.
-                error.remove(ContextKind::Usage);
-            } else {
-                error.insert(suggested, ContextValue::Strings(near));
-            }
-        }
-    }
-    error
 }
 
 /// Data, on standard output.

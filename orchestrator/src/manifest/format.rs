@@ -2,6 +2,7 @@
 //! The reader checks manifests against these tables, and `schema` makes the JSON schema of them.
 //! Knows nothing of TOML and of what a value is used for.
 
+use super::instead::{self, Instead};
 use super::value::{
     ValueError, check_archive_url, check_c_std, check_cxx_std, check_define, check_duration,
     check_endian, check_extension, check_feature, check_feature_value, check_git_name,
@@ -20,6 +21,8 @@ pub(super) struct Table {
     pub required: &'static [(&'static str, &'static str)],
     /// Keys that people write into this table by mistake, and where they belong.
     pub elsewhere: &'static [(&'static str, &'static str)],
+    /// Keys that other build tools have here.
+    pub instead: Instead,
 }
 
 pub(super) struct Group {
@@ -205,11 +208,16 @@ pub(super) static MANIFEST: Table = Table {
         ("members", "`[workspace]`"),
         ("sources", "`[lib]` or `[[bin]]`"),
     ],
+    instead: instead::MANIFEST,
 };
 
 /// What one command may change on its command line.
-pub(super) static CONFIG: Table =
-    Table { groups: &[own(&USER), own(&[PROFILE_KEY])], required: &[], elsewhere: &NOT_ALONE };
+pub(super) static CONFIG: Table = Table {
+    groups: &[own(&USER), own(&[PROFILE_KEY])],
+    required: &[],
+    elsewhere: &NOT_ALONE,
+    instead: &[],
+};
 
 /// A config file of a user.
 pub(super) static CONFIG_FILE: Table = Table {
@@ -225,6 +233,7 @@ pub(super) static CONFIG_FILE: Table = Table {
         NOT_ALONE[2],
         NOT_ALONE[3],
     ],
+    instead: &[],
 };
 
 static NOT_ALONE: [(&str, &str); 4] = [
@@ -244,6 +253,7 @@ static CACHE: Table = Table {
     groups: &[own(&[key("dir", ValueKind::Text(check_not_empty), "Where downloads are kept.")])],
     required: &[],
     elsewhere: &[],
+    instead: &[],
 };
 
 static USER_BUILD: Table = Table {
@@ -256,6 +266,7 @@ static USER_BUILD: Table = Table {
     ],
     required: &[],
     elsewhere: &[("color", "`[term]`")],
+    instead: &[],
 };
 
 static TERM: Table = Table {
@@ -266,6 +277,7 @@ static TERM: Table = Table {
     )])],
     required: &[],
     elsewhere: &[],
+    instead: &[],
 };
 
 const BUILD_KEY: Key =
@@ -274,7 +286,8 @@ const BUILD_KEY: Key =
 const LINK_KEY: Key =
     key("link", ValueKind::Table(&LINK), "How to link; in the root manifest only.");
 
-static LINK: Table = Table { groups: &[own(&[LINKER_KEY])], required: &[], elsewhere: &[] };
+static LINK: Table =
+    Table { groups: &[own(&[LINKER_KEY])], required: &[], elsewhere: &[], instead: &[] };
 
 const LINKER_KEY: Key = key(
     "linker",
@@ -297,12 +310,14 @@ static WORKSPACE: Table = Table {
     ])],
     required: &[],
     elsewhere: &[],
+    instead: instead::WORKSPACE,
 };
 
 static SHARED: Table = Table {
     groups: &[own(&VERSION), own(&SETTINGS)],
     required: &[],
     elsewhere: &[("name", "the `[package]` of each crate")],
+    instead: instead::PACKAGE,
 };
 
 static BUILD: Table = Table {
@@ -312,6 +327,7 @@ static BUILD: Table = Table {
         ("target-dir", "a config file, `.tender/config.toml`"),
         ("profile", "a config file, `.tender/config.toml`"),
     ],
+    instead: &[],
 };
 
 static LIMITS: [Key; 2] = [
@@ -426,18 +442,21 @@ static PROFILE: Table = Table {
     ],
     required: &[],
     elsewhere: &[],
+    instead: instead::PROFILE,
 };
 
 static PROFILE_PACKAGE: Table = Table {
     groups: &[own(&COMPILE)],
     required: &[],
     elsewhere: &[("lto", WHOLE_PROFILE), ("sanitize", WHOLE_PROFILE)],
+    instead: instead::PROFILE,
 };
 
 static BUILD_OVERRIDE: Table = Table {
     groups: &[own(&COMPILE)],
     required: &[],
     elsewhere: &[("lto", NOT_IN_BUILD), ("sanitize", NOT_IN_BUILD)],
+    instead: instead::PROFILE,
 };
 
 const NOT_IN_BUILD: &str = "the profile: programs that run in the build are built without it";
@@ -452,7 +471,18 @@ static COMPILE: [Key; 8] = [
     ),
     key(
         "debug",
-        one_of(&[Switch(false), Text("line-tables-only"), Switch(true)]),
+        ValueKind::OneOf(Choice {
+            values: &[Switch(false), Text("line-tables-only"), Switch(true)],
+            instead: &[
+                ("0", "write `false`"),
+                ("none", "write `false`"),
+                ("1", "write `\"line-tables-only\"`"),
+                ("limited", "write `\"line-tables-only\"`"),
+                ("line-directives-only", "write `\"line-tables-only\"`"),
+                ("2", "write `true`"),
+                ("full", "write `true`"),
+            ],
+        }),
         "Debug information.",
     ),
     key("defines", ValueKind::Texts(check_define), "Macros."),
@@ -515,6 +545,7 @@ static PACKAGE: Table = Table {
         ("crate-type", "`[lib]`"),
         ("exports", "`[lib]`"),
     ],
+    instead: instead::PACKAGE,
 };
 
 static INSTALL: Table = Table {
@@ -548,6 +579,7 @@ static INSTALL: Table = Table {
         ("prefix", "the command line: `tender install --prefix DIR`"),
         ("description", "`[package]`"),
     ],
+    instead: &[],
 };
 
 static VERSION: [Key; 1] =
@@ -657,6 +689,7 @@ static LIB: Table = Table {
     ],
     required: &[],
     elsewhere: &[],
+    instead: instead::LIB,
 };
 
 const REQUIRED_FEATURES: Key = key(
@@ -680,6 +713,7 @@ static BIN: Table = Table {
         ("modules", "`[lib]`; nothing can import modules of a program"),
         ("public-defines", "`[lib]`"),
     ],
+    instead: instead::PROGRAM,
 };
 
 /// Of the manifest, and of a condition.
@@ -701,7 +735,7 @@ static DEPENDENCIES: [Key; 3] = [
     ),
 ];
 
-const DEPENDENCY_HELP: &str = "write `{} = { path = \"../{}\" }`";
+const DEPENDENCY_HELP: &str = "there is no registry: write `{} = { path = \"../{}\" }`, or name its sources by `git` or `url`";
 
 static TEST: Table = Table {
     groups: &[
@@ -711,13 +745,19 @@ static TEST: Table = Table {
             REQUIRED_FEATURES,
             key(
                 "harness",
-                one_of(&[
-                    Text("exit-code"),
-                    Text("gtest"),
-                    Text("catch2"),
-                    Text("doctest"),
-                    Text("tap"),
-                ]),
+                ValueKind::OneOf(Choice {
+                    values: &[
+                        Text("exit-code"),
+                        Text("gtest"),
+                        Text("catch2"),
+                        Text("doctest"),
+                        Text("tap"),
+                    ],
+                    instead: &[
+                        ("false", "write `\"exit-code\"`; cargo's `false` means that"),
+                        ("true", "leave it out: it is found by what the program links"),
+                    ],
+                }),
                 "How the program tells its cases, and which have failed.",
             ),
             key("timeout", ValueKind::Text(check_duration), "It is killed after this time."),
@@ -742,6 +782,7 @@ static TEST: Table = Table {
     ],
     required: DEV_PROGRAM_REQUIRES,
     elsewhere: DEV_PROGRAM_ELSEWHERE,
+    instead: instead::PROGRAM,
 };
 
 static EXAMPLE: Table = Table {
@@ -755,6 +796,7 @@ static EXAMPLE: Table = Table {
     ],
     required: DEV_PROGRAM_REQUIRES,
     elsewhere: DEV_PROGRAM_ELSEWHERE,
+    instead: instead::PROGRAM,
 };
 
 static BENCH: Table = Table {
@@ -769,6 +811,7 @@ static BENCH: Table = Table {
     ],
     required: DEV_PROGRAM_REQUIRES,
     elsewhere: DEV_PROGRAM_ELSEWHERE,
+    instead: instead::BENCH,
 };
 
 const DEV_PROGRAM_REQUIRES: &[(&str, &str)] = &[("name", "write `name = \"...\"`")];
@@ -794,6 +837,7 @@ static DEPENDENCY: Table = Table {
     ],
     required: &[],
     elsewhere: &[],
+    instead: instead::DEPENDENCY,
 };
 
 static BUILD_DEPENDENCY: Table = Table {
@@ -808,6 +852,7 @@ static BUILD_DEPENDENCY: Table = Table {
         ("system", LINKED_DEPENDENCY),
         ("whole-archive", LINKED_DEPENDENCY),
     ],
+    instead: instead::DEPENDENCY,
 };
 
 const LINKED_DEPENDENCY: &str = "`[dependencies]`: nothing of a build-dependency is linked";
@@ -840,7 +885,12 @@ static SYSTEM_KEYS: [Key; 2] = [
     key("fallback", ValueKind::Table(&PATCH), "The crate, where the system lacks the package."),
 ];
 
-static PATCH: Table = Table { groups: &[own(&SOURCE_KEYS)], required: &[], elsewhere: &[] };
+static PATCH: Table = Table {
+    groups: &[own(&SOURCE_KEYS)],
+    required: &[],
+    elsewhere: &[],
+    instead: instead::DEPENDENCY,
+};
 
 static DEPENDENCY_KEYS: [Key; 5] = [
     key(
@@ -880,6 +930,7 @@ static TARGET: Table = Table {
         ("sources", "`[target.'cfg(...)'.lib]`"),
         ("headers", "`[target.'cfg(...)'.lib]`"),
     ],
+    instead: &[],
 };
 
 /// The keys that a triple alone may have, in the root manifest.
@@ -906,6 +957,7 @@ static TARGET_LIB: Table = Table {
     ],
     required: &[],
     elsewhere: &[("crate-type", "`[lib]`"), ("exports", "`[lib]`")],
+    instead: &[],
 };
 
 static GENERATE: Table = Table {
@@ -922,6 +974,7 @@ static GENERATE: Table = Table {
         ("outputs", "name what it writes: `outputs = [\"$OUT_DIR/config.h\"]`"),
     ],
     elsewhere: &[],
+    instead: instead::COMMAND,
 };
 
 static RULE: Table = Table {
@@ -942,6 +995,7 @@ static RULE: Table = Table {
         "for-each",
         "`[[generate]]`; the files of a rule stand in `sources` of a target",
     )],
+    instead: instead::COMMAND,
 };
 
 static COMMAND: [Key; 7] = [
@@ -976,6 +1030,7 @@ static CONFIG_HEADER: Table = Table {
     ])],
     required: &[],
     elsewhere: &[],
+    instead: &[],
 };
 
 static PROBE: Table = Table {
@@ -989,6 +1044,7 @@ static PROBE: Table = Table {
     ],
     required: &[],
     elsewhere: &[],
+    instead: &[],
 };
 
 /// The kinds of probes. A probe has one of them.
@@ -1086,6 +1142,27 @@ mod tests {
                 assert!(document.contains(&shown), "docs/cli.md does not say what {shown} is");
             }
         }
+    }
+
+    #[test]
+    fn format_has_no_key_that_stands_for_another() {
+        fn check(table: &'static Table, title: &str) {
+            let has = |name: &&str| table.key(name).is_some();
+            let instead = table.instead.iter().flat_map(|(names, _)| names.iter());
+            let mut wrong = table.elsewhere.iter().map(|(name, _)| name).chain(instead);
+            assert_eq!(wrong.find(|name| has(name)), None, "in {title}");
+            for (key, _) in table.keys() {
+                match &key.kind {
+                    ValueKind::Table(inner)
+                    | ValueKind::Tables(inner)
+                    | ValueKind::OneOrMore(inner)
+                    | ValueKind::Named { each: inner, .. } => check(inner, key.name),
+                    _ => {}
+                }
+            }
+        }
+        check(&MANIFEST, "the manifest");
+        check(&CONFIG_FILE, "config files");
     }
 
     #[test]

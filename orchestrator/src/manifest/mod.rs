@@ -19,6 +19,7 @@ mod enabled;
 mod features;
 mod format;
 mod install;
+mod instead;
 mod job_count;
 mod join;
 mod libs;

@@ -5,6 +5,7 @@
 //! of unknown keys. Knows no key of the format by name (see `raw`).
 
 use super::format::{Check, Choice, Key, Literal, Table, ValueKind};
+use super::instead;
 use super::job_count::JobCount;
 use super::problem::{Location, ManifestText, Problem, suggestion};
 use super::value::{self, ValueError, check_word};
@@ -315,7 +316,7 @@ impl<'t, 'i> Section<'t, 'i> {
     fn check(&self, cx: &mut Context<'_>) {
         for (span, name, value) in entries(self.table) {
             match self.format.key(name) {
-                None => self.unknown(cx, span, name),
+                None => self.unknown(cx, span, name, value),
                 Some((key, true)) if value.get_ref().is_table() => {
                     check_inherited(cx, key, span, value)
                 }
@@ -335,16 +336,22 @@ impl<'t, 'i> Section<'t, 'i> {
         }
     }
 
-    /// `elsewhere` of the format has keys that people put into the wrong table.
-    fn unknown(&self, cx: &mut Context<'_>, span: Range<usize>, key: &str) {
+    /// The format has keys that people put into the wrong table, and keys of other build tools.
+    fn unknown(&self, cx: &mut Context<'_>, span: Range<usize>, key: &str, value: &Value<'_>) {
         let place =
             if self.name.is_empty() { String::new() } else { format!(" in `{}`", self.name) };
+        // A value of several lines would not fit into the help.
+        let written = cx.source.text.get(value.span()).filter(|_| value.get_ref().is_str());
+        let written = written.filter(|text| !text.contains('\n')).unwrap_or("...").to_owned();
         let problem = cx.error(span, format!("unknown key `{}`{place}", key.escape_debug()));
-        problem.help = match self.format.elsewhere.iter().find(|(name, _)| *name == key) {
-            Some((_, right)) => Some(format!("`{key}` belongs to {right}")),
-            None => suggestion(key, self.format.keys().map(|(key, _)| key.name))
-                .map(|name| format!("did you mean `{name}`?")),
-        };
+        let belongs = self.format.elsewhere.iter().find(|(name, _)| *name == key);
+        problem.help = belongs
+            .map(|(_, right)| format!("`{key}` belongs to {right}"))
+            .or_else(|| instead::help(self.format.instead, key, &written))
+            .or_else(|| {
+                suggestion(key, self.format.keys().map(|(key, _)| key.name))
+                    .map(|name| format!("did you mean `{name}`?"))
+            });
     }
 
     fn check_value(&self, cx: &mut Context<'_>, key: &'static Key, value: &'t Value<'i>) {

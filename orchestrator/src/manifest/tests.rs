@@ -304,6 +304,51 @@ fn manifest_keys_and_types_are_checked() {
 }
 
 #[test]
+fn manifest_keys_of_other_tools_are_translated() {
+    // Where, what stands there, and what is said.
+    let table = [
+        ("[[bin]]\nname = \"x\"", "path = \"src/x.c\"", "write `sources = [\"src/x.c\"]`"),
+        ("[[test]]\nname = \"x\"", "path = \"src/x.c\"", "write `sources = [\"src/x.c\"]`"),
+        ("[lib]", "path = \"src/x.c\"", "write `sources = [\"src/x.c\"]`"),
+        ("[lib]", "path = [\"src/x.c\"]", "write `sources = [...]`"),
+        ("[lib]", "type = \"shared\"", "`crate-type = [\"cdylib\"]`"),
+        ("[lib]", "edition = \"2021\"", "`cxx-std = \"c++20\"`"),
+        ("[[bench]]\nname = \"x\"", "harness = false", "leave it out: a benchmark is any program"),
+        ("[[test]]\nname = \"x\"", "harness = false", "write `\"exit-code\"`"),
+        ("", "edition = \"2021\"", "`c-std = \"c17\"`"),
+        ("", "authors = [\"me\"]", "below `[package.metadata]`"),
+        ("", "build = \"build.rs\"", "is a `[[generate]]`"),
+        ("", "links = \"z\"", "`link = [\"m\"]`"),
+        ("", "ldflags = \"-s\"", "are `link-args`"),
+        ("[dependencies]", "z = \"1.3\"", "there is no registry: write `z = { path = \"../z\" }`"),
+        ("[dependencies.z]\ngit = \"https://z\"", "commit = \"12\"", "a commit is `rev`"),
+        ("[dependencies.z]\nurl = \"https://z\"", "hash = \"12\"", "is `sha256`"),
+        ("[dependencies.z]", "workspace = true", "dependencies are not inherited"),
+        ("[workspace]", "default-members = []", "choose crates by `-p`"),
+        ("[workspace.dependencies]", "z = {}", "in the manifest of each crate"),
+        ("[profile.dev]", "debug = 2", "write `true`"),
+        ("[profile.dev]", "debug = \"limited\"", "write `\"line-tables-only\"`"),
+        ("[profile.dev]", "incremental = true", "leave it out"),
+        ("[profile.release]", "debug-assertions = true", "`\"NDEBUG\"`"),
+        (
+            "[[generate]]\nrun = [\"x\"]\noutputs = [\"$OUT_DIR/x.c\"]",
+            "command = \"x\"",
+            "`run` has",
+        ),
+        ("[lints]", "x = 1", "`warnings` in `[package]`"),
+        ("[[bin]]\nname = \"x\"", "sources = \"src/x.c\"", "write `sources = [\"src/x.c\"]`"),
+    ];
+    for (place, line, expect) in table {
+        let text = format!("[package]\nname = \"zip\"\n{place}\n{line}\n");
+        let tree = Tree::new(&[("Tender.toml", &text), ("src/zip.c", ""), ("src/x.c", "")]);
+        let problems = tree.load("Tender.toml").unwrap_err().problems;
+        let has =
+            |problem: &Problem| problem.help.as_ref().is_some_and(|help| help.contains(expect));
+        assert!(problems.iter().any(has), "{place} {line}: {problems:?}");
+    }
+}
+
+#[test]
 fn manifest_values_are_checked() {
     let check = |rest: &str, expect: &[&str]| {
         check_problems(&format!("[package]\nname = \"zip\"\n{rest}"), expect);
