@@ -243,6 +243,10 @@ fn completions_and_manual_pages_name_commands_and_options() {
     run(dir.path(), &["man-pages", "man"], 0);
     let page = std::fs::read_to_string(dir.path().join("man/tender-install.1")).unwrap();
     assert!(page.starts_with(".ie") && page.contains("destdir"), "{page}");
+    let examples = page.split_once("\n.SH EXAMPLES\n.nf\n").map(|(_, rest)| rest);
+    let lines: Vec<&str> = examples.unwrap_or_default().lines().collect();
+    assert_eq!(lines[0].replace('\\', ""), "  tender install --prefix ~/.local", "{page}");
+    assert!(lines.last() == Some(&".fi") && !page.contains("EXTRA"), "{page}");
     assert!(dir.path().join("man/tender.1").exists());
     assert!(!dir.path().join("man/tender-man-pages.1").exists());
 }

@@ -1,4 +1,4 @@
-//! The tour in README.md is run as it is written.
+//! The tour in README.md is run as it is written, and `make install` installs what it says.
 
 use std::process::Command;
 use tender_tests::{TestSpace, examples, program};
@@ -33,4 +33,40 @@ fn readme_tour_does_what_it_says() {
     for file in ["tour/trace.json", "tour/compile_commands.json", "tour/target/debug/app"] {
         assert!(space.exists(file), "{file} is made: {run}");
     }
+}
+
+/// With the programs under test in place of those that cargo would build.
+#[test]
+fn readme_install_has_programs_pages_and_completions() {
+    let space = TestSpace::new();
+    std::fs::create_dir_all(space.path("built/release")).unwrap();
+    for name in ["tender", "tender-worker"] {
+        let built = space.path(&format!("built/release/{name}"));
+        std::os::unix::fs::symlink(program(name), built).unwrap();
+    }
+    let mut make = Command::new("make");
+    space.prepare(&mut make);
+    make.arg("-C").arg(examples().parent().unwrap());
+    make.args(["install", "CARGO=true", "PREFIX=/usr"]);
+    make.env("CARGO_TARGET_DIR", space.path("built")).env("DESTDIR", space.path("stage"));
+    space.run(make).expect_ok();
+    for file in [
+        "man/man1/tender.1",
+        "man/man1/tender-test.1",
+        "bash-completion/completions/tender",
+        "zsh/site-functions/_tender",
+        "fish/vendor_completions.d/tender.fish",
+    ] {
+        let text = space.read(&format!("stage/usr/share/{file}"));
+        assert!(text.contains("tender") && text.lines().count() > 20, "{file}: {text}");
+    }
+    // It finds the worker beside itself.
+    let installed = |args: &[&str]| {
+        let mut command = Command::new(space.path("stage/usr/bin/tender"));
+        space.prepare(&mut command);
+        command.args(args);
+        space.run(command).expect_ok()
+    };
+    installed(&["new", "app"]);
+    assert_eq!(installed(&["-C", "app", "run"]).stdout, "Hello, world!\n");
 }

@@ -9,9 +9,13 @@ use super::tips;
 use crate::toolchain;
 use camino::Utf8Path;
 use clap::CommandFactory;
+use clap::builder::Resettable;
 use clap_complete::Shell;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
 use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -55,10 +59,28 @@ pub fn completions(shell: Shell) -> Result<CliExit, CliError> {
 /// # Errors
 /// The directory cannot be written.
 pub fn man_pages(dir: &Utf8Path) -> Result<CliExit, CliError> {
+    let mut own = Options::command().disable_help_subcommand(true);
+    own.build();
+    let shown = own.get_subcommands().filter(|command| !command.is_hide_set());
     let pages = std::fs::create_dir_all(dir)
-        .and_then(|()| clap_mangen::generate_to(Options::command(), dir));
+        .and_then(|()| shown.chain([&own]).try_for_each(|command| man_page(command, dir)));
     pages.map_err(|error| CliError::build(format!("cannot write to `{dir}`: {error}")))?;
     Ok(CliExit::Success)
+}
+
+/// The page of one command. Examples have a section of their own, and keep their lines.
+fn man_page(command: &clap::Command, dir: &Utf8Path) -> io::Result<()> {
+    let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let page = Man::new(command.clone().after_help(Resettable::Reset));
+    let mut text = Vec::new();
+    page.render(&mut text)?;
+    if let Some(lines) = examples.strip_prefix("Examples:\n") {
+        let mut section = Roff::new();
+        section.control("SH", ["EXAMPLES"]).control("nf", []).text([roman(lines)]);
+        section.control("fi", []);
+        section.to_writer(&mut text)?;
+    }
+    std::fs::write(dir.join(page.get_filename()), text)
 }
 
 /// Becomes the program of another command.
@@ -78,9 +100,9 @@ pub fn external(words: &[OsString]) -> Result<CliExit, CliError> {
     }
     let error = match is_name {
         true => command.exec(),
-        false => std::io::ErrorKind::NotFound.into(),
+        false => io::ErrorKind::NotFound.into(),
     };
-    if error.kind() == std::io::ErrorKind::NotFound {
+    if error.kind() == io::ErrorKind::NotFound {
         let name = name.to_string_lossy();
         let error = CliError::usage(format!("there is no command `{name}`"));
         if let Some(tip) = tips::of_command(&name) {

@@ -12,6 +12,7 @@ mod config;
 mod dependencies;
 pub mod env;
 mod error;
+mod examples;
 mod exec;
 mod exit;
 mod explain;

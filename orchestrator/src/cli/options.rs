@@ -1,6 +1,7 @@
 //! The command line, as clap sees it. Only its shape: what options mean is decided where they are
 //! used.
 
+use super::examples;
 use crate::manifest::{JobCount, MemorySetting, parse_duration, parse_memory};
 use crate::platform::Platform;
 use crate::test_runner::Partition;
@@ -91,79 +92,89 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 pub enum CliCommand {
     /// Compile and link
-    #[command(visible_alias = "b")]
+    #[command(visible_alias = "b", after_help = examples::BUILD)]
     Build(TargetsOptions),
     /// Find errors, without writing objects or programs
-    #[command(visible_alias = "c")]
+    #[command(visible_alias = "c", after_help = examples::CHECK)]
     Check(TargetsOptions),
     /// Build a program and run it
-    #[command(visible_alias = "r")]
+    #[command(visible_alias = "r", after_help = examples::RUN)]
     Run(RunOptions),
     /// Build tests and run them
-    #[command(visible_alias = "t", after_help = TEST_EXAMPLES)]
+    #[command(visible_alias = "t", after_help = examples::TEST)]
     Test(TestOptions),
     /// Build benchmarks, optimised, and run them one at a time
-    #[command(after_help = BENCH_EXAMPLES)]
+    #[command(after_help = examples::BENCH)]
     Bench(BenchOptions),
     /// Format sources by clang-format
-    #[command(after_help = FMT_EXAMPLES)]
+    #[command(after_help = examples::FMT)]
     Fmt(FmtOptions),
     /// Find what clang-tidy finds
-    #[command(after_help = TIDY_EXAMPLES)]
+    #[command(after_help = examples::TIDY)]
     Tidy(TidyOptions),
     /// Remove what was built
+    #[command(after_help = examples::CLEAN)]
     Clean(CleanOptions),
     /// Make a crate in a new directory
+    #[command(after_help = examples::NEW)]
     New(NewOptions),
     /// Make a crate of an existing directory and its sources
+    #[command(after_help = examples::INIT)]
     Init(InitOptions),
     /// Run a command, such as make, ninja or cargo, whose jobs share one pool
+    #[command(after_help = examples::EXEC)]
     Exec(ExecOptions),
     /// Print the JSON schema of `Tender.toml`, for editors
+    #[command(after_help = examples::SCHEMA)]
     Schema,
     /// Show what depends on what
+    #[command(after_help = examples::TREE)]
     Tree(TreeOptions),
     /// Say why a crate, a file or a program is built or up to date
-    #[command(after_help = EXPLAIN_EXAMPLES)]
+    #[command(after_help = examples::EXPLAIN)]
     Explain(ExplainOptions),
     /// Describe the workspace as JSON, for programs
+    #[command(after_help = examples::METADATA)]
     Metadata(MetadataOptions),
     /// Add a dependency to the manifest
-    #[command(after_help = ADD_EXAMPLES)]
+    #[command(after_help = examples::ADD)]
     Add(AddOptions),
     /// Remove dependencies from the manifest
-    #[command(visible_alias = "rm")]
+    #[command(visible_alias = "rm", after_help = examples::REMOVE)]
     Remove(RemoveOptions),
     /// Fetch the sources of all dependencies, and restore those that were edited
-    #[command(after_help = FETCH_EXAMPLES)]
+    #[command(after_help = examples::FETCH)]
     Fetch(FetchOptions),
     /// Choose the commits of git dependencies again
-    #[command(after_help = UPDATE_EXAMPLES)]
+    #[command(after_help = examples::UPDATE)]
     Update(UpdateOptions),
     /// Copy the sources of all dependencies into the workspace
-    #[command(after_help = VENDOR_EXAMPLES)]
+    #[command(after_help = examples::VENDOR)]
     Vendor(FetchOptions),
     /// Make a source archive of a crate
+    #[command(after_help = examples::PACKAGE)]
     Package(PackageOptions),
     /// Install programs, libraries and headers
-    #[command(after_help = INSTALL_EXAMPLES)]
+    #[command(after_help = examples::INSTALL)]
     Install(InstallOptions),
     /// Remove what was installed
+    #[command(after_help = examples::UNINSTALL)]
     Uninstall(UninstallOptions),
     /// Print what a shell needs to complete commands and options
+    #[command(after_help = examples::COMPLETIONS)]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
     /// Write manual pages
-    #[command(hide = true)]
+    #[command(hide = true, after_help = examples::MAN_PAGES)]
     ManPages {
         /// The directory that they go to
         #[arg(value_name = "DIR")]
         pages: Utf8PathBuf,
     },
     /// List all commands
-    #[command(long_flag = "list")]
+    #[command(long_flag = "list", after_help = examples::LIST)]
     List,
     /// A program `tender-NAME` in `PATH`, with its arguments
     #[command(external_subcommand)]
@@ -401,12 +412,6 @@ pub enum TreeEdge {
     Features,
 }
 
-const EXPLAIN_EXAMPLES: &str = "Examples:
-  tender explain zip                     # a crate: what the next build runs, and why
-  tender explain src/main.c              # a source: its command, what it reads, what it leads to
-  tender explain include/zip.h           # a header: what reads it
-  tender explain --release target/release/app";
-
 #[derive(Clone, Debug, Args)]
 pub struct ExplainOptions {
     /// Crates by name, files, and what is built: its path, or its name
@@ -435,12 +440,6 @@ pub struct MetadataOptions {
     #[arg(long, value_name = "VERSION", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1))]
     pub format_version: u32,
 }
-
-const ADD_EXAMPLES: &str = "Examples:
-  tender add greet                  # a crate of the workspace
-  tender add ../zlib --features fast
-  tender add fmt --git https://github.com/fmtlib/fmt --tag 11.1.4 --manifest ports/fmt/Tender.toml
-  tender add --dev ../check";
 
 /// Which dependencies of a manifest.
 #[derive(Clone, Copy, Debug, Args)]
@@ -528,18 +527,6 @@ pub struct RemoveOptions {
     pub package: Option<String>,
 }
 
-const FETCH_EXAMPLES: &str = "Examples:
-  tender fetch                      # then `tender build --offline` works
-  tender fetch --locked             # in CI, before the network is taken away";
-
-const UPDATE_EXAMPLES: &str = "Examples:
-  tender update                     # all
-  tender update -p zlib";
-
-const VENDOR_EXAMPLES: &str = "Examples:
-  tender vendor                     # to `vendor`, where builds look for them from then on
-  rm -r vendor                      # and no more";
-
 /// Of commands that fetch sources.
 #[derive(Clone, Debug, Args)]
 pub struct FetchOptions {
@@ -580,12 +567,6 @@ pub struct PackageOptions {
     pub manifest_path: Option<Utf8PathBuf>,
 }
 
-const INSTALL_EXAMPLES: &str = "Examples:
-  tender install --prefix ~/.local
-  tender install --prefix /usr --libdir lib/x86_64-linux-gnu --destdir debian/tmp
-  tender install -p greet --dry-run
-  tender uninstall greet --prefix ~/.local";
-
 #[derive(Clone, Debug, Args)]
 pub struct InstallOptions {
     #[command(flatten)]
@@ -622,18 +603,6 @@ pub struct PrefixOptions {
     #[arg(long)]
     pub dry_run: bool,
 }
-
-const TEST_EXAMPLES: &str = "\
-Examples:
-  tender test                                 all tests of the crate, or of the workspace
-  tender test parser                          those with `parser` in their name
-  tender test -E 'package(zip) and not test(slow)'
-  tender test --retries 2 --junit report.xml  for CI";
-
-const BENCH_EXAMPLES: &str = "\
-Examples:
-  tender bench                                all benchmarks, one at a time
-  tender bench --bench sort";
 
 #[derive(Clone, Debug, Args)]
 pub struct TestOptions {
@@ -708,12 +677,6 @@ pub struct RunnerOptions {
     pub junit: Option<Utf8PathBuf>,
 }
 
-const FMT_EXAMPLES: &str = "Examples:
-  tender fmt                     # the sources of the crate
-  tender fmt --check --workspace # for CI: fails if a file is not formatted
-  tender fmt --changed           # what git's HEAD does not have
-  tender fmt -- --style=WebKit";
-
 #[derive(Clone, Debug, Args)]
 pub struct FmtOptions {
     #[command(flatten)]
@@ -745,12 +708,6 @@ pub struct FmtOptions {
 }
 
 const FILES: &str = "Which files";
-
-const TIDY_EXAMPLES: &str = "Examples:
-  tender tidy                    # the sources of the crate, by .clang-tidy
-  tender tidy --changed          # those that git's HEAD does not have, or that read such headers
-  tender tidy --fix
-  tender tidy -- --checks='bugprone-*' --warnings-as-errors='*'";
 
 #[derive(Clone, Debug, Args)]
 pub struct TidyOptions {
