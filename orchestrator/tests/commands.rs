@@ -250,3 +250,18 @@ fn completions_and_manual_pages_name_commands_and_options() {
     assert!(dir.path().join("man/tender.1").exists());
     assert!(!dir.path().join("man/tender-man-pages.1").exists());
 }
+
+#[test]
+fn reader_that_has_read_enough_is_no_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut schema = command(dir.path(), &["schema"]);
+    let output = schema.stdout(writer).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = command(dir.path(), &["schema"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("cannot write to standard output: No space left"), "{text}");
+}

@@ -50,7 +50,7 @@ use config::CliConfig;
 use env::CliEnvironment;
 use error::CliError;
 use options::{CliCommand, Options};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use tender_protocol::Level;
 use terminal::{Stderr, Terminal};
@@ -125,13 +125,15 @@ fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<CliExit, CliEr
     }
 }
 
-/// Data, on standard output.
+/// Data, on standard output. A reader that has read enough, such as `head`, is no error.
 ///
 /// # Errors
 /// It cannot be written.
 fn print(text: &str) -> Result<CliExit, CliError> {
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|error| CliError::usage(format!("cannot write to standard output: {error}")))?;
-    Ok(CliExit::Success)
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(CliError::usage(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(CliExit::Success),
+    }
 }
