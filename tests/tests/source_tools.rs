@@ -63,6 +63,22 @@ fn fmt_formats_own_sources_of_the_chosen_crates() {
 }
 
 #[test]
+fn fmt_finds_nothing_in_a_new_crate() {
+    if !has(Feature::ClangFormat, "clang-format") {
+        return;
+    }
+    let space = TestSpace::new();
+    for kind in ["--bin", "--lib"] {
+        for language in [None, Some("--cxx")] {
+            let path = format!("zip-2{kind}{}", language.unwrap_or_default());
+            let words = ["new", &path, "--name", "zip-2", kind];
+            space.tender(&[&words[..], language.as_slice()].concat()).expect_ok();
+            space.tender(&["-C", &path, "fmt", "--check"]).expect_ok();
+        }
+    }
+}
+
+#[test]
 fn fmt_tells_programs_what_became_of_each_file() {
     if !has(Feature::ClangFormat, "clang-format") {
         return;

@@ -180,19 +180,20 @@ fn sources(name: &str, kind: CrateKind, language: CrateLanguage) -> Vec<(String,
     // `src/main.*` would be a program.
     let stem = if name == "main" { "lib" } else { name };
     // Headers lie in a directory of the library's name, as a library `math` must not hide <math.h>.
+    // As LLVM's style has it, which `tender fmt` takes where there is no `.clang-format`.
     match (kind, language) {
         (CrateKind::Bin, CrateLanguage::C) => vec![
             (
                 "src/main.c".to_owned(),
-                "#include <stdio.h>\n\nint main(void) {\n    puts(\"Hello, world!\");\n    return 0;\n}\n"
+                "#include <stdio.h>\n\nint main(void) {\n  puts(\"Hello, world!\");\n  return 0;\n}\n"
                     .to_owned(),
             ),
             (
                 "tests/runs.c".to_owned(),
                 format!(
-                    "#include <stdio.h>\n#include <stdlib.h>\n\nint main(void) {{\n    \
-                     const char *dir = getenv(\"TENDER_BIN_DIR\");\n    char command[4096];\n    \
-                     snprintf(command, sizeof command, \"'%s/{name}'\", dir ? dir : \".\");\n    \
+                    "#include <stdio.h>\n#include <stdlib.h>\n\nint main(void) {{\n  \
+                     const char *dir = getenv(\"TENDER_BIN_DIR\");\n  char command[4096];\n  \
+                     snprintf(command, sizeof command, \"'%s/{name}'\", dir ? dir : \".\");\n  \
                      return system(command) == 0 ? 0 : 1;\n}}\n"
                 ),
             ),
@@ -200,14 +201,15 @@ fn sources(name: &str, kind: CrateKind, language: CrateLanguage) -> Vec<(String,
         (CrateKind::Bin, CrateLanguage::Cxx) => vec![
             (
                 "src/main.cpp".to_owned(),
-                "#include <iostream>\n\nint main() {\n    std::cout << \"Hello, world!\\n\";\n}\n".to_owned(),
+                "#include <iostream>\n\nint main() {\n  std::cout << \"Hello, world!\\n\";\n  return 0;\n}\n"
+                    .to_owned(),
             ),
             (
                 "tests/runs.cpp".to_owned(),
                 format!(
-                    "#include <cstdlib>\n#include <string>\n\nint main() {{\n    \
-                     const char *dir = std::getenv(\"TENDER_BIN_DIR\");\n    \
-                     const std::string program = std::string(dir ? dir : \".\") + \"/{name}\";\n    \
+                    "#include <cstdlib>\n#include <string>\n\nint main() {{\n  \
+                     const char *dir = std::getenv(\"TENDER_BIN_DIR\");\n  \
+                     const std::string program = std::string(dir ? dir : \".\") + \"/{name}\";\n  \
                      return std::system((\"'\" + program + \"'\").c_str()) == 0 ? 0 : 1;\n}}\n"
                 ),
             ),
@@ -225,13 +227,15 @@ fn sources(name: &str, kind: CrateKind, language: CrateLanguage) -> Vec<(String,
                 (
                     format!("src/{stem}.c"),
                     format!(
-                        "#include <{name}/{name}.h>\n\nint {word}_add(int left, int right) {{\n    return left + right;\n}}\n"
+                        "#include <{name}/{name}.h>\n\n{}",
+                        function(&format!("int {word}_add(int left, int right)"), SUM)
                     ),
                 ),
                 (
                     "tests/add.c".to_owned(),
                     format!(
-                        "#include <{name}/{name}.h>\n\nint main(void) {{\n    return {word}_add(2, 2) == 4 ? 0 : 1;\n}}\n"
+                        "#include <{name}/{name}.h>\n\n{}",
+                        function("int main(void)", &format!("return {word}_add(2, 2) == 4 ? 0 : 1;"))
                     ),
                 ),
             ]
@@ -239,22 +243,32 @@ fn sources(name: &str, kind: CrateKind, language: CrateLanguage) -> Vec<(String,
         (CrateKind::Lib, CrateLanguage::Cxx) => vec![
             (
                 format!("include/{name}/{name}.hpp"),
-                format!("#pragma once\n\nnamespace {space} {{\n\nint add(int left, int right);\n\n}}\n"),
+                format!("#pragma once\n\nnamespace {space} {{\n\nint add(int left, int right);\n\n}} // namespace {space}\n"),
             ),
             (
                 format!("src/{stem}.cpp"),
                 format!(
-                    "#include <{name}/{name}.hpp>\n\nint {space}::add(int left, int right) {{\n    return left + right;\n}}\n"
+                    "#include <{name}/{name}.hpp>\n\n{}",
+                    function(&format!("int {space}::add(int left, int right)"), SUM)
                 ),
             ),
             (
                 "tests/add.cpp".to_owned(),
                 format!(
-                    "#include <{name}/{name}.hpp>\n\nint main() {{\n    return {space}::add(2, 2) == 4 ? 0 : 1;\n}}\n"
+                    "#include <{name}/{name}.hpp>\n\n{}",
+                    function("int main()", &format!("return {space}::add(2, 2) == 4 ? 0 : 1;"))
                 ),
             ),
         ],
     }
+}
+
+const SUM: &str = "return left + right;";
+
+/// A function of one statement, on one line if it fits.
+fn function(head: &str, statement: &str) -> String {
+    let line = format!("{head} {{ {statement} }}\n");
+    if line.len() <= 81 { line } else { format!("{head} {{\n  {statement}\n}}\n") }
 }
 
 /// The name as part of an identifier of C.
