@@ -82,6 +82,8 @@ fn catch2_cases_are_tests() {
     };
     let cases = r#"
 TEST_CASE("adds, and [more]", "[math]") { REQUIRE(alone()); }
+TEST_CASE("a * \\d") { REQUIRE(alone()); }
+TEST_CASE("a * \\d *") { REQUIRE(alone()); }
 TEST_CASE("fails") { REQUIRE(1 == 2); }
 TEST_CASE("hidden", "[.]") { REQUIRE(false); }
 "#;
@@ -93,8 +95,10 @@ TEST_CASE("hidden", "[.]") { REQUIRE(false); }
         space.tender(&["test", "--no-fail-fast"]),
         &[
             "] zip::unit adds, and [more]",
+            "] zip::unit a * \\d",
+            "] zip::unit a * \\d *",
             "] zip::unit fails: exit status 1",
-            "2 tests run: 1 passed, 1 failed",
+            "4 tests run: 3 passed, 1 failed",
         ],
     );
 }
@@ -109,6 +113,9 @@ fn doctest_cases_are_tests() {
 TEST_CASE("adds, and <more>") { CHECK(alone()); }
 TEST_CASE("Adds, and <more>") { CHECK(alone()); }
 TEST_CASE("skipped" * doctest::skip()) { CHECK(false); }
+TEST_CASE("a * b") { CHECK(alone()); }
+TEST_CASE("a * b * c") { CHECK(alone()); }
+TEST_CASE("\\d, \\,") { CHECK(alone()); }
 TEST_SUITE("suite") { TEST_CASE("fails") { CHECK(1 == 2); } }
 "#;
     let space = space(&format!("{source}{ALONE}{cases}"), "harness = \"doctest\"");
@@ -117,8 +124,11 @@ TEST_SUITE("suite") { TEST_CASE("fails") { CHECK(1 == 2); } }
         &[
             "] zip::unit adds, and <more>",
             "] zip::unit Adds, and <more>",
+            "] zip::unit a * b",
+            "] zip::unit a * b * c",
+            "] zip::unit \\d, \\,",
             "] zip::unit fails: exit status 1",
-            "3 tests run: 2 passed, 1 failed",
+            "6 tests run: 5 passed, 1 failed",
         ],
     );
 }

@@ -48,10 +48,10 @@ pub(super) fn case_arguments(harness: Harness, case: &str) -> Vec<String> {
         Harness::ExitCode | Harness::Tap => Vec::new(),
         Harness::Gtest => vec![format!("--gtest_filter={case}")],
         Harness::Catch2 => vec![catch2_pattern(case)],
-        Harness::Doctest => {
-            let name = case.replace(',', "\\,");
-            vec![format!("--test-case={name}"), "--case-sensitive=true".to_owned()]
-        }
+        Harness::Doctest => vec![
+            format!("--test-case={}", doctest_pattern(case)),
+            "--case-sensitive=true".to_owned(),
+        ],
     }
 }
 
@@ -106,6 +106,20 @@ fn catch2_pattern(name: &str) -> String {
             pattern.push('\\');
         }
         pattern.push(c);
+    }
+    pattern
+}
+
+/// A name as a pattern. An asterisk cannot be escaped: `?` stands for it, as for any other byte, so
+/// that names which differ there alone are run together.
+fn doctest_pattern(name: &str) -> String {
+    let mut pattern = String::new();
+    for c in name.chars() {
+        match c {
+            ',' | '\\' => pattern.extend(['\\', c]),
+            '*' => pattern.push('?'),
+            _ => pattern.push(c),
+        }
     }
     pattern
 }
@@ -223,6 +237,7 @@ mod tests {
         check(Harness::Doctest, list, &["a <b> & c", "(d)"]);
         assert_eq!(names(Harness::Doctest, "usage\n"), None);
         assert_eq!(case_arguments(Harness::Doctest, "a,b")[0], r"--test-case=a\,b");
+        assert_eq!(case_arguments(Harness::Doctest, r"a * \d")[0], r"--test-case=a ? \\d");
     }
 
     #[test]
