@@ -56,19 +56,32 @@ pub(super) fn check_all(nodes: &[Node], problems: &mut Vec<Problem>) {
 
 fn check_names(nodes: &[Node], problems: &mut Vec<Problem>) {
     let mut first = BTreeMap::new();
-    for node in nodes {
+    for (index, node) in nodes.iter().enumerate() {
         let Some(name) = node.manifest.package.as_ref().and_then(|package| package.name.as_ref())
         else {
             continue;
         };
-        if let Some(other) = first.insert(name.value.as_str(), name) {
-            let problem = Problem::error(format!("two packages are named `{}`", name.value))
-                .at(name.at.clone());
-            problems.push(
-                problem.related(other.at.clone(), "the other one").help("rename one of them"),
-            );
-        }
+        let Some((other_index, other)) = first.insert(name.value.as_str(), (index, name)) else {
+            continue;
+        };
+        let name_text = &name.value;
+        let problem = match (dependent_on(nodes, other_index), dependent_on(nodes, index)) {
+            (Some(one), Some(two)) if one != two => Problem::error(format!(
+                "the crates `{one}` and `{two}` depend on two packages that are named `{name_text}`"
+            ))
+            .help(format!(
+                "a build has one `{name_text}`: let both name the same directory, or rename one of them"
+            )),
+            _ => Problem::error(format!("two packages are named `{name_text}`"))
+                .help("rename one of them"),
+        };
+        problems.push(problem.at(name.at.clone()).related(other.at.clone(), "the other one"));
     }
+}
+
+/// The name of a crate that depends on this one.
+fn dependent_on(nodes: &[Node], index: usize) -> Option<&str> {
+    nodes.iter().find(|node| node.dependencies.contains(&Some(index))).map(Node::name)
 }
 
 fn check_command_names(nodes: &[Node], problems: &mut Vec<Problem>) {

@@ -304,6 +304,39 @@ fn manifest_keys_and_types_are_checked() {
 }
 
 #[test]
+fn packages_of_one_name_are_told_by_who_needs_them() {
+    let needs = |name: &str, paths: &[&str]| {
+        let entries = paths.iter().map(|path| {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            format!("{name} = {{ path = \"{path}\" }}\n")
+        });
+        let entries: String = entries.collect();
+        format!("[package]\nname = \"{name}\"\n[dependencies]\n{entries}")
+    };
+    let tree = Tree::new(&[
+        ("Tender.toml", &needs("app", &["zip", "mid"])),
+        ("src/main.c", ""),
+        ("mid/Tender.toml", &needs("mid", &["../other/zip"])),
+        ("mid/src/mid.c", ""),
+        ("zip/Tender.toml", "[package]\nname = \"zip\"\n"),
+        ("zip/src/zip.c", ""),
+        ("other/zip/Tender.toml", "[package]\nname = \"zip\"\n"),
+        ("other/zip/src/zip.c", ""),
+    ]);
+    let errors = tree.load("Tender.toml").unwrap_err().problems;
+    let [problem] = &errors[..] else { panic!("{errors:?}") };
+    assert_eq!(
+        problem.message,
+        "the crates `app` and `mid` depend on two packages that are named `zip`"
+    );
+    let help = problem.help.as_deref();
+    assert_eq!(
+        help,
+        Some("a build has one `zip`: let both name the same directory, or rename one of them")
+    );
+}
+
+#[test]
 fn manifest_keys_of_other_tools_are_translated() {
     // Where, what stands there, and what is said.
     let table = [

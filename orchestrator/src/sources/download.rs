@@ -44,7 +44,11 @@ pub(super) fn archive(
         return Ok(path);
     }
     if network.offline {
-        return Err(SourceError::Offline { what: format!("the archive {url}") });
+        // A damaged one stays: who may fetch replaces it.
+        return Err(match path.exists() {
+            true => SourceError::OfflineDamaged { url: url.to_owned(), path },
+            false => SourceError::Offline { what: format!("the archive {url}") },
+        });
     }
     let cannot = |source| SourceError::Cache { path: part.clone(), source };
     if let Some(dir) = part.parent() {
@@ -383,7 +387,9 @@ mod tests {
         get(sum, NO_NETWORK).unwrap();
         // Damaged by somebody.
         fs::write(&path, "abd").unwrap();
-        assert!(matches!(get(sum, NO_NETWORK), Err(SourceError::Offline { .. })));
+        let damaged = get(sum, NO_NETWORK).unwrap_err();
+        assert!(matches!(damaged, SourceError::OfflineDamaged { .. }), "{damaged}");
+        assert!(damaged.to_string().contains(path.as_str()), "{damaged}");
         fs::write(dir.join("x"), "abc").unwrap();
         get(sum, NETWORK).unwrap();
         assert_eq!((fs::read(&path).unwrap(), names()), (b"abc".to_vec(), 1));

@@ -24,6 +24,11 @@ pub enum SourceError {
     LockedRest { lock: Utf8PathBuf, what: String },
     #[error("{what} is not there, and `--offline` forbids to fetch it")]
     Offline { what: String },
+    /// Of an archive.
+    #[error(
+        "the copy of {url} in the cache, `{path}`, is damaged, and `--offline` forbids to fetch it again"
+    )]
+    OfflineDamaged { url: String, path: Utf8PathBuf },
     #[error("there is no directory for downloads")]
     NoCache,
     #[error("cannot write to the cache of downloads, `{path}`: {source}")]
@@ -74,7 +79,9 @@ impl SourceError {
             Self::Locked { .. } | Self::LockedRest { .. } => {
                 "run `tender fetch` without `--locked`, and commit the lock file"
             }
-            Self::Offline { .. } => "run `tender fetch` where there is a network",
+            Self::Offline { .. } | Self::OfflineDamaged { .. } => {
+                "run `tender fetch` where there is a network"
+            }
             Self::Vendored { .. } => "run `tender vendor` again, or remove the directory",
             Self::NotVendored { .. } => {
                 "move it away: builds take sources from a directory of this name"
@@ -113,6 +120,7 @@ impl SourceError {
                 | Self::Locked { .. }
                 | Self::LockedRest { .. }
                 | Self::Offline { .. }
+                | Self::OfflineDamaged { .. }
                 | Self::NoCache
                 | Self::Vendored { .. }
                 | Self::NotVendored { .. }

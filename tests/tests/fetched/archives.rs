@@ -61,6 +61,25 @@ fn archive_that_is_not_there_is_not_fetched_offline() {
 }
 
 #[test]
+fn archive_that_is_damaged_in_the_cache_is_fetched_again() {
+    let (space, server, entry) = served("hello");
+    app(&space, "ws", &entry);
+    says(&space, "ws", &[], "hello");
+    let name = files(&space, "cache/tender/archives").remove(0);
+    let copy = format!("cache/tender/archives/{name}");
+    space.write(&copy, "damaged");
+    // What is unpacked is enough.
+    says(&space, "ws", &["--offline"], "hello");
+    space.remove("ws/target");
+    let run = tender(&space, &["-C", "ws", "build", "--offline"]).expect_code(2);
+    run.expect_stderr(&[&copy, "is damaged, and `--offline` forbids to fetch it", "tender fetch"]);
+    assert_eq!(server.asked().len(), 1);
+    says(&space, "ws", &[], "hello");
+    assert_eq!(server.asked().len(), 2);
+    assert_ne!(space.read_bytes(&copy), b"damaged");
+}
+
+#[test]
 fn archive_without_a_manifest_gets_one_and_patches() {
     let (space, _server, entry) = served("hello");
     space.remove("greet-1.0/Tender.toml");
