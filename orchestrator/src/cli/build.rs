@@ -451,7 +451,7 @@ pub(super) fn run_build(
                           slots: Slots|
      -> Result<Summary, CliError> {
         let mut sink = PartSink(sinks(&project.workspace, options, None, terminal));
-        Ok(engine::build(Request {
+        let request = Request {
             graph: part,
             fingerprints: Fingerprints::open(&part.root, &state_dir, &worker, variables.clone())?,
             slots,
@@ -461,8 +461,8 @@ pub(super) fn run_build(
             budget,
             sink: &mut sink,
             kept: kept.as_deref_mut().map(|kept| &mut kept.workers),
-            changed: BTreeSet::new(),
-        })?)
+        };
+        Ok(engine::build(request, &BTreeSet::new())?)
     };
     let mut ran = 0;
     let mut answers = None;
@@ -540,6 +540,7 @@ pub(super) fn run_build(
     }
     // Of a build that `--watch` repeats nothing is said where nothing is done.
     let mut sinks = FromFirstWork { sinks, held: environment.is_repeated.then(Vec::new) };
+    let changed = kept.as_deref_mut().map(|kept| take(&mut kept.changed)).unwrap_or_default();
     let request = Request {
         graph: &graph,
         fingerprints,
@@ -549,10 +550,9 @@ pub(super) fn run_build(
         sample,
         budget,
         sink: &mut sinks,
-        changed: kept.as_deref_mut().map(|kept| take(&mut kept.changed)).unwrap_or_default(),
         kept: kept.map(|kept| &mut kept.workers),
     };
-    let summary = engine::build(request)?;
+    let summary = engine::build(request, &changed)?;
     // The trace is finished and the bar removed before anything else, for example death by a
     // signal.
     drop(sinks);

@@ -122,10 +122,6 @@ pub struct Request<'a> {
     /// Workers of earlier builds, which this one may use, and gives back with its own. `None`: no worker
     /// stays when it ends.
     pub kept: Option<&'a mut KeptWorkers>,
-    /// Files that are known to have changed, absolute and without symbolic links. Items that have read
-    /// them are judged first, with those that their dependents come after, so that a worker begins before
-    /// everything else is looked at.
-    pub changed: BTreeSet<Utf8PathBuf>,
 }
 
 /// How the build ended.
@@ -142,15 +138,21 @@ pub struct Summary {
 /// Builds all items of the graph that are not up to date. To be called from the main thread only,
 /// see `sys::process`.
 ///
+/// `changed` are files that are known to have changed, absolute and without symbolic links. Items that
+/// have read them are judged first, with those that their dependents come after, so that a worker begins
+/// before everything else is looked at.
+///
 /// Reports `BuildStarted` first and `BuildFinished` last. A failed item is no error of this
 /// function. After an error no child is left running.
 ///
 /// # Errors
 /// The system, the installation, the jobserver or the state on disk fails; see [`EngineError`].
-pub fn build(mut request: Request<'_>) -> Result<Summary, EngineError> {
-    let changed = std::mem::take(&mut request.changed);
+pub fn build(
+    request: Request<'_>,
+    changed: &BTreeSet<Utf8PathBuf>,
+) -> Result<Summary, EngineError> {
     let mut engine = Engine::new(request)?;
-    engine.judge_first(&changed);
+    engine.judge_first(changed);
     let started = Instant::now();
     engine.progress.report(Event::BuildStarted { jobs: engine.slots.n(), at_us: now_us() });
     let result = engine.run().and_then(|()| engine.keep_spare_workers());
@@ -188,18 +190,8 @@ struct Engine<'a> {
 
 impl<'a> Engine<'a> {
     fn new(request: Request<'a>) -> Result<Engine<'a>, EngineError> {
-        let Request {
-            graph,
-            fingerprints,
-            slots,
-            keep_going,
-            worker,
-            sample,
-            budget,
-            sink,
-            kept,
-            changed: _,
-        } = request;
+        let Request { graph, fingerprints, slots, keep_going, worker, sample, budget, sink, kept } =
+            request;
         process::prepare_this_process().map_err(system("prepare for child processes"))?;
         let record = Record::new(graph, fingerprints, now_us());
         let wall_us = |key: &str| record.wall_us(key);

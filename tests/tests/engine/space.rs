@@ -178,7 +178,7 @@ impl Space {
         let fingerprints =
             Fingerprints::open(&graph.root, &graph.state_dir, &self.worker, variables).unwrap();
         let worker = &self.worker;
-        build(Request {
+        let request = Request {
             graph,
             fingerprints,
             slots,
@@ -188,8 +188,8 @@ impl Space {
             budget: Budget::new(None, None, None).unwrap(),
             sink,
             kept: None,
-            changed: BTreeSet::new(),
-        })
+        };
+        build(request, &BTreeSet::new())
     }
 }
 
