@@ -567,16 +567,15 @@ fn take_loaded(
     (here, config): (&Utf8Path, &str),
     terminal: Terminal,
 ) -> Option<LoadedProject> {
-    let taken = kept.take(here, config);
-    let text = match &taken {
-        Ok(_) => "the workspace is as it was: it is not loaded anew".to_owned(),
-        Err(why) if why.is_empty() => return None,
-        Err(why) => format!("the workspace is loaded anew: {}", words::visible(why)),
+    let (loaded, text) = match kept.take(here, config) {
+        Ok(None) => return None,
+        Ok(loaded) => (loaded, "the workspace is as it was: it is not loaded anew".to_owned()),
+        Err(why) => (None, format!("the workspace is loaded anew: {}", words::visible(&why))),
     };
     if terminal.verbosity == Verbosity::VeryVerbose {
         terminal.console().print(&style::message(Level::Note, text));
     }
-    taken.ok()
+    loaded
 }
 
 /// Writes the compile commands of all units of the workspace, not only of those that are built, since

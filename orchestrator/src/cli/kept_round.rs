@@ -55,12 +55,16 @@ impl KeptRound {
         self.loaded = origin.map(|origin| LoadedProject { project, what, graph, origin });
     }
 
-    /// The workspace of the round before.
+    /// The workspace of the round before, if one was kept.
     ///
     /// # Errors
-    /// Why it has to be loaded anew. An empty text: there is none.
-    pub(super) fn take(&mut self, here: &Utf8Path, config: &str) -> Result<LoadedProject, String> {
-        let loaded = self.loaded.take().ok_or_else(String::new)?;
+    /// Why it has to be loaded anew.
+    pub(super) fn take(
+        &mut self,
+        here: &Utf8Path,
+        config: &str,
+    ) -> Result<Option<LoadedProject>, String> {
+        let Some(loaded) = self.loaded.take() else { return Ok(None) };
         if loaded.origin.here != here {
             return Err(format!("this directory was `{}`", loaded.origin.here));
         }
@@ -68,7 +72,7 @@ impl KeptRound {
             return Err("the config is another".to_owned());
         }
         match loaded.origin.load.changed() {
-            None => Ok(loaded),
+            None => Ok(Some(loaded)),
             Some(why) => Err(why),
         }
     }
