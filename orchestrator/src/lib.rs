@@ -15,6 +15,7 @@ pub mod keys;
 pub mod manifest;
 pub mod measurements;
 pub mod memory;
+mod module_metadata;
 pub mod package;
 pub mod platform;
 pub mod report;

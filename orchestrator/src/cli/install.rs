@@ -1,7 +1,7 @@
 //! `tender install` and `tender uninstall`: from options to what `crate::install` does, and what is
 //! said about it.
 
-use super::build::{What, run_build};
+use super::build::{What, read_scans, run_build};
 use super::env::CliEnvironment;
 use super::error::CliError;
 use super::exit::CliExit;
@@ -42,7 +42,7 @@ pub fn install(
                 "conditions on what the system has are taken to hold, because nothing is built";
             terminal.say(&style::message(Level::Note, text));
         }
-        let (_, changes) = expected(&project, &build, &layout)?;
+        let (_, changes) = expected(&project, &build, &layout, Some(terminal))?;
         if build.message_format == MessageFormat::Json {
             return super::print(&format!("{}\n", finished_message(&layout, &changes, true)));
         }
@@ -55,7 +55,7 @@ pub fn install(
         // What would be wrong after a long build is said before it.
         match project.workspace.awaits_probes {
             true => choose(project, &build),
-            false => Ok(expected(project, &build, &layout)?.0),
+            false => Ok(expected(project, &build, &layout, None)?.0),
         }
     };
     let built = run_build(&choose, &build, false, environment, terminal, None)?;
@@ -128,17 +128,29 @@ fn choose(project: &Project, options: &BuildOptions) -> Result<What, CliError> {
 }
 
 /// What would be built, and what would be done with it if all files differed from those that are
-/// there.
+/// there. With `terminal` modules count too, as far as earlier builds have found them; it is told if they
+/// have not.
 fn expected(
     project: &Project,
     options: &BuildOptions,
     layout: &InstallLayout,
+    terminal: Option<Terminal>,
 ) -> Result<(What, InstallChanges), CliError> {
     let what = choose(project, options)?;
     let profile = project.profile()?;
     let state_dir = project.output_dir.join(graph::profile_dir(profile)).join(".tender");
     let machine = Machine::new(&state_dir, project.workspace.target.as_ref());
-    let graph = what.clone().graph(project, profile, None, &machine, &Scans::new())?;
+    let graph_of = |scans: &Scans| what.clone().graph(project, profile, None, &machine, scans);
+    let mut scans = Scans::new();
+    let mut graph = graph_of(&scans)?;
+    while let (Some(terminal), Some(scanning)) = (terminal, graph.scanning()) {
+        if read_scans(&scanning, &mut scans).is_err() {
+            let text = "units have not been scanned for modules yet, so interfaces of modules are not among the files";
+            terminal.say(&style::message(Level::Note, text));
+            break;
+        }
+        graph = graph_of(&scans)?;
+    }
     let plan = plan(project, &graph, options, layout)?;
     let lists = install::installed_lists(layout)?;
     let present = install::examine(layout, &install::paths_of_installation(&plan, &lists))?;
@@ -162,8 +174,9 @@ fn plan(
     let files: BTreeMap<CrateId, CrateFiles> = files.collect();
     let artifacts = graph.artifacts.iter().filter(|one| !graph[one.item].host);
     let artifacts: Vec<Artifact> = artifacts.cloned().collect();
-    let request =
-        InstallRequest { workspace, roots: &roots, artifacts: &artifacts, files: &files, layout };
+    let (artifacts, files) = (&artifacts[..], &files);
+    let modules = &graph.modules[..];
+    let request = InstallRequest { workspace, roots: &roots, artifacts, modules, files, layout };
     Ok(install::plan(&request)?)
 }
 

@@ -98,6 +98,7 @@ fn space() -> Space {
             ),
         ],
         artifacts: vec![],
+        modules: vec![],
         unbuilt_archives: vec![],
         unscanned: vec![],
     };

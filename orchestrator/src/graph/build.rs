@@ -137,6 +137,11 @@ pub trait Surroundings {
     fn assembler(&self, host: bool) -> Result<Assembler, String>;
     /// The modules of LLVM's C++ library, or of the default one; none where it has none.
     fn std_modules(&self, is_libcxx: bool) -> Vec<StdModule>;
+    /// The installed libraries with modules that links with a package of pkg-config name.
+    ///
+    /// # Errors
+    /// Text for users: what names the modules of a library is damaged, or what it names is missing.
+    fn library_modules(&self, package: &str, host: bool) -> Result<Vec<InstalledLibrary>, String>;
     /// What compilers are told by `-march=native`: the model and the features of the processor.
     fn processor(&self) -> String;
     /// The file that starting `name` in `dir` runs; None where there is none.
@@ -151,6 +156,32 @@ pub struct StdModule {
     pub source: Utf8PathBuf,
     /// Directories that the source includes from.
     pub include: Vec<Utf8PathBuf>,
+}
+
+/// An installed library with modules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstalledLibrary {
+    /// As after `-l`.
+    pub name: String,
+    /// What names its modules, absolute.
+    pub file: Utf8PathBuf,
+    /// Those of its package.
+    pub cflags: Vec<String>,
+    pub modules: Vec<InstalledModule>,
+    /// The files of the libraries that links name with it.
+    pub uses: Vec<Utf8PathBuf>,
+}
+
+/// A module or partition of an installed library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstalledModule {
+    pub name: String,
+    /// Absolute.
+    pub source: Utf8PathBuf,
+    /// Words of its own.
+    pub args: Vec<String>,
+    /// Modules of its library alone import it.
+    pub is_private: bool,
 }
 
 /// nasm or yasm.
@@ -169,6 +200,10 @@ pub struct Assembler {
 pub struct PkgConfig {
     pub cflags: Vec<String>,
     pub libs: Vec<String>,
+    /// The libraries of links with archives.
+    pub static_libs: Vec<String>,
+    /// The variable of this name.
+    pub libdir: Option<Utf8PathBuf>,
 }
 
 /// Makes the graph of all that `request` asks for.
@@ -190,6 +225,7 @@ pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph,
             state_dir: users.crates_dir.clone(),
             items: Vec::new(),
             artifacts: Vec::new(),
+            modules: Vec::new(),
             unbuilt_archives: Vec::new(),
             unscanned: Vec::new(),
             host_profile: host_profile.clone(),
@@ -249,8 +285,12 @@ pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph,
 
 /// pkg-config's flags, with `-isystem` for `-I`: they name directories of the system.
 pub(super) fn system_cflags(cflags: Vec<String>) -> impl Iterator<Item = String> {
-    cflags.into_iter().filter_map(|word| match word.strip_prefix("-I") {
-        Some(dir) if is_searched_anyway(Utf8Path::new(dir)) => None,
+    let dir_of = |word: &str| {
+        let dir = word.strip_prefix("-I").or_else(|| word.strip_prefix("-isystem"));
+        dir.map(str::to_owned)
+    };
+    cflags.into_iter().filter_map(move |word| match dir_of(&word) {
+        Some(dir) if is_searched_anyway(Utf8Path::new(&dir)) => None,
         Some(dir) if !dir.is_empty() => Some(format!("-isystem{dir}")),
         _ => Some(word),
     })

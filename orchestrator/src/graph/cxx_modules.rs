@@ -10,7 +10,8 @@
 //! # Which units are scanned
 //!
 //! Those of C++20 and later of the crates that have modules (`Crate::has_modules`) or see a crate
-//! that has some. To look at the text of all others, each time, would cost more than it finds.
+//! that has some, of the workspace or installed (`installed_modules`). To look at the text of all others,
+//! each time, would cost more than it finds.
 //!
 //! # One module file for a set of words
 //!
@@ -28,10 +29,14 @@
 //! An interface is parsed twice for that.
 
 use super::GraphError;
+use super::InstalledLibrary;
 use super::build::Builder;
+use super::installed_modules::{InstalledModules, mode_of_target};
 use super::instance::{BuiltFor, Instance};
 use super::model::{Ingredients, Item, ItemKind, Run};
-use super::module_names::{DeclaredModule, ModuleError, ModuleId, ModuleNames, ScopeId, is_std};
+use super::module_names::{
+    DeclaredModule, ModuleError, ModuleId, ModuleNames, ModuleOrigin, ScopeId, is_std,
+};
 use super::order::{Build, seen_libs};
 use super::paths::object_path;
 use super::units::{CrateUnits, CxxUnit};
@@ -51,11 +56,12 @@ type UnitId = (Build, usize, Utf8PathBuf);
 /// What is known of the modules of a build.
 #[derive(Default)]
 pub(super) struct NamedModules {
-    names: ModuleNames,
+    pub names: ModuleNames,
     /// How each of them is compiled.
-    interfaces: Vec<Interface>,
+    pub interfaces: Vec<Interface>,
+    pub installed: InstalledModules,
     /// Those of a target, by its number in its crate.
-    of_targets: HashMap<(Build, usize), Vec<ModuleId>>,
+    pub of_targets: HashMap<(Build, usize), Vec<ModuleId>>,
     scanned: HashMap<UnitId, ScannedUnit>,
     /// Units of these crates are scanned, and the results are not there yet.
     awaited: HashSet<Build>,
@@ -74,25 +80,25 @@ struct ScannedUnit {
 }
 
 /// The crate of an item, as items name it.
-struct ItemCrate {
+pub(super) struct ItemCrate {
     id: CrateId,
     name: String,
     host: bool,
 }
 
 impl ItemCrate {
-    fn new(of: &Instance<'_>) -> ItemCrate {
+    pub fn new(of: &Instance<'_>) -> ItemCrate {
         ItemCrate { id: of.id, name: of.krate.name.clone(), host: of.is_host() }
     }
 }
 
-struct Interface {
-    krate: ItemCrate,
+pub(super) struct Interface {
+    pub krate: ItemCrate,
     /// Begins the keys of its items.
-    key: String,
+    pub key: String,
     /// For its module files.
-    directory: Utf8PathBuf,
-    unit: CxxUnit,
+    pub directory: Utf8PathBuf,
+    pub unit: CxxUnit,
 }
 
 /// What modules add to a unit.
@@ -131,7 +137,12 @@ impl<'a> Builder<'_> {
         targets: &[usize],
     ) -> Result<(), GraphError> {
         let of = *units.of();
-        if !self.scans_units(&of) {
+        let is_sure = self.scans_units(&of);
+        let installed = match is_sure || self.may_import_installed(units, targets)? {
+            true => self.installed_for(&of, targets)?,
+            false => BTreeMap::new(),
+        };
+        if !is_sure && installed.values().all(Vec::is_empty) {
             return Ok(());
         }
         // A scan would have to come after the headers, and to read them.
@@ -160,12 +171,20 @@ impl<'a> Builder<'_> {
                 found.push((*target, unit));
             }
         }
+        let mut is_known = true;
+        for (target, libraries) in &installed {
+            let Some(mode) = mode_of_target(&found, *target) else { continue };
+            for library in libraries {
+                is_known &= self.scan_installed(&of, library, &mode)?;
+            }
+        }
         let scan_of = |unit: &CxxUnit| {
             self.request.scans.get(&keys[&(unit.owner, unit.path.clone())]).cloned()
         };
         let scans: Option<Vec<ModuleScan>> = found.iter().map(|(_, unit)| scan_of(unit)).collect();
         // Where a dependency is not known, the imports of this crate lead nowhere.
-        let (Some(scans), true) = (scans, self.modules.awaited.is_empty()) else {
+        let is_known = is_known && self.modules.awaited.is_empty();
+        let (Some(scans), true) = (scans, is_known) else {
             self.modules.awaited.insert(build);
             return Ok(());
         };
@@ -174,21 +193,30 @@ impl<'a> Builder<'_> {
             scopes.insert(*target, self.modules.names.new_scope());
             self.modules.of_targets.insert((build, *target), Vec::new());
         }
-        let imports_std =
-            |scan: &ModuleScan| scan.requires.iter().any(|import| is_std(&import.name));
         let importers = found.iter().zip(&scans).filter(|(_, scan)| imports_std(scan));
         let importers: Vec<(ScopeId, Vec<String>)> =
             importers.map(|((target, unit), _)| (scopes[target], unit.args.clone())).collect();
+        let modes: HashMap<usize, Vec<String>> = (installed.keys())
+            .filter_map(|target| Some((*target, mode_of_target(&found, *target)?)))
+            .collect();
         for ((target, unit), scan) in found.into_iter().zip(scans) {
             self.know(&of, target, scopes[&target], unit, scan)?;
         }
         for target in targets {
             self.show_modules(&of, *target, scopes[target])?;
         }
+        for (target, libraries) in &installed {
+            let Some(mode) = modes.get(target) else { continue };
+            self.declare_installed(&of, libraries, mode)?;
+            self.show_installed(&of, scopes[target], libraries)?;
+        }
         for (scope, args) in importers {
             self.show_std(&of, scope, &args)?;
         }
         self.check_public(&of)?;
+        for target in targets.iter().filter(|target| **target < of.krate.libs.len()) {
+            self.export_modules(&of, *target, scopes[target])?;
+        }
         // Before the objects, which come after them: an error in an interface is shown once.
         let own = targets.iter().flat_map(|target| &self.modules.of_targets[&(build, *target)]);
         let own: BTreeSet<ModuleId> = own.copied().collect();
@@ -216,8 +244,41 @@ impl<'a> Builder<'_> {
         self.add(item)
     }
 
+    /// Whether units of a crate, of which nothing else says so, may import modules of installed
+    /// libraries.
+    fn may_import_installed(
+        &mut self,
+        units: &mut CrateUnits<'a>,
+        targets: &[usize],
+    ) -> Result<bool, GraphError> {
+        let of = *units.of();
+        let with_headers = targets.iter().any(|target| units.has_precompiled_headers(*target));
+        if of.krate.scan_modules.is_some() || with_headers {
+            return Ok(false);
+        }
+        for target in targets {
+            if self.packages_of(&of, *target).is_empty() {
+                continue;
+            }
+            let found = self.cxx_units(units, *target)?;
+            if found.iter().any(|unit| knows_modules(&unit.args)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The installed libraries with modules that each target sees.
+    fn installed_for(
+        &mut self,
+        of: &Instance<'_>,
+        targets: &[usize],
+    ) -> Result<BTreeMap<usize, Vec<InstalledLibrary>>, GraphError> {
+        targets.iter().map(|target| Ok((*target, self.installed_libraries(of, *target)?))).collect()
+    }
+
     /// An item whose only source is that of a unit.
-    fn item_of(
+    pub(super) fn item_of(
         &self,
         krate: &ItemCrate,
         kind: ItemKind,
@@ -267,9 +328,9 @@ impl<'a> Builder<'_> {
                         directory: directory.join(&unit.directory),
                         unit: unit.clone(),
                     });
-                    let (krate, requires) = (of.krate.name.clone(), scan.requires.clone());
-                    let at = at.clone();
-                    self.modules.names.declare(DeclaredModule { at, krate, requires, scope })
+                    let origin = ModuleOrigin::Crate(of.krate.name.clone());
+                    let (at, requires) = (at.clone(), scan.requires.clone());
+                    self.modules.names.declare(DeclaredModule { at, origin, requires, scope })
                 });
                 self.modules.scanned.insert(id, ScannedUnit { scan, scope, declares });
                 declares
@@ -316,7 +377,7 @@ impl<'a> Builder<'_> {
     }
 
     /// Lets a target see the modules of the standard library that it is compiled with.
-    fn show_std(
+    pub(super) fn show_std(
         &mut self,
         of: &Instance<'_>,
         scope: ScopeId,
@@ -379,8 +440,7 @@ impl<'a> Builder<'_> {
                 directory: directory.clone(),
                 unit,
             });
-            let declared =
-                DeclaredModule { at, krate: "the standard library".to_owned(), requires, scope };
+            let declared = DeclaredModule { at, origin: ModuleOrigin::Std, requires, scope };
             let id = self.modules.names.declare(declared);
             self.modules.names.show(scope, id)?;
             ids.push(id);
@@ -517,6 +577,10 @@ impl From<ModuleError> for GraphError {
     }
 }
 
+pub(super) fn imports_std(scan: &ModuleScan) -> bool {
+    scan.requires.iter().any(|import| is_std(&import.name))
+}
+
 /// Whether the unit is compiled as C++20 or later. Clang's default is C++17.
 fn knows_modules(args: &[String]) -> bool {
     let mut standards = args
@@ -553,7 +617,7 @@ const FREE: [&str; 16] = [
 ];
 
 /// The words that decide which module files a unit can read, in their order.
-fn mode_of(args: &[String]) -> Vec<String> {
+pub(super) fn mode_of(args: &[String]) -> Vec<String> {
     let (mode, _) = split(args);
     mode
 }

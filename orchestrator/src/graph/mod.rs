@@ -30,7 +30,9 @@ pub mod compile_commands;
 mod config;
 mod cxx_modules;
 mod error;
+mod exported_modules;
 mod generate;
+mod installed_modules;
 mod instance;
 mod link;
 mod model;
@@ -44,7 +46,8 @@ mod tests;
 mod units;
 
 pub use build::{
-    Assembler, GraphRequest, Mode, PkgConfig, Programs, StdModule, Surroundings, Targets, build,
+    Assembler, GraphRequest, InstalledLibrary, InstalledModule, Mode, PkgConfig, Programs,
+    StdModule, Surroundings, Targets, build,
 };
 pub use cxx_modules::Scans;
 pub use error::GraphError;

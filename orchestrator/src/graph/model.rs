@@ -23,6 +23,9 @@ pub struct Graph {
     pub items: Vec<Item>,
     /// The artifacts of a successful build, in order of crate and name.
     pub artifacts: Vec<Artifact>,
+    /// The modules that users of libraries need: those that others can import, and what these import of
+    /// their own library. Known when all units are scanned.
+    pub modules: Vec<ExportedModule>,
     /// Archives that this build does not make. One that an earlier build has made, in another mode
     /// of link-time optimisation or because it was asked for, may be out of date.
     pub unbuilt_archives: Vec<Item>,
@@ -144,6 +147,24 @@ pub struct Artifact {
     pub path: Utf8PathBuf,
 }
 
+/// A module or partition of a library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportedModule {
+    pub krate: CrateId,
+    /// The place of the library in the crate.
+    pub lib: usize,
+    pub name: String,
+    /// Its interface, absolute, and as it is named in its crate.
+    pub source: Utf8PathBuf,
+    pub source_name: String,
+    /// Words for clang that define macros for it.
+    pub definitions: Vec<String>,
+    /// Others can import it.
+    pub is_public: bool,
+    /// The libraries of the workspace whose modules it leads to.
+    pub needs: Vec<(CrateId, usize)>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArtifactKind {
     Staticlib,
@@ -255,6 +276,7 @@ impl Graph {
             out_dir: self.out_dir.clone(),
             state_dir: self.state_dir.clone(),
             artifacts: Vec::new(),
+            modules: Vec::new(),
             unbuilt_archives: Vec::new(),
             unscanned: Vec::new(),
         }

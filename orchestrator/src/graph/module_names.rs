@@ -12,10 +12,37 @@ pub(super) struct ModuleId(pub usize);
 #[derive(Clone, Debug)]
 pub(super) struct DeclaredModule {
     pub at: ModuleName,
-    pub krate: String,
+    pub origin: ModuleOrigin,
     pub requires: Vec<ModuleName>,
     /// What it sees itself.
     pub scope: ScopeId,
+}
+
+/// Who declares a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ModuleOrigin {
+    /// A crate of the workspace, by its name.
+    Crate(String),
+    Std,
+    Installed {
+        library: String,
+        /// It names the modules of the library.
+        file: String,
+        /// Modules of its library alone import it.
+        is_private: bool,
+    },
+}
+
+impl std::fmt::Display for ModuleOrigin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ModuleOrigin::Crate(name) => write!(f, "crate `{name}`"),
+            ModuleOrigin::Std => f.write_str("the standard library"),
+            ModuleOrigin::Installed { library, .. } => {
+                write!(f, "the installed library `{library}`")
+            }
+        }
+    }
 }
 
 /// What the units of a target see.
@@ -28,14 +55,14 @@ pub enum ModuleError {
     Missing { import: ModuleName, help: String },
 
     #[error(
-        "the module `{}` is declared twice\n  first: {}:{} (crate `{first_crate}`)\n  second: {}:{} (crate `{second_crate}`)\n  help: rename one of them, or exclude its source",
+        "the module `{}` is declared twice\n  first: {}:{} ({first_owner})\n  second: {}:{} ({second_owner})\n  help: rename one of them, or exclude its source",
         .first.name, .first.file, .first.line, .second.file, .second.line
     )]
     DeclaredTwice {
         first: Box<ModuleName>,
-        first_crate: String,
+        first_owner: String,
         second: Box<ModuleName>,
-        second_crate: String,
+        second_owner: String,
     },
 
     /// Each of them imports the next, the last one the first.
@@ -52,10 +79,28 @@ pub enum ModuleError {
     )]
     OldStandard { source_file: String, krate: String },
 
+    #[error("crate `{krate}` cannot use the modules of the package `{package}`: {message}")]
+    Installed { krate: String, package: String, message: String },
+
+    #[error(
+        "`{file}` says that the module `{name}` is in `{source_file}`, which does not declare it\n  help: install the library again"
+    )]
+    NotAsListed { file: String, name: String, source_file: String },
+
     #[error(
         "crate `{krate}` has `precompiled-headers`, and its units are scanned for modules; tender cannot do both\n  manifest: {manifest}\n  help: remove `precompiled-headers`, or write `scan-modules = false` if no unit imports or declares a module"
     )]
     WithHeaders { krate: String, manifest: String },
+}
+
+/// The modules that others can import, and the files of their libraries.
+fn shown_libraries(modules: &[(&str, &str)]) -> String {
+    let mut by_file: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (file, name) in modules {
+        by_file.entry(file).or_default().push(format!("`{name}`"));
+    }
+    let list = by_file.iter().map(|(file, names)| format!("`{file}` names {}", names.join(", ")));
+    list.collect::<Vec<_>>().join("; ")
 }
 
 fn shown_cycle(imports: &[ModuleName]) -> String {
@@ -109,9 +154,9 @@ impl ModuleNames {
         }
         Err(ModuleError::DeclaredTwice {
             first: Box::new(first.at.clone()),
-            first_crate: first.krate.clone(),
+            first_owner: first.origin.to_string(),
             second: Box::new(second.at.clone()),
-            second_crate: second.krate.clone(),
+            second_owner: second.origin.to_string(),
         })
     }
 
@@ -132,18 +177,39 @@ impl ModuleNames {
         Ok(walk.order)
     }
 
-    fn missing(&self, import: &ModuleName) -> ModuleError {
+    fn missing(&self, scope: ScopeId, import: &ModuleName) -> ModuleError {
         let elsewhere = self.declared.iter().find(|module| module.at.name == import.name);
+        let seen = self.scopes[scope.0].values().map(|id| self.of(*id));
+        let installed: Vec<(&str, &str)> = seen
+            .filter_map(|module| match &module.origin {
+                ModuleOrigin::Installed { file, is_private: false, .. } => {
+                    Some((file.as_str(), module.at.name.as_str()))
+                }
+                _ => None,
+            })
+            .collect();
         let help = match (elsewhere, import.name.split_once(':')) {
             (_, Some((module, _))) => {
                 format!("a partition is a unit of the same library or program as the other units of `{module}`")
             }
-            (Some(DeclaredModule { krate, .. }), _) => format!(
-                "crate `{krate}` declares it: it has to be among the dependencies of the importing crate, and among `modules` of its `[lib]` if that key is there"
-            ),
+            (Some(DeclaredModule { origin, .. }), _) => match origin {
+                ModuleOrigin::Installed { library, file, is_private: true } => format!(
+                    "the installed library `{library}` has it for itself alone, as `{file}` says: import one of its other modules"
+                ),
+                ModuleOrigin::Installed { library, .. } => format!(
+                    "the installed library `{library}` has it: the importing crate has to name its package in `pkg-config`"
+                ),
+                origin => format!(
+                    "{origin} declares it: it has to be among the dependencies of the importing crate, and among `modules` of its `[lib]` if that key is there"
+                ),
+            },
             (None, None) if is_std(&import.name) => {
                 "the C++ library that the unit is compiled with has no modules. LLVM's has: install libc++-22-dev and libc++abi-22-dev, and write `cxx-flags = [\"-stdlib=libc++\"]` and `link = [\"c++\"]`".to_owned()
             }
+            (None, None) if !installed.is_empty() => format!(
+                "of the installed libraries that are used, {}: install one that has it, and name its package in `pkg-config`; in the workspace `export module NAME;` declares one",
+                shown_libraries(&installed)
+            ),
             (None, None) => "`export module NAME;` declares one. Units of a crate are scanned for it if a source ends in .cppm, .ixx, .mpp, .ccm, .cxxm or .c++m, if `[lib]` has `modules`, or with `scan-modules = true` in `[package]`".to_owned(),
         };
         ModuleError::Missing { import: import.clone(), help }
@@ -167,7 +233,7 @@ impl<'n> Walk<'n> {
     fn visit(&mut self, scope: ScopeId, import: &ModuleName) -> Result<(), ModuleError> {
         let names = self.names;
         let Some(id) = names.scopes[scope.0].get(&import.name).copied() else {
-            return Err(names.missing(import));
+            return Err(names.missing(scope, import));
         };
         if let Some(first) = self.path.iter().position(|(module, _)| *module == id) {
             let imports = self.path[first..].iter().map(|(_, import)| (*import).clone());
@@ -207,7 +273,7 @@ mod tests {
             };
             let id = names.declare(DeclaredModule {
                 at: ModuleName { name: name.to_owned(), file: file.clone(), line: 1 },
-                krate: "x".to_owned(),
+                origin: ModuleOrigin::Crate("x".to_owned()),
                 requires: imports.split_whitespace().enumerate().map(place).collect(),
                 scope,
             });
@@ -281,8 +347,8 @@ mod tests {
             let scope = names.new_scope();
             let at = |name: &str, file: String| ModuleName { name: name.into(), file, line: 1 };
             let mut declare = |at: ModuleName, requires| {
-                let krate = name.to_owned();
-                let id = names.declare(DeclaredModule { at, krate, requires, scope });
+                let origin = ModuleOrigin::Crate(name.to_owned());
+                let id = names.declare(DeclaredModule { at, origin, requires, scope });
                 names.show(scope, id).unwrap();
                 id
             };

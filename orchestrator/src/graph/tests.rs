@@ -121,8 +121,10 @@ impl Surroundings for Table {
     fn pkg_config(&self, package: &str, _: bool) -> Result<PkgConfig, String> {
         match package {
             "ssl" => {
-                Ok(PkgConfig { cflags: vec!["-I/opt/ssl".into()], libs: vec!["-lssl".into()] })
+                let (cflags, libs) = (vec!["-I/opt/ssl".into()], vec!["-lssl".into()]);
+                Ok(PkgConfig { cflags, libs, ..PkgConfig::default() })
             }
+            "shapes" | "low" => Ok(PkgConfig::default()),
             _ => Err("no such package".into()),
         }
     }
@@ -172,6 +174,29 @@ impl Surroundings for Table {
             include: vec!["/llvm/v1".into()],
         };
         if is_libcxx { ["std", "std.compat"].map(module).to_vec() } else { Vec::new() }
+    }
+
+    fn library_modules(&self, package: &str, _: bool) -> Result<Vec<InstalledLibrary>, String> {
+        let module = |name: &str, is_private| InstalledModule {
+            name: name.to_owned(),
+            source: format!("/p/{name}.cppm").into(),
+            args: vec![format!("-DOF_{package}"), "-isystem/usr/include".into()],
+            is_private,
+        };
+        let library = |name: &str, modules, uses: &[&str]| InstalledLibrary {
+            name: name.to_owned(),
+            file: format!("/p/lib{name}.modules.json").into(),
+            cflags: vec!["-I/p/include".into()],
+            modules,
+            uses: uses.iter().map(|file| format!("/p/lib{file}.modules.json").into()).collect(),
+        };
+        let low = library("low", vec![module("low", false)], &[]);
+        let shapes = vec![module("shapes", false), module("shapes:round", true)];
+        Ok(match package {
+            "shapes" => vec![library("shapes", shapes, &["low"]), low],
+            "low" => vec![low],
+            _ => Vec::new(),
+        })
     }
 
     fn processor(&self) -> String {

@@ -16,6 +16,10 @@ pub enum InstallError {
         "the library `{library}` of crate `{krate}` needs `{needed}` of crate `{owner}`, which `[install]` there leaves out"
     )]
     LeftOut { krate: String, library: String, needed: String, owner: String },
+    #[error(
+        "the module `{module}` of the library `{library}` cannot be installed: it imports a module of `{needed}` of crate `{owner}`, which is not installed with the library"
+    )]
+    ModuleLeftOut { module: String, library: String, needed: String, owner: String },
     #[error("two files would be installed as `{path}`: {first} and {second}")]
     Same { path: Utf8PathBuf, first: String, second: String },
     #[error(
@@ -53,6 +57,7 @@ impl InstallError {
                 | Self::Nothing { .. }
                 | Self::Object { .. }
                 | Self::LeftOut { .. }
+                | Self::ModuleLeftOut { .. }
                 | Self::Same { .. }
                 | Self::Reserved { .. }
                 | Self::NotInstalled { .. }
@@ -68,6 +73,9 @@ impl InstallError {
                 "make `{object}` a `staticlib`, and depend on it with `whole-archive = true`; or let the library be a `cdylib` alone"
             ),
             Self::LeftOut { needed, .. } => format!("add `{needed}` to `libraries` of that `[install]`"),
+            Self::ModuleLeftOut { owner, .. } => format!(
+                "let the dependency on `{owner}` be public, or import its module in implementation units alone"
+            ),
             Self::Same { .. } => {
                 "give one of the crates another `include-dir` in `[install]`, or rename the file".to_owned()
             }

@@ -85,6 +85,16 @@ impl InstallLayout {
         self.libdir.join("cmake").join(library)
     }
 
+    /// Below the prefix: the file that names the modules of a library, beside it.
+    pub(super) fn module_file(&self, library: &str) -> Utf8PathBuf {
+        self.libdir.join(format!("lib{library}.modules.json"))
+    }
+
+    /// Below the prefix: the directory of the interfaces of a library's modules.
+    pub(super) fn module_dir(&self, library: &str) -> Utf8PathBuf {
+        Utf8Path::new("share").join(library).join("modules")
+    }
+
     /// Below the prefix: the list of installed files of a crate.
     pub(super) fn list_below(&self, krate: &str) -> Utf8PathBuf {
         Utf8Path::new(LIST_DIR).join(format!("{krate}.json"))

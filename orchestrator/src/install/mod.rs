@@ -4,6 +4,7 @@
 //! - `layout`: the directories below the prefix
 //! - `needs`: which crates others cannot be used without; `interface`: what users of a library need
 //! - `pkg_config`, `cmake`: the same as text for pkg-config and for CMake
+//! - `modules`: interfaces of C++ modules, and the text that names them
 //! - `plan`: which files go where; `survey` finds those that no artifact is (reads directories)
 //! - `list`: the list of installed files of a crate, by which it is removed
 //! - `runtime_path`: where programs look for shared libraries, which is not where they were built
@@ -16,6 +17,7 @@ mod files;
 mod interface;
 mod layout;
 mod list;
+mod modules;
 mod needs;
 mod pkg_config;
 mod plan;

@@ -85,7 +85,7 @@ fn loaded_with(
 pub(super) fn library_needs(workspace: &Workspace, id: CrateId, place: usize) -> Vec<LibraryNeed> {
     let krate = &workspace[id];
     let lib = &krate.libs[place];
-    let shows = !lib.headers.is_empty() || has_public_headers(krate);
+    let shows = !lib.headers.is_empty() || has_public_headers(krate) || krate.has_modules();
     let mut needs: Vec<LibraryNeed> = Vec::new();
     let mut add = |krate: CrateId, place: usize, edge: NeedEdge| {
         let other = &workspace[krate].libs[place];

@@ -4,10 +4,11 @@ use super::InstallError;
 use super::cmake::cmake_files;
 use super::interface::{LibraryForms, has_cxx, is_installed, library_interface};
 use super::layout::{BIN_DIR, INCLUDE_DIR, InstallLayout, LIST_DIR, way};
+use super::modules::{check_modules, interface_place, module_file};
 use super::needs::needed_crates;
 use super::pkg_config::pkg_config_file;
 use super::survey::CrateFiles;
-use crate::graph::{Artifact, ArtifactKind};
+use crate::graph::{Artifact, ArtifactKind, ExportedModule};
 use crate::manifest::{Crate, CrateId, Lib, ProgramKind, Workspace, manual_section};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
@@ -64,6 +65,8 @@ pub struct InstallRequest<'a> {
     pub roots: &'a [CrateId],
     /// Those built for users.
     pub artifacts: &'a [Artifact],
+    /// Those of libraries, as far as they are known.
+    pub modules: &'a [ExportedModule],
     pub files: &'a BTreeMap<CrateId, CrateFiles>,
     pub layout: &'a InstallLayout,
 }
@@ -138,6 +141,17 @@ fn crate_plan(
             let place = request.layout.cmake_dir(&lib.name).join(name);
             entries.add(place, InstallEntry::Text(text))?;
         }
+        let modules = request.modules.iter().filter(|one| (one.krate, one.lib) == (id, place));
+        let modules: Vec<&ExportedModule> = modules.collect();
+        if modules.is_empty() {
+            continue;
+        }
+        check_modules(request.workspace, id, place, &modules)?;
+        for module in &modules {
+            entries.plain(interface_place(&lib.name, module, request.layout), &module.source)?;
+        }
+        let text = module_file(&interface, &modules, request.layout);
+        entries.add(request.layout.module_file(&lib.name), InstallEntry::Text(text))?;
     }
     if has_library {
         let dir = krate.install.include_dir.as_deref().unwrap_or(INCLUDE_DIR);

@@ -125,8 +125,9 @@ fn planned(
     let files = all.map(|id| (id, survey(&workspace[id], "/t/out".as_ref()))).collect();
     let layout = InstallLayout::new("/".into(), prefix.as_ref(), "lib".as_ref(), None).unwrap();
     let (roots, layout) = ([root], &layout);
+    let (artifacts, files) = (&artifacts[..], &files);
     let request =
-        InstallRequest { workspace, roots: &roots, artifacts: &artifacts, files: &files, layout };
+        InstallRequest { workspace, roots: &roots, artifacts, modules: &[], files, layout };
     let plan = plan(&request).map_err(|error| error.to_string())?;
     let entries = plan.crates.iter().flat_map(|krate| &krate.entries);
     let shown = |(path, entry): (&Utf8PathBuf, &InstallEntry)| match entry {

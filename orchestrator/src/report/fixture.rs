@@ -173,6 +173,7 @@ pub fn graph() -> Graph {
                 "target/release/app",
             ),
         ],
+        modules: vec![],
         unbuilt_archives: vec![],
         unscanned: vec![],
         artifacts: vec![

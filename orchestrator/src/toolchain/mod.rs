@@ -7,6 +7,7 @@
 mod assembler;
 mod cross;
 mod driver;
+mod library_modules;
 mod linker;
 mod pkg_config;
 mod processor;
@@ -21,7 +22,9 @@ pub use driver::{ToolchainError, chosen_driver, link_driver, programs_in_path};
 pub use source_tool::{SourceTool, SourceToolError};
 pub(crate) use stamp::Stamp;
 
-use crate::graph::{Assembler, DRIVER_C, DRIVER_CXX, PkgConfig, Program, StdModule, Surroundings};
+use crate::graph::{
+    Assembler, DRIVER_C, DRIVER_CXX, InstalledLibrary, PkgConfig, Program, StdModule, Surroundings,
+};
 use crate::manifest::{Linker, TargetPlatform};
 use crate::sys::looks;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -116,6 +119,12 @@ impl Machine {
         let pkg_config = pkg_config::Cache::new(cache_dir);
         Self { cache_dir: cache_dir.to_owned(), pkg_config, target }
     }
+
+    /// The packages of the machine itself (`host`), or of the platform that is built for.
+    fn packages(&self, host: bool) -> &pkg_config::Cache {
+        let of_target = self.target.as_ref().filter(|_| !host).map(|target| &target.pkg_config);
+        of_target.unwrap_or(&self.pkg_config)
+    }
 }
 
 /// Whether the system has a package, by what pkg-config says; that is kept in `cache_dir`, as `Machine`
@@ -130,8 +139,7 @@ pub fn has_package(cache_dir: &Utf8Path, package: &str, target: Option<&TargetPl
 
 impl Surroundings for Machine {
     fn pkg_config(&self, package: &str, host: bool) -> Result<PkgConfig, String> {
-        let of_target = self.target.as_ref().filter(|_| !host).map(|target| &target.pkg_config);
-        of_target.unwrap_or(&self.pkg_config).find(package)
+        self.packages(host).find(package)
     }
 
     fn target_words(&self) -> Vec<String> {
@@ -181,6 +189,10 @@ impl Surroundings for Machine {
 
     fn std_modules(&self, is_libcxx: bool) -> Vec<StdModule> {
         std_modules::find(&llvm_bin(), is_libcxx)
+    }
+
+    fn library_modules(&self, package: &str, host: bool) -> Result<Vec<InstalledLibrary>, String> {
+        library_modules::find(self.packages(host), package)
     }
 
     fn processor(&self) -> String {

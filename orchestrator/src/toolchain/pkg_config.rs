@@ -180,18 +180,22 @@ fn ask(
 ) -> Result<(PkgConfig, Vec<Stamp>), String> {
     let cflags = words(&run(program, &["--print-errors", "--cflags", package])?);
     let libs = words(&run(program, &["--print-errors", "--libs", package])?);
+    // What only links with the archives need may be missing.
+    let static_libs = run(program, &["--static", "--libs", package]).unwrap_or_default();
     let searched = searched(program, path, libdir);
     let mut dirs: Vec<&Utf8Path> = searched.iter().map(Utf8PathBuf::as_path).collect();
     // Where the package itself was found, if that is another directory.
     let name = package.split_whitespace().next().unwrap_or(package);
     let own = run(program, &["--variable=pcfiledir", name]).unwrap_or_default();
     dirs.extend(Some(own.trim()).filter(|dir| !dir.is_empty()).map(Utf8Path::new));
+    let libdir = run(program, &["--variable=libdir", name]).unwrap_or_default();
+    let libdir = Some(libdir.trim()).filter(|dir| !dir.is_empty()).map(Utf8PathBuf::from);
 
     let mut stamps: Vec<Stamp> =
         resolve(program.name, Utf8Path::new("")).iter().map(|path| Stamp::of(path)).collect();
     stamps.extend(package_files(name, &dirs).iter().map(|path| Stamp::of(path)));
     stamps.extend(dirs.into_iter().map(Stamp::of));
-    Ok((PkgConfig { cflags, libs }, stamps))
+    Ok((PkgConfig { cflags, libs, static_libs: words(&static_libs), libdir }, stamps))
 }
 
 /// The directories where packages are looked for.
@@ -346,13 +350,21 @@ mod tests {
         std::fs::write(
             &script,
             format!(
-                "#!/bin/sh\necho \"$*\" >> {dir}/log\ncase \"$*\" in *absent*) echo 'No package found' >&2; exit 1;; *pcfiledir*) echo {dir};; *pc_path*) ;; *--libs*) echo -lx;; *) echo -I/x;; esac\n"
+                "#!/bin/sh\necho \"$*\" >> {dir}/log\ncase \"$*\" in *absent*) echo 'No package found' >&2; exit 1;; *pcfiledir*) echo {dir};; *pc_path*) ;; *libdir*) echo /x/lib;; *--static*) echo -lx -ly;; *--libs*) echo -lx;; *) echo -I/x;; esac\n"
             ),
         )
         .unwrap();
         let command = |package: &str| ask_with_shell(&script, package);
         let (found, stamps) = command("x >= 1").unwrap();
-        assert_eq!(found, PkgConfig { cflags: vec!["-I/x".into()], libs: vec!["-lx".into()] });
+        assert_eq!(
+            found,
+            PkgConfig {
+                cflags: vec!["-I/x".into()],
+                libs: vec!["-lx".into()],
+                static_libs: vec!["-lx".into(), "-ly".into()],
+                libdir: Some("/x/lib".into()),
+            }
+        );
         assert_eq!(stamps[0].path, script);
         assert_eq!(stamps[1].path, package);
         assert!(stamps.iter().all(Stamp::holds));

@@ -2,36 +2,9 @@
 //! installs (https://wg21.link/p3286). Which unit imports them is not known here.
 
 use crate::graph::StdModule;
-use crate::sys::{looks, whole_file};
-/// Bytes. The real one has a hundredth.
-const LARGEST: u64 = 16 << 20;
-
-use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
-use serde::Deserialize;
-
-/// The fields that are read; others may be there.
-#[derive(Deserialize)]
-struct ModulesFile {
-    modules: Vec<ListedModule>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct ListedModule {
-    logical_name: String,
-    source_path: Utf8PathBuf,
-    #[serde(default)]
-    is_std_library: bool,
-    #[serde(default)]
-    local_arguments: LocalArguments,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "kebab-case")]
-struct LocalArguments {
-    #[serde(default)]
-    system_include_directories: Vec<Utf8PathBuf>,
-}
+use crate::module_metadata::{ModuleMetadata, at};
+use crate::sys::looks;
+use camino::{Utf8Path, Utf8PathBuf};
 
 /// The modules of LLVM's library, or of GCC's newest; none where it has none.
 pub(super) fn find(llvm_bin: &Utf8Path, is_libcxx: bool) -> Vec<StdModule> {
@@ -41,9 +14,9 @@ pub(super) fn find(llvm_bin: &Utf8Path, is_libcxx: bool) -> Vec<StdModule> {
         of_gcc(Utf8Path::new("/usr/lib/gcc"))
     };
     let read = |path: &Utf8PathBuf| {
-        let text = whole_file::read(path.as_std_path(), LARGEST).ok()?;
-        let text = String::from_utf8(text).ok()?;
-        parse(&text, path.parent().unwrap_or(Utf8Path::new("")))
+        let text = super::library_modules::read(path).ok()??;
+        let metadata = ModuleMetadata::parse(&text).ok()?;
+        Some(std_modules(metadata, path.parent().unwrap_or(Utf8Path::new(""))))
     };
     candidates.iter().find_map(read).unwrap_or_default()
 }
@@ -64,34 +37,17 @@ fn of_gcc(root: &Utf8Path) -> Vec<Utf8PathBuf> {
     versions.into_iter().rev().map(file).collect()
 }
 
-/// None if the text is no such file. Paths in it are relative to `dir`.
-fn parse(text: &str, dir: &Utf8Path) -> Option<Vec<StdModule>> {
-    let manifest: ModulesFile = serde_json::from_str(text).ok()?;
-    let modules = manifest.modules.into_iter().filter(|module| module.is_std_library);
-    let place = |path: &Utf8PathBuf| without_dots(&dir.join(path));
-    Some(
-        modules
-            .map(|module| StdModule {
-                source: place(&module.source_path),
-                include: (module.local_arguments.system_include_directories.iter())
-                    .map(place)
-                    .collect(),
-                name: module.logical_name,
-            })
+/// Of a file in the directory `place`.
+fn std_modules(metadata: ModuleMetadata, place: &Utf8Path) -> Vec<StdModule> {
+    let modules = metadata.modules.into_iter().filter(|module| module.is_std_library);
+    let module = modules.map(|module| StdModule {
+        source: at(place, &module.source_path),
+        include: (module.local_arguments.system_include_directories.iter())
+            .map(|dir| at(place, dir))
             .collect(),
-    )
-}
-
-/// Without `..`, which would be part of messages and of debug information.
-fn without_dots(path: &Utf8Path) -> Utf8PathBuf {
-    let mut plain = Utf8PathBuf::new();
-    for component in path.components() {
-        match component {
-            Utf8Component::ParentDir => drop(plain.pop()),
-            other => plain.push(other),
-        }
-    }
-    plain
+        name: module.logical_name,
+    });
+    module.collect()
 }
 
 #[cfg(test)]
@@ -112,14 +68,15 @@ mod tests {
             include: include.iter().map(Into::into).collect(),
         };
         assert_eq!(
-            parse(text, Utf8Path::new("/llvm/lib")).unwrap(),
+            std_modules(
+                ModuleMetadata::parse(text.as_bytes()).unwrap(),
+                Utf8Path::new("/llvm/lib")
+            ),
             [
                 module("std", "/llvm/share/v1/std.cppm", &["/llvm/share/v1"]),
                 module("std.compat", "/x/std.compat.cc", &[]),
             ]
         );
-        assert_eq!(parse("[]", Utf8Path::new("/")), None);
-        assert_eq!(parse("half {", Utf8Path::new("/")), None);
     }
 
     #[test]

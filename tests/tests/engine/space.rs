@@ -37,6 +37,7 @@ impl Space {
             state_dir,
             items,
             artifacts,
+            modules: vec![],
             unbuilt_archives,
             unscanned: Vec::new(),
         };

@@ -2,6 +2,7 @@
 
 mod killed;
 mod messages;
+mod modules;
 mod refused;
 mod space;
 mod tree;

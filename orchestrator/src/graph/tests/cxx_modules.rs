@@ -178,3 +178,105 @@ fn std_modules_are_those_of_the_library_that_the_importer_is_compiled_with() {
     let error = with_scans(&workspace(vec![(other, &[])]), Mode::Build, &scans).unwrap_err();
     assert!(error.to_string().contains("-stdlib=libc++"), "{error}");
 }
+
+/// A program that uses a package whose library has modules.
+fn of_packages(packages: &[&str], flags: &[&str]) -> Crate {
+    let mut app = bin(krate("app"), "app", &["src/main.cc"]);
+    app.bins[0].settings = TargetSettings {
+        cxx_std: Some("c++20".into()),
+        flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+        pkg_config: packages.iter().map(|package| (*package).to_owned()).collect(),
+        ..TargetSettings::default()
+    };
+    app
+}
+
+/// The scans of a graph, answered by the file that each reads.
+fn answered(graph: &Graph, answers: &[(&str, ModuleScan)]) -> Scans {
+    let scans = graph.items.iter().filter(|item| item.kind == ItemKind::Scan);
+    let answer = |item: &Item| {
+        let (_, scan) = answers.iter().find(|(file, _)| item.label == *file).unwrap();
+        (item.key.clone(), scan.clone())
+    };
+    scans.map(answer).collect()
+}
+
+#[test]
+fn installed_modules_are_made_of_the_sources_that_their_library_names() {
+    let workspace = workspace(vec![(of_packages(&["shapes"], &["-fno-rtti", "-DAPP"]), &[])]);
+    let graph = with_scans(&workspace, Mode::Build, &Scans::new()).unwrap();
+    assert_eq!(graph.unscanned.len(), 1);
+    let answers = [
+        ("/p/shapes.cppm", scan(Some("shapes"), &["shapes:round", "low"])),
+        ("/p/shapes:round.cppm", scan(Some("shapes:round"), &[])),
+        ("/p/low.cppm", scan(Some("low"), &[])),
+        ("app/src/main.cc", scan(None, &["shapes"])),
+    ];
+    let scans = answered(&graph, &answers);
+    assert_eq!(scans.len(), 4, "{:?}", keys(&graph));
+    let graph = with_scans(&workspace, Mode::Build, &scans).unwrap();
+    assert!(graph.scanning().is_none());
+    let made: Vec<&Item> =
+        graph.items.iter().filter(|item| item.kind == ItemKind::Interface).collect();
+    assert_eq!(made.len(), 3, "{:?}", keys(&graph));
+    let shapes = made.iter().find(|item| item.label == "/p/shapes.cppm").unwrap();
+    let Run::Worker(Work::Interface { args, output, .. }) = &shapes.run else { panic!() };
+    // Its own words, then the mode of the importer; no macros of that.
+    assert_eq!(args[..5], ["-w", "-DOF_shapes", "-isystem/p/include", "-std=c++20", "-fno-rtti"]);
+    assert!(output.starts_with("target/debug/.tender/.installed/shapes-"), "{output}");
+    assert_eq!(graph.module_files(item(&graph, "app bin app src/main.cc")).len(), 3);
+    assert_eq!(graph.modules, [], "they are not of this workspace");
+}
+
+#[test]
+fn installed_module_that_is_not_for_others_is_named_with_its_library() {
+    let workspace = workspace(vec![(of_packages(&["shapes"], &[]), &[])]);
+    let graph = with_scans(&workspace, Mode::Build, &Scans::new()).unwrap();
+    let error = |shapes: ModuleScan, import: &str| {
+        let answers = [
+            ("/p/shapes.cppm", shapes),
+            ("/p/shapes:round.cppm", scan(Some("shapes:round"), &[])),
+            ("/p/low.cppm", scan(Some("low"), &[])),
+            ("app/src/main.cc", scan(None, &[import])),
+        ];
+        let scans = answered(&graph, &answers);
+        with_scans(&workspace, Mode::Build, &scans).unwrap_err().to_string()
+    };
+    let shapes = || scan(Some("shapes"), &[]);
+    let absent = error(shapes(), "absent");
+    assert!(absent.contains("`/p/libshapes.modules.json` names `shapes`"), "{absent}");
+    assert!(error(shapes(), "shapes:round").contains("a partition is a unit of the same library"));
+    let other = error(scan(Some("shape"), &[]), "shapes");
+    assert!(other.contains("`/p/libshapes.modules.json` says that the module `shapes`"), "{other}");
+}
+
+#[test]
+fn installed_modules_are_not_looked_for_where_none_can_be_imported() {
+    let old = |krate: &mut Crate| krate.bins[0].settings.cxx_std = Some("c++17".into());
+    let unwanted = |krate: &mut Crate| krate.scan_modules = Some(false);
+    let with_headers =
+        |krate: &mut Crate| krate.bins[0].settings.precompiled_headers = vec!["<vector>".into()];
+    for change in [&old as &dyn Fn(&mut Crate), &unwanted, &with_headers] {
+        let mut app = of_packages(&["shapes"], &[]);
+        change(&mut app);
+        let graph = with_scans(&workspace(vec![(app, &[])]), Mode::Build, &Scans::new()).unwrap();
+        assert!(graph.scanning().is_none(), "{:?}", keys(&graph));
+    }
+}
+
+#[test]
+fn modules_that_users_of_a_library_need_are_exported() {
+    let mut workspace = two_crates();
+    let mut known = scans();
+    known.insert("math scan lib src/more.cc".into(), scan(Some("inner"), &[]));
+    let exported = |workspace: &Workspace, scans: &Scans| {
+        let graph = with_scans(workspace, Mode::Build, scans).unwrap();
+        let shown = |one: &ExportedModule| format!("{} {}", one.name, one.is_public);
+        graph.modules.iter().map(shown).collect::<Vec<_>>()
+    };
+    assert_eq!(exported(&workspace, &known), ["inner true", "math true", "math:part false"]);
+    workspace.crates[1].libs[0].modules = Some(vec!["math".into()]);
+    assert_eq!(exported(&workspace, &known), ["math true", "math:part false"]);
+    known.insert("math scan lib src/part.cppm".into(), scan(Some("math:part"), &["inner"]));
+    assert_eq!(exported(&workspace, &known), ["inner false", "math true", "math:part false"]);
+}
