@@ -2,8 +2,8 @@
 //
 // Clang creates functions and variables as it meets them, and emits inline functions and templates
 // at the end. Where headers came from a precompiled file, it meets the latter in another order.
-// What it emits at once, and what that refers to, is in the unit's own order in any case. All else is
-// put in the order in which it is reached from there.
+// What it emits at once, and what that refers to, is in the unit's own order in any case. All else
+// is put in the order in which it is reached from there.
 #include "canonical.h"
 
 #include "llvm/ADT/DenseSet.h"
@@ -186,8 +186,8 @@ private:
   DenseSet<const GlobalValue *> placed;
 };
 
-// Variables first: clang reads the fields of a class from a precompiled file apart from what else is in
-// it (RecordDecl::LoadFieldsFromExternalStorage).
+// Variables first: clang reads the fields of a class from a precompiled file apart from what else
+// is in it (RecordDecl::LoadFieldsFromExternalStorage).
 void orderMembers(Module &module) {
   DebugInfoFinder finder;
   finder.processModule(module);
@@ -233,9 +233,13 @@ auto identity(const Metadata *node) {
   const auto *scope = dyn_cast<DIScope>(node);
   DIFile *file = variable ? variable->getFile() : scope ? scope->getFile() : nullptr;
   return std::tuple(file ? file->getFilename() : StringRef(),
-                    variable ? variable->getLine() : type ? type->getLine() : 0,
+                    variable ? variable->getLine()
+                    : type   ? type->getLine()
+                             : 0,
                     type ? type->getIdentifier() : StringRef(),
-                    variable ? variable->getName() : scope ? scope->getName() : StringRef());
+                    variable ? variable->getName()
+                    : scope  ? scope->getName()
+                             : StringRef());
 }
 
 // Variables in the order of the module's, after that those of which only the value is left.
@@ -260,13 +264,13 @@ void orderVariables(Module &module, DICompileUnit &unit) {
 
 void orderEnums(DICompileUnit &unit) {
   SmallVector<Metadata *, 0> all(unit.getEnumTypes()->operands());
-  llvm::stable_sort(
-      all, [](const Metadata *a, const Metadata *b) { return identity(a) < identity(b); });
+  llvm::stable_sort(all,
+                    [](const Metadata *a, const Metadata *b) { return identity(a) < identity(b); });
   unit.replaceEnumTypes(MDTuple::get(unit.getContext(), all));
 }
 
-// A built-in function that the unit does not declare has the place of its first use, which is another
-// one where headers change their order. It has none in the text, so it gets none.
+// A built-in function that the unit does not declare has the place of its first use, which is
+// another one where headers change their order. It has none in the text, so it gets none.
 void placeBuiltins(Module &module) {
   auto units = module.debug_compile_units();
   if (units.empty())
@@ -289,9 +293,37 @@ void unnameTypes(Module &module) {
     type->setName("");
 }
 
+std::vector<uint64_t> numberCookies(Module &module) {
+  std::vector<uint64_t> cookies;
+  DenseMap<uint64_t, uint64_t> numbers;
+  auto number = [&](const MDNode &node) {
+    SmallVector<Metadata *, 4> operands;
+    for (const MDOperand &operand : node.operands()) {
+      operands.push_back(operand);
+      auto *cookie = mdconst::dyn_extract_or_null<ConstantInt>(operand);
+      if (!cookie)
+        continue;
+      auto [found, isNew] = numbers.try_emplace(cookie->getZExtValue(), cookies.size() + 1);
+      if (isNew)
+        cookies.push_back(cookie->getZExtValue());
+      operands.back() =
+          ConstantAsMetadata::get(ConstantInt::get(cookie->getIntegerType(), found->second));
+    }
+    return MDNode::get(module.getContext(), operands);
+  };
+  for (Function &function : module) {
+    if (const MDNode *node = function.getMetadata("srcloc"))
+      function.setMetadata("srcloc", number(*node));
+    for (Instruction &instruction : instructions(function))
+      if (const MDNode *node = instruction.getMetadata("srcloc"))
+        instruction.setMetadata("srcloc", number(*node));
+  }
+  return cookies;
+}
+
 } // namespace
 
-void canonicalise(Module &module) {
+std::vector<uint64_t> canonicalise(Module &module) {
   unnameTypes(module);
   placeBuiltins(module);
   Order(module).run();
@@ -305,6 +337,7 @@ void canonicalise(Module &module) {
   }
   if (module.getNamedMetadata("llvm.dbg.cu"))
     orderMembers(module);
+  return numberCookies(module);
 }
 
 } // namespace tender

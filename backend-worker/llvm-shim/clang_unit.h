@@ -2,7 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "clang/CodeGen/CodeGenAction.h"
 #include "clang/Frontend/CompilerInstance.h"
@@ -21,6 +23,8 @@ struct TenderClang {
 
   // Decodes a location cookie of a module; invalid if that is not possible (source_locations.cpp).
   clang::SourceLocation sourceLocation(uint64_t cookie) const;
+  // The same for the module that this unit translated.
+  clang::SourceLocation ownLocation(uint64_t cookie) const;
   // Columns count from 1; 0 also means the first one.
   clang::SourceLocation sourceLocation(llvm::StringRef file, unsigned line, unsigned column) const;
 
@@ -37,14 +41,16 @@ struct TenderClang {
   TenderLto lto = TENDER_LTO_OFF;
   // Whether this unit translated its modules, so that its source manager can decode their cookies.
   bool translated = false;
+  // What the cookies of its module stand for, if they are numbers (canonical.h).
+  std::optional<std::vector<uint64_t>> cookies;
   // The locations of the cookies of a module that another unit translated.
   const TenderSourceLocations *locations = nullptr;
 };
 
 namespace tender {
 
-// Runs an action that makes a module of the unit's source, without optimising it, and frees the AST.
-// Null after reporting errors.
+// Runs an action that makes a module of the unit's source, without optimising it, and frees the
+// AST. Null after reporting errors.
 std::unique_ptr<llvm::Module> translate(TenderClang &unit, clang::CodeGenAction &action);
 
 } // namespace tender

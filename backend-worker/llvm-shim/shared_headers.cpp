@@ -313,7 +313,7 @@ LLVMModuleRef tender_clang_translate_in_order(TenderClang *unit, LLVMContextRef 
   if (inputs)
     tokens->templateInput = inputs->found;
   if (tokens->templateInput.empty())
-    canonicalise(*module);
+    unit->cookies = canonicalise(*module);
   *rest = tokens.release();
   return llvm::wrap(module.release());
 }

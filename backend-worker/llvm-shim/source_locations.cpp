@@ -26,9 +26,9 @@ struct TenderSourceLocations {
 
 namespace {
 
-void record(const SourceManager &sources, uint64_t cookie, TenderSourceLocations &table) {
-  SourceLocation location =
-      SourceLocation::getFromRawEncoding(static_cast<SourceLocation::UIntTy>(cookie));
+void record(const TenderClang &unit, uint64_t cookie, TenderSourceLocations &table) {
+  const SourceManager &sources = unit.instance->getSourceManager();
+  SourceLocation location = unit.ownLocation(cookie);
   if (location.isInvalid())
     return;
   location = sources.getFileLoc(location);
@@ -36,8 +36,8 @@ void record(const SourceManager &sources, uint64_t cookie, TenderSourceLocations
   if (!file)
     return;
   table.locations.insert({cookie,
-                       {file->getName().str(), sources.getSpellingLineNumber(location),
-                        sources.getSpellingColumnNumber(location)}});
+                          {file->getName().str(), sources.getSpellingLineNumber(location),
+                           sources.getSpellingColumnNumber(location)}});
 }
 
 } // namespace
@@ -49,12 +49,20 @@ SourceLocation TenderClang::sourceLocation(uint64_t cookie) const {
       return SourceLocation();
     return sourceLocation(found->second.file, found->second.line, found->second.column);
   }
-  if (!translated)
-    return SourceLocation();
+  return translated ? ownLocation(cookie) : SourceLocation();
+}
+
+SourceLocation TenderClang::ownLocation(uint64_t cookie) const {
+  if (cookies) {
+    if (cookie == 0 || cookie > cookies->size())
+      return SourceLocation();
+    cookie = (*cookies)[cookie - 1];
+  }
   return SourceLocation::getFromRawEncoding(static_cast<SourceLocation::UIntTy>(cookie));
 }
 
-SourceLocation TenderClang::sourceLocation(llvm::StringRef path, unsigned line, unsigned column) const {
+SourceLocation TenderClang::sourceLocation(llvm::StringRef path, unsigned line,
+                                           unsigned column) const {
   if (!instance->hasSourceManager() || line == 0)
     return SourceLocation();
   auto file = instance->getFileManager().getOptionalFileRef(path);
@@ -72,13 +80,12 @@ TenderSourceLocations *tender_source_locations(const TenderClang *unit, LLVMModu
   auto table = std::make_unique<TenderSourceLocations>();
   if (!unit->translated || !unit->instance->hasSourceManager())
     return table.release();
-  const SourceManager &sources = unit->instance->getSourceManager();
   for (const llvm::Function &function : *llvm::unwrap(moduleRef))
     for (const llvm::Instruction &instruction : llvm::instructions(function))
       if (const llvm::MDNode *node = instruction.getMetadata("srcloc"))
         for (const llvm::MDOperand &operand : node->operands())
           if (auto *cookie = llvm::mdconst::dyn_extract_or_null<llvm::ConstantInt>(operand))
-            record(sources, cookie->getZExtValue(), *table);
+            record(*unit, cookie->getZExtValue(), *table);
   return table.release();
 }
 

@@ -29,6 +29,7 @@ template <typename T> struct Box { T value; List<T> *list; T twice() const { ret
 template <typename U> class List { public: std::vector<U> all; U first() const { return all.at(0); } };
 template <typename T> T largest(const T &, const T &);
 template <typename Number> Number largest(const Number &one, const Number &two) { return one < two ? two : one; }
+inline unsigned swapped(unsigned number) { __asm__("bswap %0" : "+r"(number)); return number; }
 inline std::string text(int number) { static int calls; return std::to_string(number + calls++); }
 using std::string;
 }
@@ -49,6 +50,7 @@ const UNITS: [&str; 3] = [
     r#"#include "other.h"
        #include <algorithm>
        double Twice(const base::Shape &shape) { auto run = [&] { return shape.area() * 2; }; return run(); }
+       unsigned other() { return base::swapped(7); }
        int sorted(std::vector<int> v) { std::sort(v.begin(), v.end()); return base::largest(v[0], base::List<int>{v}.first()); }
        static base::Counter mine;"#,
     r#"#include <functional>
@@ -79,12 +81,12 @@ struct Tree {
 
 #[derive(Default)]
 struct Seen {
-    diagnostics: Mutex<Vec<String>>,
+    diagnostics: Mutex<Vec<(String, u32)>>,
 }
 
 impl Observer for Seen {
     fn diagnostic(&self, diagnostic: Diagnostic) {
-        self.diagnostics.lock().unwrap().push(diagnostic.message);
+        self.diagnostics.lock().unwrap().push((diagnostic.message, diagnostic.line));
     }
     fn enter(&self, _: PhaseName) {}
     fn live_modules(&self, _: i32) {}
@@ -94,6 +96,8 @@ struct Compiled {
     code: Vec<u8>,
     dependencies: Dependencies,
     diagnostics: Vec<String>,
+    /// Of the diagnostics.
+    lines: Vec<u32>,
     alone: Option<Alone>,
 }
 
@@ -150,8 +154,8 @@ impl Tree {
             Ok(BegunUnit::Modules(_)) => panic!("nothing was to be cut"),
             Err(_) => Vec::new(),
         };
-        let diagnostics = seen.diagnostics.into_inner().unwrap();
-        Compiled { code, dependencies: result.dependencies, diagnostics, alone }
+        let (diagnostics, lines) = seen.diagnostics.into_inner().unwrap().into_iter().unzip();
+        Compiled { code, dependencies: result.dependencies, diagnostics, lines, alone }
     }
 }
 
@@ -178,6 +182,20 @@ fn shared_headers_change_neither_objects_nor_dependencies() {
             }
         }
     }
+}
+
+/// Places in a module are numbers, which must be those of the unit alone and still mean the places.
+#[test]
+fn assembly_that_is_wrong_is_reported_at_its_line_with_shared_headers_too() {
+    let tree = Tree::new(&["-O0"]);
+    let headers = tree.share(BOTH);
+    let text = "#include \"common.h\"\n#include \"other.h\"\nunsigned ok() { return base::swapped(1); }\n\
+                void wrong() { __asm__(\"nop\");\n__asm__(\"nothing %eax\"); }\n";
+    let source = tree.write("unit.cc", text);
+    let shared = tree.compile(&source, Lto::Off, std::slice::from_ref(headers.as_ref().unwrap()));
+    let alone = tree.compile(&source, Lto::Off, &[]);
+    assert_eq!((shared.alone, &shared.lines), (None, &vec![5]));
+    assert_eq!((shared.diagnostics, shared.lines), (alone.diagnostics, alone.lines));
 }
 
 #[test]
