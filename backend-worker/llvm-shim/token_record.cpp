@@ -116,10 +116,12 @@ void TokenRecord::token(const Token &token) {
   }
   RecordedFile &file = files[lastFile];
   // `template X`, but not `template <`, `template class` or `x.template y`.
-  instantiatesExplicitly |=
-      previous[0] == tok::kw_template && !file.system &&
+  if (previous[0] == tok::kw_template && !file.system &&
       !token.isOneOf(tok::less, tok::kw_class, tok::kw_struct, tok::kw_union) &&
-      previous[1] != tok::period && previous[1] != tok::arrow && previous[1] != tok::coloncolon;
+      previous[1] != tok::period && previous[1] != tok::arrow && previous[1] != tok::coloncolon)
+    inInstantiation = true;
+  if (inInstantiation)
+    declarator(token);
   previous[1] = std::exchange(previous[0], token.getKind());
   uint64_t hash;
   if (const IdentifierInfo *identifier = token.getIdentifierInfo()) {
@@ -140,6 +142,28 @@ void TokenRecord::token(const Token &token) {
     file.statements += std::exchange(begun[lastFile], 0);
   ++file.tokens;
   ++runs.back().tokens;
+}
+
+// Notes names that may be the one that is instantiated: no type before it, no template argument and
+// nothing of its parameters.
+void TokenRecord::declarator(const Token &token) {
+  if (parameters > 0) {
+    parameters += token.is(tok::l_paren);
+    parameters -= token.is(tok::r_paren);
+  } else {
+    bool isType = token.isOneOf(tok::identifier, tok::star, tok::amp, tok::ampamp, tok::coloncolon,
+                                tok::comma, tok::greater, tok::greatergreater);
+    instantiatesExplicitly |= (name && !isType && name->isFromAST()) || token.is(tok::kw_operator);
+    bool isBeforeParameters =
+        name || previous[0] == tok::greater || previous[0] == tok::greatergreater;
+    parameters = token.is(tok::l_paren) && isBeforeParameters;
+  }
+  name = token.is(tok::identifier) ? token.getIdentifierInfo() : nullptr;
+  if (token.isOneOf(tok::semi, tok::l_brace, tok::r_brace)) {
+    inInstantiation = false;
+    parameters = 0;
+    name = nullptr;
+  }
 }
 
 // Known are pragmas whose effect ends with the file, and pairs of them that end what they begin.

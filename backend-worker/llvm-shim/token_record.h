@@ -71,7 +71,7 @@ public:
   // The unit gets debug information, which shows where declarations stand.
   bool showsPlaces = false;
   // A file that lies in no system directory has an explicit instantiation of a function or
-  // variable, of which clang makes no declaration.
+  // variable, of which clang makes no declaration, with a name that a precompiled file has too.
   bool instantiatesExplicitly = false;
 
 private:
@@ -79,6 +79,7 @@ private:
   uint32_t file(llvm::StringRef name);
   uint32_t fileOf(clang::FileID id);
   void token(const clang::Token &token);
+  void declarator(const clang::Token &token);
   void pragma(clang::SourceLocation location, bool isOperator);
 
   clang::Preprocessor *pp = nullptr;
@@ -95,6 +96,12 @@ private:
   uint32_t lastFile = 0;
   // The kinds of the last two tokens.
   clang::tok::TokenKind previous[2] = {clang::tok::eof, clang::tok::eof};
+  // Within an explicit instantiation.
+  bool inInstantiation = false;
+  // How deep within parameters or the arguments of an attribute.
+  unsigned parameters = 0;
+  // The token before, if it is an identifier.
+  const clang::IdentifierInfo *name = nullptr;
   // By file, the hash of the statement that has begun.
   std::vector<uint64_t> begun;
 };

@@ -418,6 +418,9 @@ fn unit_is_compiled_alone_where_it_could_change_templates_of_the_headers() {
         ("namespace lib { const int limit = 3; }\n", "lib::limit"),
         ("template int lib::ranked<lib::Base>(const lib::Base &);\n", "template"),
         ("extern template int lib::ranked<lib::Item>(const lib::Item &);\n", "template"),
+        ("template __attribute__((noinline)) int lib::ranked(const lib::Base &);\n", "template"),
+        ("using Of = lib::Trait<lib::Base>;\ntemplate const int Of::value;\n", "template"),
+        ("using Of = lib::Owner<lib::Base>;\ntemplate Of::~Owner();\n", "template"),
     ] {
         let found = changed_by(text).unwrap_or_else(|| panic!("{text} was not noticed"));
         assert!(found == name || found.starts_with(&format!("{name} (")), "{text}: {found}");
@@ -430,6 +433,7 @@ fn unit_is_compiled_alone_where_it_could_change_templates_of_the_headers() {
         "namespace lib { struct Own { Own(const char *, int); }; bool operator==(const Own &, const Own &); }\n",
         "namespace lib { struct Wide { Wide(int); }; bool operator<(Wide, Wide); Wide operator+(Wide, int); }\n",
         "template <typename T> struct Own {};\nnamespace lib { template <typename T> struct Trait<Own<T>> {}; template <typename T> int rank(Own<T>, int); }\n",
+        "template <typename T> T *mine(T one, lib::Item item) { return nullptr; }\nextern template lib::Item *mine<lib::Item>(lib::Item, lib::Item item);\ntemplate __attribute__((visibility(\"default\"))) int *mine(int, lib::Item);\n",
         "struct Own { template <typename T> int call(T x) { return x.template get<int>(); } };\n",
         "#include <deque>\n#include <iostream>\n#include <system_error>\n#include <thread>\n#include <tuple>\n",
     ] {
