@@ -7,9 +7,10 @@ use super::clean::lock;
 use super::env::{self, CliEnvironment};
 use super::error::CliError;
 use super::exit::CliExit;
-use super::kept_round::{KeptRound, LoadOrigin, LoadedProject};
+use super::kept_round::{KeptRound, LoadOrigin};
+use super::loading::{Loading, ProjectLoader};
 use super::options::{BuildOptions, MessageFormat, RunOptions, TargetSelection, TargetsOptions};
-use super::project::{Project, budget, current_dir};
+use super::project::{Project, budget};
 use super::shortcut::Shortcut;
 use super::slots::{slots, slots_again};
 use super::terminal::Terminal;
@@ -393,28 +394,10 @@ pub(super) fn run_build(
     terminal: Terminal,
     mut kept: Option<&mut KeptRound>,
 ) -> Result<Built, CliError> {
-    let open = |probes| Project::open_for(options, dev, probes, environment, terminal);
-    let here = current_dir()?;
-    let config = format!("{:?}", environment.config);
-    let known = kept.as_deref_mut().and_then(|kept| take_loaded(kept, (&here, &config), terminal));
-    let (mut project, mut what, graph, mut known) = match known {
-        Some(LoadedProject { project, what, graph, origin }) => {
-            if !environment.is_repeated {
-                project.warn(terminal);
-            }
-            (project, what, Some(graph), Some(origin))
-        }
-        None => {
-            if kept.is_some() {
-                looks::record_contents();
-            }
-            let project = open(None)?;
-            let what = choose(&project)?;
-            (project, what, None, None)
-        }
-    };
-    let profile = project.profile()?.clone();
-    let limits = project.workspace.build.clone();
+    let loader = ProjectLoader { choose, options, dev, environment, terminal };
+    let (mut loading, graph) = Loading::begin(loader, kept.as_deref_mut())?;
+    let profile = loading.project.profile()?.clone();
+    let limits = loading.project.workspace.build.clone();
     let again = || slots_again(options.jobs, environment, limits.jobs);
     let mut slots = match environment.is_repeated {
         true => again()?,
@@ -427,24 +410,26 @@ pub(super) fn run_build(
     if !environment.is_repeated {
         warn(&variables, terminal);
     }
-    toolchain::check_compilers(project.workspace.target.as_ref())
+    toolchain::check_compilers(loading.project.workspace.target.as_ref())
         .map_err(|error| CliError::usage(error.to_string()))?;
     let worker = worker::find(environment)?;
-    let state_dir = project.output_dir.join(graph::profile_dir(&profile)).join(".tender");
-    let machine = Machine::new(&state_dir, project.workspace.target.as_ref());
+    let state_dir = loading.project.output_dir.join(graph::profile_dir(&profile)).join(".tender");
+    let machine = Machine::new(&state_dir, loading.project.workspace.target.as_ref());
     let build_graph = |project: &Project, what: &What, scans: &Scans| {
         what.clone().graph(project, &profile, force_pieces, &machine, scans)
     };
+    let graph_of =
+        |loading: &Loading<'_>, scans: &Scans| build_graph(&loading.project, &loading.what, scans);
     // Opened before anything is built, because a wrong path is an error of usage.
     let trace = options.trace.as_deref().map(open_trace).transpose()?;
     // Before answers of programs are kept there.
-    target_dir::prepare(&project.target_dir)?;
+    target_dir::prepare(&loading.project.target_dir)?;
     let mut scans = Scans::new();
     let mut graph = match graph {
         Some(graph) => graph,
-        None => build_graph(&project, &what, &scans)?,
+        None => graph_of(&loading, &scans)?,
     };
-    let mut load = if kept.is_some() && known.is_none() { looks::take() } else { None };
+    loading.close_record();
     let lock = lock(&state_dir, terminal)?;
     let mut build_part = |project: &Project,
                           part: &Graph,
@@ -466,11 +451,11 @@ pub(super) fn run_build(
     };
     let mut ran = 0;
     let mut answers = None;
-    if project.workspace.awaits_probes {
-        load = None;
+    if loading.project.workspace.awaits_probes {
         let configuration = graph.configuration();
-        let summary = build_part(&project, &configuration, slots)?;
+        let summary = build_part(&loading.project, &configuration, slots)?;
         if !summary.success {
+            let Loading { project, what, .. } = loading;
             let (exit, ran) = (exit_of(&summary), summary.ran);
             let graph = configuration;
             return Ok(Built { project, graph, what, exit, ran, origin: None });
@@ -478,14 +463,14 @@ pub(super) fn run_build(
         ran += summary.ran;
         answers = Some(probe_answers(&configuration)?);
         slots = again()?;
-        project = open(answers.clone())?;
-        what = choose(&project)?;
-        graph = build_graph(&project, &what, &scans)?;
+        loading.load_again(answers.clone())?;
+        graph = graph_of(&loading, &scans)?;
     }
     while let Some(scanning) = graph.scanning() {
-        load = None;
-        let summary = build_part(&project, &scanning, slots)?;
+        loading.drop_record();
+        let summary = build_part(&loading.project, &scanning, slots)?;
         if !summary.success {
+            let Loading { project, what, .. } = loading;
             let (exit, ran) = (exit_of(&summary), ran + summary.ran);
             let graph = scanning;
             return Ok(Built { project, graph, what, exit, ran, origin: None });
@@ -495,43 +480,36 @@ pub(super) fn run_build(
         read_scans(&scanning, &mut scans)?;
         assert!(scans.len() > before, "there is a scan that had not run");
         slots = again()?;
-        graph = build_graph(&project, &what, &scans)?;
+        graph = graph_of(&loading, &scans)?;
     }
     let mut fingerprints = Fingerprints::open(&graph.root, &state_dir, &worker, variables)?;
     let removed = fingerprints.remove_abandoned(&graph)?;
     let reads_removed = |item: &Item| item.inputs.iter().any(|path| removed.contains(path));
     if graph.items.iter().any(reads_removed) {
         // Globs of sources have found what is there no more.
-        (known, load) = (None, None);
-        project = open(answers)?;
-        what = choose(&project)?;
-        graph = build_graph(&project, &what, &scans)?;
+        loading.load_again(answers)?;
+        graph = graph_of(&loading, &scans)?;
     }
-    let is_part = what.targets != Targets::ALL || !options.selection.package.is_empty();
-    if what.mode == Mode::Build && !is_part {
-        let keys = || graph::target_keys(&project.workspace);
+    let is_part = loading.what.targets != Targets::ALL || !options.selection.package.is_empty();
+    if loading.what.mode == Mode::Build && !is_part {
+        let keys = || graph::target_keys(&loading.project.workspace);
         let all_keys = || {
-            project.whole_workspace(&options.place, environment).as_ref().map(graph::target_keys)
+            loading
+                .project
+                .whole_workspace(&options.place, environment)
+                .as_ref()
+                .map(graph::target_keys)
         };
         fingerprints.remove_gone_targets(&graph, keys, all_keys)?;
     }
-    if let Some(moved) = fingerprints.moved_source(&project.workspace, &graph)? {
-        return Err(moved_source(&project.workspace, &moved));
+    if let Some(moved) = fingerprints.moved_source(&loading.project.workspace, &graph)? {
+        return Err(moved_source(&loading.project.workspace, &moved));
     }
-    let origin = match known {
-        Some(origin) if origin.has_commands() => Some(origin),
-        known => {
-            let load = known.map(|known| known.load).or(load);
-            if load.is_some() {
-                looks::record_contents();
-            }
-            let graph_of = |what: &What| build_graph(&project, what, &scans);
-            write_all_commands(&project, &what, &graph, &graph_of, terminal);
-            load.and_then(|load| {
-                looks::take().map(|commands| LoadOrigin { here, config, load, commands })
-            })
-        }
-    };
+    let origin = loading.write_commands(|project, what| {
+        let graph_of = |what: &What| build_graph(project, what, &scans);
+        write_all_commands(project, what, &graph, &graph_of, terminal);
+    });
+    let Loading { project, what, .. } = loading;
     let sample = trace.is_some() || options.timings;
     let mut sinks = sinks(&project.workspace, options, trace, terminal);
     if options.timings {
@@ -559,23 +537,6 @@ pub(super) fn run_build(
     drop(lock);
     let (exit, ran) = (exit_of(&summary), ran + summary.ran);
     Ok(Built { project, graph, what, exit, ran, origin })
-}
-
-/// What the build before has loaded, if that need not be loaded anew.
-fn take_loaded(
-    kept: &mut KeptRound,
-    (here, config): (&Utf8Path, &str),
-    terminal: Terminal,
-) -> Option<LoadedProject> {
-    let (loaded, text) = match kept.take(here, config) {
-        Ok(None) => return None,
-        Ok(loaded) => (loaded, "the workspace is as it was: it is not loaded anew".to_owned()),
-        Err(why) => (None, format!("the workspace is loaded anew: {}", words::visible(&why))),
-    };
-    if terminal.verbosity == Verbosity::VeryVerbose {
-        terminal.console().print(&style::message(Level::Note, text));
-    }
-    loaded
 }
 
 /// Writes the compile commands of all units of the workspace, not only of those that are built, since

@@ -21,6 +21,7 @@ mod fmt;
 mod install;
 mod jobs;
 mod kept_round;
+mod loading;
 mod metadata;
 mod options;
 mod own_sources;
