@@ -77,6 +77,8 @@ fn tips_translate_what_other_tools_have() {
     check(&["install", "--debug"], "tip: `--profile dev` is");
     check(&["install", "--root", "x"], "tip: `--prefix` is where it goes");
     check(&["install", "--path", "x"], "tip: `-C DIR`");
+    check(&["install", "hello"], "tip: `--package hello` chooses a crate");
+    check(&["add", "fmt"], "there is no registry, where it is from: `--git` or `--url`");
     check(&["add", "--path", "../x"], "tip: name the directory alone: `tender add ../zlib`");
 }
 

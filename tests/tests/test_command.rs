@@ -222,6 +222,7 @@ fn filters_choose_tests() {
     // The name of a crate is none of a test: crates are chosen by `-p`.
     refused(&["zip"], "error: no test matches");
     refused(&["nothing"], "error: no test matches\n  help: 3 are filtered out");
+    refused(&["--", "--nocapture"], "help: `--nocapture` behind `--` is a part of a name; options");
     refused(&["-E", "tset(a)"], "the filter `tset(a)` is wrong at `tset(a)`");
     refused(&["--partition", "hash:3/2"], "there is no part 3 of 2");
     refused(&["--timeout", "1"], "`1` is no time");

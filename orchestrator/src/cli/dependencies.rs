@@ -191,7 +191,9 @@ fn found_crate(
             ));
             Err(match suggestion(text, crates.iter().map(|krate| krate.name.as_str())) {
                 Some(help) => error.with_help(help),
-                None => error.with_help("name the directory of a crate: `tender add ../zlib`"),
+                None => error.with_help(
+                    "name the directory of a crate: `tender add ../zlib`; or, as there is no registry, where it is from: `--git` or `--url`",
+                ),
             })
         }
     }

@@ -230,9 +230,16 @@ impl TestCommand {
         if list.tests.is_empty() && !filter.is_all() && partition.is_none() {
             warn(runner.finish(), terminal);
             let error = CliError::usage(format!("no {} matches", self.kind.noun()));
-            return Err(match list.filtered_out {
-                0 => error,
-                all => error.with_help(format!("{all} are filtered out; `--list` shows all")),
+            // As cargo's users have it, whose tests read options of their own.
+            let option = self.cases.filters.iter().find(|filter| filter.starts_with('-'));
+            return Err(match (option, list.filtered_out) {
+                (Some(option), _) => error.with_help(format!(
+                    "`{option}` behind `--` is a part of a name; options stand before it"
+                )),
+                (None, 0) => error,
+                (None, all) => {
+                    error.with_help(format!("{all} are filtered out; `--list` shows all"))
+                }
             });
         }
         if self.cases.list {

@@ -106,6 +106,14 @@ const OPTIONS: &[Foreign] = &[
     Foreign { options: &["--parallel"], of: &[], help: "`--jobs` says how many jobs run at once" },
 ];
 
+/// Commands that take a crate by an option, and nothing else that is no option.
+const PACKAGE_COMMANDS: &[&str] =
+    &["build", "b", "check", "c", "clean", "install", "package", "tree", "update"];
+
+fn has_command(arguments: &[OsString], names: &[&str]) -> bool {
+    arguments.iter().skip(1).any(|word| names.iter().any(|name| word == name))
+}
+
 /// What to do in place of this command of another tool.
 pub fn of_command(name: &str) -> Option<&'static str> {
     COMMANDS.iter().find(|(names, _)| names.contains(&name)).map(|(_, help)| *help)
@@ -113,9 +121,7 @@ pub fn of_command(name: &str) -> Option<&'static str> {
 
 /// What to do in place of an option of another tool.
 fn of_option(option: &str, arguments: &[OsString]) -> Option<&'static str> {
-    let is_command = |of: &[&str]| {
-        of.is_empty() || arguments.iter().skip(1).any(|word| of.iter().any(|name| word == name))
-    };
+    let is_command = |of: &[&str]| of.is_empty() || has_command(arguments, of);
     let foreign = |foreign: &&Foreign| foreign.options.contains(&option) && is_command(foreign.of);
     OPTIONS.iter().find(foreign).map(|foreign| foreign.help)
 }
@@ -126,11 +132,15 @@ pub fn of_error(error: clap::Error, arguments: &[OsString]) -> clap::Error {
     let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
-    if let Some(help) = of_option(wrong, arguments) {
-        error.remove(ContextKind::SuggestedArg);
-        let tip = ContextValue::StyledStrs(vec![StyledStr::from(help)]);
-        error.insert(ContextKind::Suggested, tip);
-    }
+    let tip = match of_option(wrong, arguments) {
+        None if !wrong.starts_with('-') && has_command(arguments, PACKAGE_COMMANDS) => {
+            format!("`--package {wrong}` chooses a crate")
+        }
+        None => return error,
+        Some(help) => help.to_owned(),
+    };
+    error.remove(ContextKind::SuggestedArg);
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));
     error
 }
 
@@ -193,7 +203,7 @@ mod tests {
                     !of.is_empty() && names(command).iter().any(|name| of.contains(name));
                 assert!(!is_meant || !options.iter().any(|option| has(option)), "{options:?}");
             }
-            for name in *of {
+            for name in of.iter().chain(PACKAGE_COMMANDS) {
                 assert!(own.get_subcommands().any(|one| names(one).contains(name)), "{name}");
             }
         }
