@@ -2,7 +2,7 @@
 //! said about it.
 
 use super::build::{What, read_scans, run_build};
-use super::env::CliEnvironment;
+use super::env::{self, CliEnvironment};
 use super::error::CliError;
 use super::exit::CliExit;
 use super::options::{
@@ -10,17 +10,21 @@ use super::options::{
 };
 use super::project::{Project, current_dir};
 use super::terminal::Terminal;
-use crate::graph::{self, Artifact, Graph, Mode, Scans, Targets};
-use crate::install::{
-    self, CrateFiles, CratePlan, InstallChanges, InstallLayout, InstallLock, InstallPlan,
-    InstallRequest, needed_crates,
+use super::worker;
+use crate::fingerprint::Fingerprints;
+use crate::graph::{
+    self, Artifact, ExportedModule, Graph, Item, ItemKind, Mode, Scans, Targets, seen_from,
 };
-use crate::manifest::CrateId;
+use crate::install::{
+    self, CrateFiles, CratePlan, InstallChanges, InstallEntry, InstallLayout, InstallLock,
+    InstallPlan, InstallRequest, needed_crates,
+};
+use crate::manifest::{CrateId, normalise};
 use crate::report::{Verbosity, style, words};
 use crate::toolchain::Machine;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tender_protocol::Level;
 
 /// `tender install`: builds what was chosen, and installs it.
@@ -67,6 +71,7 @@ pub fn install(
     let changes = install::changes_of(&layout, &plan, &lock)?;
     install::replace(&layout, &plan, &changes)?;
     drop(lock);
+    warn_of_headers(&built.graph, &plan, environment, terminal)?;
     report(&layout, &plan, &changes, terminal);
     if build.message_format == MessageFormat::Json {
         let crates = plan.crates.iter().map(|krate| crate_message(&layout, krate, &changes));
@@ -222,6 +227,50 @@ fn report(
         let text = "run `ldconfig`, so that programs of others find the shared libraries";
         terminal.say(&style::message(Level::Note, text));
     }
+}
+
+/// An interface is compiled again where it is installed. What it includes from elsewhere in the workspace
+/// is not there.
+fn warn_of_headers(
+    graph: &Graph,
+    plan: &InstallPlan,
+    environment: &CliEnvironment,
+    terminal: Terminal,
+) -> Result<(), CliError> {
+    let entries = plan.crates.iter().flat_map(|krate| krate.entries.values());
+    let installed: BTreeSet<&Utf8Path> = entries
+        .filter_map(|entry| match entry {
+            InstallEntry::Copy { source, .. } => Some(source.as_path()),
+            _ => None,
+        })
+        .collect();
+    let modules = graph.modules.iter().filter(|one| installed.contains(one.source.as_path()));
+    let modules: Vec<&ExportedModule> = modules.collect();
+    if modules.is_empty() {
+        return Ok(());
+    }
+    let worker = worker::find(environment)?;
+    let known = Fingerprints::open(&graph.root, &graph.state_dir, &worker, env::variables())?;
+    let scans: Vec<&Item> = graph.items.iter().filter(|item| item.kind == ItemKind::Scan).collect();
+    for module in modules {
+        let is_scan = |item: &&&Item| {
+            let own = |input: &Utf8PathBuf| graph.root.join(input) == module.source;
+            item.krate == module.krate && item.inputs.first().is_some_and(own)
+        };
+        let Some(scan) = scans.iter().find(is_scan) else { continue };
+        // What lies outside is no part of this workspace, so it may be there for importers too.
+        let read =
+            known.known_inputs(scan).into_iter().map(|path| normalise(&graph.root.join(path)));
+        let lost = read.filter(|path| path.starts_with(&graph.root));
+        for path in lost.filter(|path| !installed.contains(path.as_path())) {
+            let (name, path) = (&module.name, seen_from(&graph.root, &path));
+            let text = format!(
+                "importers of the module `{name}` will not find `{path}`: its interface includes it, and it is no public header, so it is not installed"
+            );
+            terminal.console().print(&style::message(Level::Warning, text));
+        }
+    }
+    Ok(())
 }
 
 fn warn_of_kept(layout: &InstallLayout, kept: &[Utf8PathBuf], terminal: Terminal) {

@@ -37,5 +37,5 @@ pub use files::{
 pub use layout::InstallLayout;
 pub use list::InstallList;
 pub use needs::needed_crates;
-pub use plan::{CratePlan, InstallPlan, InstallRequest, plan};
+pub use plan::{CratePlan, InstallEntry, InstallPlan, InstallRequest, plan};
 pub use survey::{CrateFiles, survey};

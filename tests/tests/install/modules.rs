@@ -283,3 +283,20 @@ fn library_that_imports_an_installed_one_is_installed_too() {
     space.edit("user/Tender.toml", "\"upper\"", "\"math\", \"upper\"");
     expect_printed(&space, "out", "80 -1\n");
 }
+
+#[test]
+fn header_that_importers_of_a_module_will_not_find_is_named() {
+    let space = space("");
+    let run = install(&space, "math", "out", &[]).expect_ok();
+    assert!(!run.stderr.contains("warning"), "{run}");
+    space.write("ws/math/src/own.h", "inline int own() { return 1; }\n");
+    space.edit(
+        "ws/math/src/inner/detail.cppm",
+        "export module",
+        "module;\n#include \"../own.h\"\nexport module",
+    );
+    let run = install(&space, "math", "out", &[]).expect_ok();
+    run.expect_stderr(&[
+        "warning: importers of the module `detail` will not find `math/src/own.h`",
+    ]);
+}
