@@ -104,13 +104,21 @@ void UnitOrder::HandleTranslationUnit(ASTContext &context) {
     tag->setCompleteDefinitionRequired();
   std::vector<Placed> eager;
   std::vector<Held> variables;
-  for (const Held &one : held)
-    if (!context.DeclMustBeEmitted(one.decl))
+  uint32_t reached = 0;
+  for (const Held &one : held) {
+    if (!context.DeclMustBeEmitted(one.decl)) {
       give(one);
-    else if (isInstantiatedVariable(one.decl))
+    } else if (isInstantiatedVariable(one.decl)) {
       variables.push_back(one);
-    else
-      eager.push_back({runAt(one.decl), one});
+    } else {
+      uint32_t run = runAt(one.decl);
+      // Those of the unit have its order already: what it instantiates explicitly has the place of
+      // the template.
+      if (!one.decl->isFromASTFile())
+        run = reached = std::max(reached, run);
+      eager.push_back({run, one});
+    }
+  }
   llvm::stable_sort(eager, [](const Placed &a, const Placed &b) { return a.run < b.run; });
   for (const Placed &one : eager)
     give(one.held);

@@ -46,7 +46,8 @@ extern template class List<long>;
 }
 "#;
 
-const UNITS: [&str; 3] = [
+const UNITS: [&str; 4] = [
+    EXPLICIT,
     r#"#include "other.h"
        #include <algorithm>
        double Twice(const base::Shape &shape) { auto run = [&] { return shape.area() * 2; }; return run(); }
@@ -65,6 +66,22 @@ const UNITS: [&str; 3] = [
        int look(const base::Table &table) { assert(!table.entries.empty()); return table.find(base::text(__LINE__) + __FILE__); }
        std::function<int()> later(int n) { return [n] { return base::largest(n, 7); }; }"#,
 ];
+
+/// Instantiates templates in another order than that in which they stand.
+const EXPLICIT: &str = r#"
+#include "common.h"
+#include "other.h"
+#include "own.h"
+#include "one.h"
+#include "two.h"
+namespace { base::Counter before; }
+template class Two<int>;
+template struct One<long>;
+template int Two<long>::tally;
+int between() { return Two<int>::tally; }
+template struct One<int>;
+template int doubled(int);
+"#;
 
 const OWN: &str = r#"
 #pragma once
@@ -108,7 +125,19 @@ impl Tree {
         let mut args = vec!["-std=c++17".to_owned(), format!("-I{}", dir.path().display())];
         args.extend(flags.iter().map(|flag| (*flag).to_owned()));
         let tree = Tree { dir, args };
-        for (name, text) in [("common.h", COMMON), ("other.h", OTHER), ("own.h", OWN)] {
+        for (name, text) in [
+            ("common.h", COMMON),
+            ("other.h", OTHER),
+            ("own.h", OWN),
+            (
+                "one.h",
+                "template <typename T> T doubled(T n) { return n + n; }\ntemplate <typename T> struct One { T all() { return doubled(T(3)); } };\n",
+            ),
+            (
+                "two.h",
+                "template <typename T> class Two { public: static int tally; T one() { return One<T>{}.all(); } };\ntemplate <typename T> int Two<T>::tally = sizeof(T);\n",
+            ),
+        ] {
             tree.write(name, text);
         }
         tree
@@ -203,7 +232,7 @@ fn unit_is_preprocessed_again_where_what_it_reads_has_changed_since_headers_were
     let tree = Tree::new(&["-O0"]);
     let headers = tree.share(BOTH);
     let headers = std::slice::from_ref(headers.as_ref().unwrap());
-    let source = tree.write("unit.cc", UNITS[1]);
+    let source = tree.write("unit.cc", UNITS[2]);
     // Younger files are preprocessed again in any case.
     std::thread::sleep(std::time::Duration::from_millis(2100));
     let check = |change: &dyn Fn()| {
