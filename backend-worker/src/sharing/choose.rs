@@ -125,9 +125,15 @@ fn cuts(unit: &Tokens) -> Vec<(u64, Cut)> {
     let mut cut = Cut { runs: 0, tokens: 0 };
     let mut found = vec![(hasher.finish(), cut)];
     let mut open = HashSet::new();
+    let unsettled = unsettled(unit);
     for (at, run) in runs.into_iter().enumerate() {
         let file = &unit.files[run.file];
-        if file.includer == run.file || file.leaves_state || file.entries != 1 {
+        if file.includer == run.file
+            || file.leaves_state
+            || file.entries != 1
+            || unsettled.contains(&file.includer)
+            || unsettled.contains(&run.file)
+        {
             break;
         }
         (&file.name, file.hash, run.offset, run.tokens).hash(&mut hasher);
@@ -138,6 +144,20 @@ fn cuts(unit: &Tokens) -> Vec<(u64, Cut)> {
         }
         if open.is_empty() {
             found.push((hasher.finish(), cut));
+        }
+    }
+    found
+}
+
+/// Files with a directive after which a setting of the compiler is another one: they include a file
+/// without tokens that leaves it behind. Where that directive stands is not known.
+fn unsettled(unit: &Tokens) -> HashSet<usize> {
+    let mut found = HashSet::new();
+    // A file comes after the one that includes it.
+    for (at, file) in unit.files.iter().enumerate().rev() {
+        let leaves = file.leaves_state && !unit.is_standard(at) || found.contains(&at);
+        if leaves && file.tokens == 0 && file.includer != at {
+            found.insert(file.includer);
         }
     }
     found

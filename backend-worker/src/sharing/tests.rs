@@ -121,6 +121,10 @@ fn choice_includes_files_in_the_order_in_which_they_are_entered() {
 fn choice_stops_before_state_that_is_left_behind_and_before_incomplete_files() {
     let found = texts(&["a.h !p.h b.h 1.cc", "a.h !p.h b.h 2.cc", "a.h !p.h b.h 3.cc"]);
     assert_eq!(found, [("\"a.h\" ".to_owned(), vec![0, 1, 2])]);
+    // No token shows where it was left.
+    let found =
+        texts(&["<map> a.h !p.h:0 b.h 1.cc", "<map> a.h !p.h:0 b.h 2.cc", "<map> !p.h:0 3.cc"]);
+    assert_eq!(found, [("<map> ".to_owned(), vec![0, 1, 2])]);
     // `o.h` begins, includes `a.h`, and goes on differently.
     let found =
         texts(&["a.h o.h:5 b.h o.h:7 1.cc", "a.h o.h:5 b.h o.h:9 2.cc", "a.h o.h:5 b.h 3.cc"]);
