@@ -10,10 +10,9 @@
 use std::process::ExitCode;
 use tender_protocol::{Diagnostic, Language, Lto, PhaseName};
 use tender_worker::frontend::{
-    BeginOptions, BegunUnit, Code, HashCache, Observer, Offered, Unit, UnitScan,
+    BeginOptions, BegunUnit, Code, HashCache, Observer, Offered, Unit, UnitScan, choose_headers,
 };
 use tender_worker::llvm::{self, SharedHeaders};
-use tender_worker::sharing::{self, Tokens};
 
 struct Show;
 
@@ -43,10 +42,7 @@ fn run(sources: &[String], args: &[String]) -> bool {
         sources.iter().map(scan).collect::<Vec<Option<UnitScan>>>()
     });
     println!("scan of {} units: {time:.2}", sources.len());
-    let none = Tokens::default();
-    let tokens: Vec<&Tokens> =
-        scans.iter().map(|scan| scan.as_ref().map_or(&none, UnitScan::tokens)).collect();
-    let groups = sharing::choose(&tokens);
+    let groups = choose_headers(&scans);
     let mut headers: Vec<SharedHeaders> = Vec::new();
     for group in &groups {
         let model = unit(&sources[group.members[0]], args);

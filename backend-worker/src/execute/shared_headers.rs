@@ -5,10 +5,10 @@ use super::{Shared, diagnostic, with_dependencies};
 use crate::coordinator::Finished;
 use crate::emit;
 use crate::frontend::{
-    BeginOptions, BegunUnit, Dependencies, Offered, Unit, UnitResult, UnitScan, encode_headers,
+    BeginOptions, BegunUnit, Dependencies, Offered, Unit, UnitResult, UnitScan, choose_headers,
+    encode_headers,
 };
 use crate::llvm::SharedHeaders;
-use crate::sharing::{self, Tokens};
 use std::sync::Arc;
 use tender_protocol::{HeaderGroup, HeaderUse, Level, Outcome, Share};
 use tender_units::Bytes;
@@ -33,11 +33,7 @@ pub(super) fn share<'a>(
         }
         scans.push(unit(source).tokens(cache, reporter));
     }
-    // A unit with nothing in it shares nothing.
-    let none = Tokens::default();
-    let tokens: Vec<&Tokens> =
-        scans.iter().map(|scan| scan.as_ref().map_or(&none, UnitScan::tokens)).collect();
-    let chosen = sharing::choose(&tokens);
+    let chosen = choose_headers(&scans);
     let of_source = |(source, scan): (&&str, Option<UnitScan>)| Some(((*source).to_owned(), scan?));
     shared.scans.keep(output, sources.iter().zip(scans).filter_map(of_source).collect());
     let mut dependencies = Dependencies::default();

@@ -14,7 +14,7 @@ pub use header_file::{HeaderFiles, encode as encode_headers};
 pub use inputs::{Dependencies, DependencyCollector, HashCache, hash_of};
 pub use modules::Modules;
 pub use scans::{Scans, UnitScan};
-pub use shared_headers::{Alone, Offered};
+pub use shared_headers::{Alone, Offered, choose_headers};
 pub use unit::{
     BeginOptions, BegunUnit, Code, LiveModule, Observer, Unit, UnitResult, plain_error, stamp,
 };

@@ -4,7 +4,7 @@
 use super::inputs::DependencyCollector;
 use crate::llvm::Scan;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 /// A unit's tokens, and what they were made of.
@@ -12,12 +12,6 @@ pub struct UnitScan {
     pub(super) scan: Scan,
     pub(super) found: DependencyCollector,
     pub(super) begun: SystemTime,
-}
-
-impl UnitScan {
-    pub fn tokens(&self) -> &crate::sharing::Tokens {
-        &self.scan.tokens
-    }
 }
 
 /// Those of this process that no unit has taken, by the file of the headers and by source.
@@ -36,7 +30,7 @@ impl Scans {
         self.lock().get_mut(headers)?.remove(source)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, HashMap<String, UnitScan>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, HashMap<String, UnitScan>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -43,6 +43,13 @@ pub struct Offered<'a> {
     pub verify: bool,
 }
 
+/// Chooses headers for units; see [`sharing::choose`]. One without a scan shares nothing.
+pub fn choose_headers(scans: &[Option<UnitScan>]) -> Vec<Group> {
+    let none = Tokens::default();
+    let tokens = scans.iter().map(|unit| unit.as_ref().map_or(&none, |unit| &unit.scan.tokens));
+    sharing::choose(&tokens.collect::<Vec<_>>())
+}
+
 impl Unit<'_> {
     /// Preprocesses the unit and records its tokens. None if there is anything to say about it.
     pub fn tokens(&self, cache: &HashCache, observer: &dyn Observer) -> Option<UnitScan> {
