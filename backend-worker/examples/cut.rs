@@ -201,7 +201,7 @@ fn compile(
     let at = cpu_ms();
     let mut clang = Clang::open(request, Lto::Off, &Show).map_err(failed)?;
     let module = cut.piece(&context, piece)?;
-    clang.adopt_piece(cut, &module).map_err(failed)?;
+    clang.adopt(&module).map_err(failed)?;
     let read = cpu_ms() - at;
     clang.optimise(&module).map_err(failed)?;
     let optimise = cpu_ms() - at - read;

@@ -63,7 +63,7 @@ fn run(sources: &[String], args: &[String]) -> bool {
     for (source, scan) in sources.iter().zip(scans) {
         let compile = |headers: &[SharedHeaders], scan: Option<UnitScan>, verify: bool| {
             timed(|| {
-                let plan = BeginOptions { cut: None, translate_only: false };
+                let plan = BeginOptions { cut: None, translate_only: false, translation: None };
                 let offered = Offered { headers, scan, verify };
                 let (result, alone) =
                     unit(source, args).begin_in_order(plan, offered, &cache, &Show);

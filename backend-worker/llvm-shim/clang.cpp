@@ -456,6 +456,7 @@ bool tender_clang_adopt(TenderClang *unit, LLVMModuleRef moduleRef) {
   instance.createSourceManager();
   if (!instance.createTarget())
     return false;
+  takeNotes(*unit, module);
   // As for modules that clang translates. Value names cost time, and would be written to bitcode.
   module.getContext().setDiscardValueNames(instance.getCodeGenOpts().DiscardValueNames);
   SourceFileScope sourceFile(*unit);

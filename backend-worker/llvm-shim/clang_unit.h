@@ -1,6 +1,7 @@
 // The definition of TenderClang.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,18 @@
 #include "diagnostics.h"
 #include "recording_fs.h"
 #include "shim.h"
+
+namespace tender {
+
+struct SourcePlace {
+  std::string file;
+  unsigned line, column;
+};
+
+// By the location cookies of a module (inline assembly, dontcall).
+using SourcePlaces = std::map<uint64_t, SourcePlace>;
+
+} // namespace tender
 
 struct TenderClang {
   explicit TenderClang(const TenderEvents &events) : events(events), consumer(options, events) {}
@@ -43,8 +56,8 @@ struct TenderClang {
   bool translated = false;
   // What the cookies of its module stand for, if they are numbers (canonical.h).
   std::optional<std::vector<uint64_t>> cookies;
-  // The locations of the cookies of a module that another unit translated.
-  const TenderSourceLocations *locations = nullptr;
+  // Where the cookies lead of a module that another unit translated, if it adopted one.
+  std::optional<tender::SourcePlaces> places;
 };
 
 namespace tender {
@@ -52,5 +65,8 @@ namespace tender {
 // Runs an action that makes a module of the unit's source, without optimising it, and frees the
 // AST. Null after reporting errors.
 std::unique_ptr<llvm::Module> translate(TenderClang &unit, clang::CodeGenAction &action);
+
+// Takes what tender_clang_note_locations has written out of a module (source_locations.cpp).
+void takeNotes(TenderClang &unit, llvm::Module &module);
 
 } // namespace tender

@@ -3,6 +3,7 @@
 #include "clang/Basic/SourceManager.h"
 #include "clang/Frontend/CompilerInstance.h"
 #include "clang/Frontend/FrontendActions.h"
+#include "clang/Frontend/MultiplexConsumer.h"
 #include "clang/Lex/PPCallbacks.h"
 #include "clang/Lex/Preprocessor.h"
 
@@ -59,6 +60,12 @@ private:
   Found found;
 };
 
+std::unique_ptr<ASTConsumer> moduleFileWriter(CompilerInstance &instance, std::string &out) {
+  return std::make_unique<AstToString<ReducedBMIGenerator>>(
+      out, instance.getPreprocessor(), instance.getModuleCache(),
+      instance.getFrontendOpts().OutputFile, instance.getCodeGenOpts());
+}
+
 class Interface final : public GenerateModuleInterfaceAction {
 public:
   explicit Interface(std::string &out) : out(out) {}
@@ -66,9 +73,26 @@ public:
 protected:
   std::unique_ptr<ASTConsumer> CreateASTConsumer(CompilerInstance &instance,
                                                  llvm::StringRef) override {
-    return std::make_unique<AstToString<ReducedBMIGenerator>>(
-        out, instance.getPreprocessor(), instance.getModuleCache(),
-        instance.getFrontendOpts().OutputFile, instance.getCodeGenOpts());
+    return moduleFileWriter(instance, out);
+  }
+
+private:
+  std::string &out;
+};
+
+// As clang's -fmodule-output does.
+class TranslateInterface final : public EmitLLVMOnlyAction {
+public:
+  TranslateInterface(llvm::LLVMContext &context, std::string &out)
+      : EmitLLVMOnlyAction(&context), out(out) {}
+
+protected:
+  std::unique_ptr<ASTConsumer> CreateASTConsumer(CompilerInstance &instance,
+                                                 llvm::StringRef file) override {
+    std::vector<std::unique_ptr<ASTConsumer>> consumers;
+    consumers.push_back(moduleFileWriter(instance, out));
+    consumers.push_back(EmitLLVMOnlyAction::CreateASTConsumer(instance, file));
+    return std::make_unique<MultiplexConsumer>(std::move(consumers));
   }
 
 private:
@@ -104,6 +128,16 @@ bool tender_clang_interface(TenderClang *unit, TenderBuffer *out) {
   unit->consumer.flush();
   *out = copy(file);
   return ok && !file.empty();
+}
+
+LLVMModuleRef tender_clang_translate_interface(TenderClang *unit, LLVMContextRef context,
+                                               TenderBuffer *out) {
+  keepPathsRelative(*unit->instance);
+  std::string file;
+  TranslateInterface action(*llvm::unwrap(context), file);
+  std::unique_ptr<llvm::Module> module = translate(*unit, action);
+  *out = copy(file);
+  return file.empty() ? nullptr : llvm::wrap(module.release());
 }
 
 } // extern "C"

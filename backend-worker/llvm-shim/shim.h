@@ -107,6 +107,9 @@ bool tender_clang_scan(TenderClang *unit, void *context,
 // Makes the module file of a source that declares a named module or a partition. Only errors are
 // reported. False after reporting errors.
 bool tender_clang_interface(TenderClang *unit, TenderBuffer *out);
+// As tender_clang_interface and tender_clang_translate, of one AST. Null after reporting errors.
+LLVMModuleRef tender_clang_translate_interface(TenderClang *unit, LLVMContextRef context,
+                                               TenderBuffer *out);
 // Makes a precompiled header of the source. False after reporting errors.
 bool tender_clang_precompile(TenderClang *unit, TenderBuffer *out);
 
@@ -346,14 +349,10 @@ enum TenderRole : uint8_t {
 LLVMModuleRef tender_cut_piece(LLVMContextRef context, TenderStr bitcode, const uint8_t *roles,
                                size_t count, bool first, TenderBuffer *error);
 
-// The source locations of clang's location cookies in a module (inline assembly, dontcall). Only
-// the SourceManager that made a cookie can decode it, so this needs the unit that translated the
-// module.
-struct TenderSourceLocations;
-TenderSourceLocations *tender_source_locations(const TenderClang *unit, LLVMModuleRef module);
-void tender_source_locations_free(TenderSourceLocations *locations);
-// Makes the unit's backend report at these locations. `locations` must outlive the unit.
-void tender_clang_set_source_locations(TenderClang *unit, const TenderSourceLocations *locations);
+// Notes in a module where clang's location cookies lead (inline assembly, dontcall). Only the
+// SourceManager that made a cookie can decode it, so this needs the unit that translated or adopted
+// the module. tender_clang_adopt takes the notes out again.
+void tender_clang_note_locations(const TenderClang *unit, LLVMModuleRef module);
 
 // Prepares a piece for emission to an object: promoted functions get their own sections, and only
 // the first piece names the source file.

@@ -1,5 +1,8 @@
 // Source locations for modules that another unit translated, and options that forbid cutting.
-#include <unordered_map>
+//
+// A module that is written to be read by another unit takes them along as metadata. The unit that
+// reads it takes them out before anything else sees them.
+#include <optional>
 
 #include "clang/Basic/FileManager.h"
 #include "clang/Basic/SourceManager.h"
@@ -16,36 +19,67 @@
 using namespace clang;
 using namespace tender;
 
-struct TenderSourceLocations {
-  struct Location {
-    std::string file;
-    unsigned line, column;
-  };
-  std::unordered_map<uint64_t, Location> locations;
-};
-
 namespace {
 
-void record(const TenderClang &unit, uint64_t cookie, TenderSourceLocations &table) {
+// What the metadata is called. Each operand has a cookie, and the file, line and column where it
+// leads.
+constexpr const char *NOTES = "tender.locations";
+
+std::optional<SourcePlace> find(const TenderClang &unit, uint64_t cookie) {
   const SourceManager &sources = unit.instance->getSourceManager();
   SourceLocation location = unit.ownLocation(cookie);
   if (location.isInvalid())
-    return;
+    return std::nullopt;
   location = sources.getFileLoc(location);
   OptionalFileEntryRef file = sources.getFileEntryRefForID(sources.getFileID(location));
   if (!file)
-    return;
-  table.locations.insert({cookie,
-                          {file->getName().str(), sources.getSpellingLineNumber(location),
-                           sources.getSpellingColumnNumber(location)}});
+    return std::nullopt;
+  return SourcePlace{file->getName().str(), sources.getSpellingLineNumber(location),
+                     sources.getSpellingColumnNumber(location)};
+}
+
+SourcePlaces placesIn(const TenderClang &unit, const llvm::Module &module) {
+  SourcePlaces places;
+  if (!unit.translated || !unit.instance->hasSourceManager())
+    return places;
+  for (const llvm::Function &function : module)
+    for (const llvm::Instruction &instruction : llvm::instructions(function))
+      if (const llvm::MDNode *node = instruction.getMetadata("srcloc"))
+        for (const llvm::MDOperand &operand : node->operands())
+          if (auto *number = llvm::mdconst::dyn_extract_or_null<llvm::ConstantInt>(operand))
+            if (std::optional<SourcePlace> place = find(unit, number->getZExtValue()))
+              places.insert({number->getZExtValue(), *std::move(place)});
+  return places;
 }
 
 } // namespace
 
+void tender::takeNotes(TenderClang &unit, llvm::Module &module) {
+  if (unit.translated)
+    return;
+  SourcePlaces &places = unit.places.emplace();
+  llvm::NamedMDNode *notes = module.getNamedMetadata(NOTES);
+  if (!notes)
+    return;
+  auto number = [](const llvm::MDNode &note, unsigned index) {
+    auto *value = llvm::mdconst::dyn_extract_or_null<llvm::ConstantInt>(note.getOperand(index));
+    return value ? value->getZExtValue() : 0;
+  };
+  for (const llvm::MDNode *note : notes->operands()) {
+    if (note->getNumOperands() != 4)
+      continue;
+    if (auto *file = llvm::dyn_cast_or_null<llvm::MDString>(note->getOperand(1)))
+      places.insert({number(*note, 0),
+                     {file->getString().str(), static_cast<unsigned>(number(*note, 2)),
+                      static_cast<unsigned>(number(*note, 3))}});
+  }
+  module.eraseNamedMetadata(notes);
+}
+
 SourceLocation TenderClang::sourceLocation(uint64_t cookie) const {
-  if (locations) {
-    auto found = locations->locations.find(cookie);
-    if (found == locations->locations.end())
+  if (places) {
+    auto found = places->find(cookie);
+    if (found == places->end())
       return SourceLocation();
     return sourceLocation(found->second.file, found->second.line, found->second.column);
   }
@@ -76,23 +110,17 @@ SourceLocation TenderClang::sourceLocation(llvm::StringRef path, unsigned line,
 
 extern "C" {
 
-TenderSourceLocations *tender_source_locations(const TenderClang *unit, LLVMModuleRef moduleRef) {
-  auto table = std::make_unique<TenderSourceLocations>();
-  if (!unit->translated || !unit->instance->hasSourceManager())
-    return table.release();
-  for (const llvm::Function &function : *llvm::unwrap(moduleRef))
-    for (const llvm::Instruction &instruction : llvm::instructions(function))
-      if (const llvm::MDNode *node = instruction.getMetadata("srcloc"))
-        for (const llvm::MDOperand &operand : node->operands())
-          if (auto *cookie = llvm::mdconst::dyn_extract_or_null<llvm::ConstantInt>(operand))
-            record(*unit, cookie->getZExtValue(), *table);
-  return table.release();
-}
-
-void tender_source_locations_free(TenderSourceLocations *locations) { delete locations; }
-
-void tender_clang_set_source_locations(TenderClang *unit, const TenderSourceLocations *locations) {
-  unit->locations = locations;
+void tender_clang_note_locations(const TenderClang *unit, LLVMModuleRef moduleRef) {
+  llvm::Module &module = *llvm::unwrap(moduleRef);
+  llvm::LLVMContext &context = module.getContext();
+  auto number = [&](uint64_t value) {
+    return llvm::ConstantAsMetadata::get(
+        llvm::ConstantInt::get(llvm::Type::getInt64Ty(context), value));
+  };
+  for (const auto &[cookie, place] : unit->places ? *unit->places : placesIn(*unit, module))
+    module.getOrInsertNamedMetadata(NOTES)->addOperand(
+        llvm::MDNode::get(context, {number(cookie), llvm::MDString::get(context, place.file),
+                                    number(place.line), number(place.column)}));
 }
 
 bool tender_clang_optimised(const TenderClang *unit) {

@@ -173,7 +173,7 @@ impl Tree {
         scan: Option<UnitScan>,
     ) -> Compiled {
         let seen = Seen::default();
-        let plan = BeginOptions { cut: None, translate_only: false };
+        let plan = BeginOptions { cut: None, translate_only: false, translation: None };
         let unit = self.unit(source, lto);
         let offered = Offered { headers, scan, verify: false };
         let (result, alone) = unit.begin_in_order(plan, offered, &HashCache::default(), &seen);

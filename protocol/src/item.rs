@@ -142,15 +142,25 @@ pub enum Work {
         lto: Lto,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         share: Option<Share>,
+        /// The module of the source that an `Interface` has written (`InterfaceTranslation::output`). It is
+        /// read in place of the source.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        translation: Option<String>,
     },
     /// Runs the front end only. Gives diagnostics and no output file.
     Check { source: String, language: Language, args: Vec<String> },
     /// Finds out which named modules a unit of C++ provides and requires. `output` gets a
     /// `ModuleScan` as JSON.
     Scan { source: String, args: Vec<String>, output: String },
-    /// Writes the module file (BMI) of a unit that declares a named module or a partition. Gives
-    /// errors only: the warnings are those of its `Compile` or `Check`.
-    Interface { source: String, args: Vec<String>, output: String },
+    /// Writes the module file (BMI) of a unit that declares a named module or a partition. Without a
+    /// translation it gives errors only: the warnings are those of its `Compile` or `Check`.
+    Interface {
+        source: String,
+        args: Vec<String>,
+        output: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        translation: Option<InterfaceTranslation>,
+    },
     /// Writes a precompiled header that includes `headers`: names as after `#include`, those without
     /// angle brackets in quotes, as a file `source`, which need not exist, would find them. Units that read it have it among their `modules`.
     Precompile {
@@ -190,6 +200,18 @@ pub enum Work {
     },
     /// Asks the compiler and the linker what the system has, and writes a header that tells it.
     Configure(Box<Configure>),
+}
+
+/// What an `Interface` writes for the `Compile` of the same source, which has the same arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InterfaceTranslation {
+    /// Gets the module as bitcode, not optimised.
+    pub output: String,
+    /// `object` and `lto` of the `Compile`.
+    pub object: String,
+    #[serde(default, skip_serializing_if = "Lto::is_off")]
+    pub lto: Lto,
 }
 
 /// How a unit of C++ uses headers that were parsed for several units. Its object does not depend on

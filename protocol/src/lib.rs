@@ -16,8 +16,8 @@ mod wire;
 pub use configure::{ConfigResults, ConfigValue, Configure, Probe, ProbeResult, ProbeTest};
 pub use cxx_modules::{ModuleName, ModuleScan};
 pub use item::{
-    Cut, Item, ItemId, ItemMemory, Language, Lto, LtoArchive, LtoLibrary, LtoLink, Member, Plan,
-    PlanId, Share, Translate, Work,
+    Cut, InterfaceTranslation, Item, ItemId, ItemMemory, Language, Lto, LtoArchive, LtoLibrary,
+    LtoLink, Member, Plan, PlanId, Share, Translate, Work,
 };
 pub use message::{FromWorker, ToWorker};
 pub use outcome::{
@@ -27,7 +27,7 @@ pub use outcome::{
 pub use wire::{WireError, decode, encode};
 
 /// Version of the message format. Both sides refuse any other version.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// Major version of LLVM that both programs are built for.
 pub const LLVM_MAJOR: u32 = 22;

@@ -69,6 +69,7 @@ mod tests {
                     cut: None,
                     lto: Default::default(),
                     share: None,
+                    translation: None,
                 },
             }],
         });

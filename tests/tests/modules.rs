@@ -78,7 +78,12 @@ fn steps(run: &Run) -> Vec<String> {
             "clang-scan-deps" => format!("scan {}", after("-c")?),
             "clang" => match after("c++-module") {
                 Some(source) => format!("interface {source}"),
-                None => format!("compile {}", after("-c")?),
+                // What was translated with a module file is named by its name alone.
+                None => {
+                    let source = after("-c")?;
+                    let file = source.strip_suffix(".bc").and(source.rsplit('/').next());
+                    format!("compile {}", file.unwrap_or(&source))
+                }
             },
             _ => return None,
         })
@@ -122,12 +127,9 @@ fn module_file_that_stays_equal_rebuilds_no_importer() {
     let space = space();
     space.tender(&["build", "--release"]).expect_ok();
     space.edit("math/src/math.cppm", "// Doubles.", "// Doubles!");
+    // Nor does what was translated.
     let own = "math/src/math.cppm";
-    expect_steps(
-        &space,
-        &["--release"],
-        &[&format!("compile {own}"), &format!("interface {own}"), &format!("scan {own}")],
-    );
+    expect_steps(&space, &["--release"], &[&format!("interface {own}"), &format!("scan {own}")]);
     // What is in no interface is no matter of importers.
     space.edit("math/src/negated.cc", "x < 0", "x < 1");
     let own = "math/src/negated.cc";
@@ -145,15 +147,19 @@ fn change_of_an_interface_rebuilds_all_that_it_reaches() {
         &["--release"],
         &[
             "compile app/src/main.cc",
-            "compile math/src/math.cppm",
             "compile math/src/negated.cc",
-            "compile math/src/vectors.ixx",
             "interface math/src/math.cppm",
             "interface math/src/vectors.ixx",
             "scan math/src/vectors.ixx",
         ],
     );
     expect_printed(&space, "release", "8 -5\n");
+    space.edit("math/src/detail.cppm", "return 1;", "return 2;");
+    let run = space.tender(&["build", "--release", "-v"]).expect_ok();
+    let of_module = |step: &&String| step.ends_with(".bc");
+    let compiled: Vec<String> = steps(&run).iter().filter(of_module).cloned().collect();
+    assert_eq!(compiled, ["compile detail.bc"], "{run}");
+    expect_printed(&space, "release", "16 -10\n");
 }
 
 #[test]
@@ -434,6 +440,39 @@ fn error_in_an_interface_is_shown_once() {
     space.edit("math/Tender.toml", "[lib]", "warnings = [\"all\"]\n[lib]");
     let run = space.tender(&["build"]).expect_ok();
     assert_eq!(run.stderr.matches("unused variable 'z'").count(), 1, "{run}");
+}
+
+#[test]
+fn error_of_the_back_end_in_an_interface_has_its_place() {
+    let space = space();
+    space.edit("math/src/math.cppm", "return 2 * x", "asm(\"nonsense\");\nreturn 2 * x");
+    for pieces in [None, Some("2")] {
+        let mut command = space.command(&["build"]);
+        command.envs(pieces.map(|pieces| ("TENDER_FORCE_PIECES", pieces)));
+        let run = space.run(command).expect_code(101);
+        let run = run.expect_stderr(&["math/src/math.cppm:8", "invalid instruction mnemonic"]);
+        assert_eq!(run.stderr.matches("invalid instruction").count(), 1, "{run}");
+    }
+}
+
+#[test]
+fn object_of_an_interface_is_the_same_without_importers() {
+    for profile in
+        ["[profile.dev]\n", "[profile.dev]\nlto = \"thin\"\n", "[profile.dev]\nopt-level = 2\n"]
+    {
+        let space = space();
+        space.write("Tender.toml", space.read("Tender.toml") + profile);
+        space.edit("math/src/math.cppm", "return 2", "asm(\"nop\"); return 2");
+        space.build(&[]);
+        let object = "target/debug/.tender/math/obj/lib/src/math.cppm.o";
+        let imported = space.read_bytes(object);
+        for path in ["app/src/main.cc", "math/src/negated.cc"] {
+            space.write(path, "int main() {}\n");
+        }
+        let run = space.tender(&["build", "-v"]).expect_ok();
+        assert!(steps(&run).iter().any(|step| step == "compile math/src/math.cppm"), "{run}");
+        assert!(space.read_bytes(object) == imported, "{profile}");
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ impl Executor {
         unit: &Unit<'_>,
         cut: Option<&Cut>,
         share: Option<&Share>,
+        translation: Option<&str>,
     ) -> Progress {
         let reporter = Reporter::new(job, &self.shared.live);
         // LLVM itself writes notes for coverage beside the object, and does not create the
@@ -34,7 +35,7 @@ impl Executor {
         if has_notes && let Err(why) = emit::make_parent(unit.object) {
             return Progress::Finished(reporter.fail(Some(unit.source), why.to_string()));
         }
-        let plan = BeginOptions { cut, translate_only: goal == Goal::Translate };
+        let plan = BeginOptions { cut, translate_only: goal == Goal::Translate, translation };
         let UnitResult { result, dependencies } = match share {
             Some(share) => begin_in_order(unit, plan, share, &self.shared, &reporter),
             None => unit.begin(plan, &self.shared.caches.stamps, &reporter),

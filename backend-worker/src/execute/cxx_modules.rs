@@ -4,7 +4,8 @@ use super::reporter::Reporter;
 use super::{Shared, with_dependencies};
 use crate::coordinator::Finished;
 use crate::emit;
-use crate::frontend::{Unit, UnitResult};
+use crate::frontend::{ModuleFile, Unit, UnitResult};
+use crate::llvm::Reported;
 use std::ops::Deref;
 
 /// Runs a `Work::Scan`.
@@ -27,11 +28,23 @@ pub(super) fn scan(
 pub(super) fn interface(
     unit: &Unit<'_>,
     output: &str,
+    translation: Option<&str>,
     shared: &Shared,
     reporter: &Reporter<'_>,
 ) -> Finished {
-    let UnitResult { result, dependencies } = unit.interface(&shared.caches.stamps, reporter);
-    with_dependencies(written(result, output, reporter), dependencies)
+    let UnitResult { result, dependencies } =
+        unit.interface(translation.is_some(), &shared.caches.stamps, reporter);
+    let finished = match result {
+        Ok(ModuleFile { content, translation: module }) => {
+            let module = translation.zip(module.as_ref().map(AsRef::as_ref));
+            let files = [Some((output, &*content)), module];
+            let files = files.into_iter().flatten().map(|(path, bytes)| emit::write(path, bytes));
+            let files: Result<_, _> = files.collect();
+            reporter.written(files.map_err(|why| why.to_string()))
+        }
+        Err(Reported) => Finished::failed(),
+    };
+    with_dependencies(finished, dependencies)
 }
 
 /// Runs a `Work::Precompile`.

@@ -36,11 +36,14 @@ struct Shared {
 
 impl Execute for Executor {
     fn begin(&self, job: &Job<'_>, goal: Goal) -> Progress {
-        if let Work::Compile { source, language, args, object, cut, lto, share } = &job.item.work {
+        if let Work::Compile { source, language, args, object, cut, lto, share, translation } =
+            &job.item.work
+        {
             let (settled, modules) = (&job.item.settled[..], &job.item.modules[..]);
             let (language, lto) = (*language, *lto);
             let unit = Unit { source, language, args, object, lto, settled, modules };
-            return self.compile(job, goal, &unit, cut.as_ref(), share.as_ref());
+            let translation = translation.as_deref();
+            return self.compile(job, goal, &unit, cut.as_ref(), share.as_ref(), translation);
         }
         match &job.item.work {
             Work::Archive { output, members, lto: Some(lto) } => {
@@ -76,9 +79,13 @@ impl Execute for Executor {
                 let unit = without_object(job, source, Language::Cxx, args, NO_OBJECT);
                 cxx_modules::scan(&unit, output, &self.shared, &reporter)
             }
-            Work::Interface { source, args, output } => {
-                let unit = without_object(job, source, Language::Cxx, args, output);
-                cxx_modules::interface(&unit, output, &self.shared, &reporter)
+            Work::Interface { source, args, output, translation } => {
+                let mut unit = without_object(job, source, Language::Cxx, args, output);
+                if let Some(translation) = translation {
+                    (unit.object, unit.lto) = (&translation.object, translation.lto);
+                }
+                let translation = translation.as_ref().map(|files| files.output.as_str());
+                cxx_modules::interface(&unit, output, translation, &self.shared, &reporter)
             }
             Work::Precompile { source, headers, language, args, output } => {
                 let unit = without_object(job, source, *language, args, output);

@@ -3,9 +3,16 @@
 //! decided by the orchestrator.
 
 use super::inputs::HashCache;
-use super::unit::{Observer, Unit, UnitListener, UnitResult};
-use crate::llvm::{Buffer, Clang, Reported};
+use super::unit::{LiveModule, Observer, Unit, UnitListener, UnitResult};
+use crate::llvm::{Buffer, Clang, Context, Reported, WaitingModule};
 use tender_protocol::{Lto, ModuleScan, PhaseName};
+
+/// What is made of an interface.
+pub struct ModuleFile {
+    /// The module file (BMI).
+    pub content: Buffer,
+    pub translation: Option<WaitingModule>,
+}
 
 impl Unit<'_> {
     /// Finds out what the unit provides and requires, by preprocessing it.
@@ -13,12 +20,24 @@ impl Unit<'_> {
         self.listened(cache, observer, |listener| self.open(listener)?.scan())
     }
 
-    /// Makes the module file of the unit.
-    pub fn interface(&self, cache: &HashCache, observer: &dyn Observer) -> UnitResult<Buffer> {
+    /// Makes the module file of the unit. `translates`: and its module, for `BeginOptions`.
+    pub fn interface(
+        &self,
+        translates: bool,
+        cache: &HashCache,
+        observer: &dyn Observer,
+    ) -> UnitResult<ModuleFile> {
         self.listened(cache, observer, |listener| {
-            let mut clang = self.open(listener)?;
+            listener.observer.enter(PhaseName::Translate);
+            let mut clang = self.open_clang(self.lto, listener)?;
             self.precompiled(&mut clang, listener);
-            clang.interface()
+            if !translates {
+                return Ok(ModuleFile { content: clang.interface()?, translation: None });
+            }
+            let context = Context::create();
+            let (content, module) = clang.translate_interface(&context)?;
+            let _live = LiveModule::new(listener.observer);
+            Ok(ModuleFile { content, translation: Some(WaitingModule::of(&clang, module)) })
         })
     }
 

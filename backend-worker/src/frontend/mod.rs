@@ -9,6 +9,7 @@ mod scans;
 mod shared_headers;
 mod unit;
 
+pub use cxx_modules::ModuleFile;
 pub use flags::refused;
 pub use header_file::{HeaderFiles, encode as encode_headers};
 pub use inputs::{Dependencies, DependencyCollector, HashCache, hash_of};

@@ -4,7 +4,7 @@
 //! A waiting module is never kept as IR, which takes about ten times the memory. So a worker that
 //! runs n parts has at most n modules as IR.
 
-use crate::llvm::{Clang, Context, CutModule, Module, Reported, WaitingModule};
+use crate::llvm::{Context, CutModule, Module, WaitingModule};
 
 /// The modules of a translated unit.
 pub enum Modules {
@@ -16,7 +16,7 @@ impl Modules {
     /// Expected costs of the pieces, relative to each other; one element if the module is whole.
     pub fn costs(&self) -> Vec<u64> {
         match self {
-            Modules::Whole(module) => vec![module.size() as u64],
+            Modules::Whole(module) => vec![module.as_ref().len() as u64],
             Modules::Cut(module) => module.costs().collect(),
         }
     }
@@ -24,7 +24,7 @@ impl Modules {
     /// The size of the bitcode in bytes.
     pub fn held_bytes(&self) -> u64 {
         match self {
-            Modules::Whole(module) => module.size() as u64,
+            Modules::Whole(module) => module.as_ref().len() as u64,
             Modules::Cut(module) => module.bitcode_len() as u64,
         }
     }
@@ -50,21 +50,6 @@ impl Modules {
         match self {
             Modules::Whole(module) => module.read(context, source),
             Modules::Cut(module) => module.piece(context, piece as usize),
-        }
-    }
-
-    /// Sets `clang` up for a piece that was read.
-    ///
-    /// # Errors
-    /// clang has no such target.
-    pub fn adopted_by<'a>(
-        &'a self,
-        clang: &mut Clang<'a>,
-        module: &Module<'_>,
-    ) -> Result<(), Reported> {
-        match self {
-            Modules::Whole(waiting) => clang.adopt_waiting(waiting, module),
-            Modules::Cut(cut) => clang.adopt_piece(cut, module),
         }
     }
 }

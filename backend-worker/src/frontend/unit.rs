@@ -56,6 +56,8 @@ pub struct BeginOptions<'a> {
     pub cut: Option<&'a Cut>,
     /// Stop after translation in every case.
     pub translate_only: bool,
+    /// The file with the module that `Unit::interface` has made of the source already.
+    pub translation: Option<&'a str>,
 }
 
 /// The result of `Unit::begin`.
@@ -99,7 +101,10 @@ impl Unit<'_> {
         observer: &dyn Observer,
     ) -> UnitResult<BegunUnit> {
         self.listened(cache, observer, |listener| match self.language {
-            Language::C | Language::Cxx => self.begin_c(plan, listener),
+            Language::C | Language::Cxx => match plan.translation {
+                Some(file) => self.begin_translated(file, plan, listener),
+                None => self.begin_c(plan, listener),
+            },
             Language::LlvmIr | Language::Bitcode => self.begin_ir(plan, listener),
             Language::Assembly | Language::AssemblyWithCpp => {
                 self.assemble(listener).map(|object| BegunUnit::Code(Code::Object(object)))
@@ -130,7 +135,7 @@ impl Unit<'_> {
         let module = modules.read(&context, index, self.source);
         let module = module.map_err(|why| listener.error(self.source, why))?;
         let _live = LiveModule::new(listener.observer);
-        modules.adopted_by(&mut clang, &module)?;
+        clang.adopt(&module)?;
         self.backend(&mut clang, &module, modules.cut().map(|cut| (cut, index)), listener)
     }
 
@@ -209,6 +214,38 @@ impl Unit<'_> {
         self.translated(clang, module, live, plan, listener)
     }
 
+    /// Goes on with a module that was translated by another item.
+    fn begin_translated(
+        &self,
+        file: &str,
+        plan: BeginOptions<'_>,
+        listener: &UnitListener<'_>,
+    ) -> Result<BegunUnit, Reported> {
+        listener.observer.enter(PhaseName::Translate);
+        let waiting = WaitingModule::of_file(self.read_file(file, listener)?);
+        if let Some(cut) = plan.cut {
+            let context = Context::create();
+            let mut clang = self.open_clang(self.lto, listener)?;
+            let module = waiting.read(&context, self.source);
+            let module = module.map_err(|why| listener.error(file, why))?;
+            let _live = LiveModule::new(listener.observer);
+            clang.adopt(&module)?;
+            if llvm::may_be_cut(&clang, &module, cut) {
+                listener.observer.enter(PhaseName::Cut);
+                if let Cutting::Cut(pieces) = llvm::cut(&clang, module, cut) {
+                    return Ok(BegunUnit::Modules(Modules::Cut(pieces)));
+                }
+            }
+        }
+        // The file is bitcode already, which is read once: see `translated`.
+        let modules = Modules::Whole(waiting);
+        if plan.translate_only {
+            return Ok(BegunUnit::Modules(modules));
+        }
+        listener.observer.translated();
+        self.finish_piece(&modules, 0, listener).map(BegunUnit::Code)
+    }
+
     /// Compiles a translated module to the end, or keeps it as bitcode for other threads.
     pub(super) fn translated(
         &self,
@@ -228,15 +265,15 @@ impl Unit<'_> {
             }
         }
         if plan.translate_only {
-            return Ok(BegunUnit::Modules(Modules::Whole(WaitingModule::of(&clang, &module))));
+            return Ok(BegunUnit::Modules(Modules::Whole(WaitingModule::of(&clang, module))));
         }
         listener.observer.translated();
         if !self.lto.is_off() {
             // Bitcode differs, for instance in the order of metadata, if its module was read from
             // bitcode before, and its hash becomes part of symbols. So in both forms of translation
             // the module is read from bitcode once.
-            let modules = Modules::Whole(WaitingModule::of(&clang, &module));
-            drop((module, live, clang));
+            let modules = Modules::Whole(WaitingModule::of(&clang, module));
+            drop((live, clang));
             return self.finish_piece(&modules, 0, listener).map(BegunUnit::Code);
         }
         self.backend(&mut clang, &module, None, listener).map(BegunUnit::Code)
@@ -337,8 +374,12 @@ impl Unit<'_> {
     }
 
     fn read_source(&self, listener: &UnitListener<'_>) -> Result<Vec<u8>, Reported> {
+        self.read_file(self.source, listener)
+    }
+
+    fn read_file(&self, path: &str, listener: &UnitListener<'_>) -> Result<Vec<u8>, Reported> {
         let read = || -> std::io::Result<(Vec<u8>, FileStamp)> {
-            let mut file = std::fs::File::open(self.source)?;
+            let mut file = std::fs::File::open(path)?;
             let stamp = stamp(&file.metadata()?);
             let mut content = Vec::new();
             file.read_to_end(&mut content)?;
@@ -346,10 +387,10 @@ impl Unit<'_> {
         };
         match read() {
             Ok((content, stamp)) => {
-                listener.read(self.source, stamp, Some(&content));
+                listener.read(path, stamp, Some(&content));
                 Ok(content)
             }
-            Err(why) => Err(listener.error(self.source, format!("cannot read the file: {why}"))),
+            Err(why) => Err(listener.error(path, format!("cannot read the file: {why}"))),
         }
     }
 

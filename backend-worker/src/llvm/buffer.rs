@@ -26,6 +26,12 @@ impl std::ops::Deref for Buffer {
     }
 }
 
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 impl Drop for Buffer {
     fn drop(&mut self) {
         let raw = std::mem::replace(&mut self.0, ffi::TenderBuffer::EMPTY);

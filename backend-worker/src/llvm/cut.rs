@@ -5,9 +5,8 @@
 //! threads may share a `CutModule`.
 
 use super::buffer::Buffer;
-use super::clang::{Clang, Reported};
+use super::clang::Clang;
 use super::ffi;
-use super::source_locations::SourceLocations;
 use crate::partition::{Assembly, Edge, Graph, Limits, Node, Piece, Role, partition};
 use inkwell::context::{AsContextRef, Context};
 use inkwell::module::Module;
@@ -29,7 +28,6 @@ pub struct CutModule {
     pieces: Vec<Piece>,
     promoted: Vec<Promoted>,
     suffix: String,
-    source_locations: SourceLocations,
 }
 
 /// A symbol that was local before the cut. The names are those that the assembler sees.
@@ -84,7 +82,7 @@ pub fn cut_with<'c>(
     let Some(assignment) = partition(&graph, limits) else {
         return Cutting::Whole(module, "it is small".to_owned());
     };
-    let source_locations = SourceLocations::of(clang, &module);
+    clang.note_locations(&module);
     let changes: Vec<u8> = assignment.changes.iter().map(|change| *change as u8).collect();
     let mut promoted: Vec<Promoted> = Vec::new();
     let mut bitcode = ffi::TenderBuffer::EMPTY;
@@ -107,7 +105,6 @@ pub fn cut_with<'c>(
         pieces: assignment.pieces,
         promoted,
         suffix: suffix.to_owned(),
-        source_locations,
     })
 }
 
@@ -228,7 +225,7 @@ impl CutModule {
     }
 
     /// Reads one piece into its own context, with `getLazyBitcodeModule`. Before it is optimised it
-    /// must be passed to `Clang::adopt_piece`.
+    /// must be passed to `Clang::adopt`.
     ///
     /// # Errors
     /// LLVM's text. It means a bug of ours.
@@ -256,17 +253,7 @@ impl CutModule {
     }
 }
 
-impl<'a> Clang<'a> {
-    /// Sets this unit up for a piece of `cut`, as `adopt` does. Diagnostics get the source
-    /// locations of the original module.
-    ///
-    /// # Errors
-    /// clang has no such target.
-    pub fn adopt_piece(&mut self, cut: &'a CutModule, module: &Module<'_>) -> Result<(), Reported> {
-        cut.source_locations.lend(self);
-        self.adopt(module)
-    }
-
+impl Clang<'_> {
     /// Prepares an optimised piece for `emit`, as `Join` needs it.
     pub fn prepare_piece(&self, cut: &CutModule, index: usize, module: &Module<'_>) {
         // SAFETY: the unit, the module and the text are alive.

@@ -3,6 +3,8 @@
 use super::buffer::Buffer;
 use super::clang::{Clang, Reported};
 use super::ffi;
+use inkwell::context::{AsContextRef, Context};
+use inkwell::module::Module;
 use std::ffi::c_void;
 use tender_protocol::{ModuleName, ModuleScan};
 
@@ -45,5 +47,27 @@ impl Clang<'_> {
         let ok = unsafe { ffi::tender_clang_interface(self.unit, &raw mut out) };
         let out = Buffer::adopt(out).ok_or(Reported)?;
         if ok { Ok(out) } else { Err(Reported) }
+    }
+
+    /// As `interface` and `translate`, of one AST.
+    ///
+    /// # Errors
+    /// As those.
+    pub fn translate_interface<'c>(
+        &mut self,
+        context: &'c Context,
+    ) -> Result<(Buffer, Module<'c>), Reported> {
+        let mut out = ffi::TenderBuffer::EMPTY;
+        // SAFETY: unit and context are alive; `out` is written before it is read. A module is in
+        // `context`, and the shim gave it up.
+        let module = unsafe {
+            let made = ffi::tender_clang_translate_interface(
+                self.unit,
+                context.as_ctx_ref(),
+                &raw mut out,
+            );
+            (!made.is_null()).then(|| Module::new(made))
+        };
+        Buffer::adopt(out).zip(module).ok_or(Reported)
     }
 }

@@ -151,6 +151,11 @@ unsafe extern "C" {
         found: extern "C" fn(*mut c_void, bool, TenderStr, TenderStr, u32),
     ) -> bool;
     pub fn tender_clang_interface(unit: *mut TenderClang, out: *mut TenderBuffer) -> bool;
+    pub fn tender_clang_translate_interface(
+        unit: *mut TenderClang,
+        context: LLVMContextRef,
+        out: *mut TenderBuffer,
+    ) -> LLVMModuleRef;
     pub fn tender_clang_precompile(unit: *mut TenderClang, out: *mut TenderBuffer) -> bool;
     pub fn tender_tokens_scan(unit: *mut TenderClang) -> *mut TenderTokens;
     pub fn tender_tokens_free(tokens: *mut TenderTokens);
@@ -317,12 +322,6 @@ pub struct TenderGraph {
     _private: [u8; 0],
 }
 
-/// Opaque.
-#[repr(C)]
-pub struct TenderSourceLocations {
-    _private: [u8; 0],
-}
-
 unsafe extern "C" {
     pub fn tender_module_size(module: LLVMModuleRef) -> TenderModuleSize;
     pub fn tender_graph(module: LLVMModuleRef, optimised: bool) -> *mut TenderGraph;
@@ -356,15 +355,7 @@ unsafe extern "C" {
         first: bool,
         error: *mut TenderBuffer,
     ) -> LLVMModuleRef;
-    pub fn tender_source_locations(
-        unit: *const TenderClang,
-        module: LLVMModuleRef,
-    ) -> *mut TenderSourceLocations;
-    pub fn tender_source_locations_free(source_locations: *mut TenderSourceLocations);
-    pub fn tender_clang_set_source_locations(
-        unit: *mut TenderClang,
-        source_locations: *const TenderSourceLocations,
-    );
+    pub fn tender_clang_note_locations(unit: *const TenderClang, module: LLVMModuleRef);
     pub fn tender_cut_prepare(
         unit: *const TenderClang,
         module: LLVMModuleRef,

@@ -15,7 +15,7 @@ mod module;
 mod precompile;
 mod process;
 mod shared_headers;
-mod source_locations;
+mod waiting;
 
 pub use archive::{ArchiveMember, archive};
 pub use buffer::Buffer;
@@ -32,7 +32,7 @@ pub use process::{
     initialise, libraries, llvm_version, purge, reset_thread_peak, thread_live, thread_peak,
 };
 pub use shared_headers::{Scan, SharedHeaders};
-pub use source_locations::WaitingModule;
+pub use waiting::WaitingModule;
 
 /// The directory in which LLVM was installed when this program was built.
 pub const LLVM_PREFIX: &str = env!("TENDER_LLVM_PREFIX");

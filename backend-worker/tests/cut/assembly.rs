@@ -104,7 +104,7 @@ fn cut_assembly_errors_are_reported_once_with_their_location() {
             let mut clang = Clang::open(request, Lto::Off, &diagnostics)
                 .unwrap_or_else(|_| panic!("as before"));
             let module = cut.piece(&context, index).unwrap();
-            clang.adopt_piece(cut, &module).unwrap();
+            clang.adopt(&module).unwrap();
             clang.optimise(&module).unwrap();
             let _ = clang.emit(&module);
         }

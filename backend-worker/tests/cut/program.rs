@@ -106,7 +106,7 @@ impl Program {
                 let mut clang = Clang::open(request, Lto::Off, &heard).expect("as before");
                 let module = cut.piece(&context, index).unwrap();
                 module.verify().unwrap();
-                clang.adopt_piece(cut, &module).expect("same target");
+                clang.adopt(&module).expect("same target");
                 assert!(clang.optimise(&module).is_ok(), "{:?}", heard.0.borrow());
                 clang.prepare_piece(cut, index, &module);
                 let emitted =

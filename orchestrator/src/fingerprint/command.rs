@@ -4,7 +4,9 @@ use super::reason::RebuildReason;
 use crate::graph::{Item, Run};
 use camino::Utf8Path;
 use std::collections::HashMap;
-use tender_protocol::{Configure, Cut, Lto, LtoArchive, LtoLink, Share, Work};
+use tender_protocol::{
+    Configure, Cut, InterfaceTranslation, Lto, LtoArchive, LtoLink, Share, Work,
+};
 
 pub(super) type Hash = [u8; 32];
 
@@ -19,7 +21,16 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
         buffer.extend_from_slice(word.as_bytes());
     };
     match &item.run {
-        Run::Worker(Work::Compile { source, language, args, object, cut, lto, share }) => {
+        Run::Worker(Work::Compile {
+            source,
+            language,
+            args,
+            object,
+            cut,
+            lto,
+            share,
+            translation,
+        }) => {
             add("compile");
             add(source);
             add(language_name(*language));
@@ -33,6 +44,10 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
             if let Some(Share { headers: _, verify }) = share {
                 add(if *verify { "headers verified" } else { "headers shared" });
             }
+            if let Some(file) = translation {
+                add("translation");
+                add(file);
+            }
             args.iter().for_each(|arg| add(arg));
         }
         Run::Worker(Work::Check { source, language, args }) => {
@@ -41,12 +56,22 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
             add(language_name(*language));
             args.iter().for_each(|arg| add(arg));
         }
-        Run::Worker(
-            work @ (Work::Scan { source, args, output } | Work::Interface { source, args, output }),
-        ) => {
-            add(if matches!(work, Work::Scan { .. }) { "scan" } else { "interface" });
+        Run::Worker(Work::Scan { source, args, output }) => {
+            add("scan");
             add(source);
             add(output);
+            args.iter().for_each(|arg| add(arg));
+        }
+        Run::Worker(Work::Interface { source, args, output, translation }) => {
+            add("interface");
+            add(source);
+            add(output);
+            if let Some(InterfaceTranslation { output, object, lto }) = translation {
+                add("translation");
+                add(output);
+                add(object);
+                add(lto_name(*lto));
+            }
             args.iter().for_each(|arg| add(arg));
         }
         Run::Worker(Work::Precompile { source, headers, language, args, output }) => {

@@ -58,6 +58,7 @@ fn space() -> Space {
         cut: None,
         lto: Default::default(),
         share: None,
+        translation: None,
     };
     let archive = Work::Archive {
         output: "lib.a".into(),

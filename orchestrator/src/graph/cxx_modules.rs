@@ -26,11 +26,13 @@
 //! no object: all that they export is in the library.
 //!
 //! Module files are made apart from objects: importers wait for a front end, not for the optimiser.
-//! An interface is parsed twice for that.
+//! The item of a module file also translates the interface, if it has an object by the same words, and
+//! the item of the object goes on from there.
 
 use super::GraphError;
 use super::InstalledLibrary;
-use super::build::Builder;
+use super::build::{Builder, Mode};
+use super::codegen;
 use super::installed_modules::{InstalledModules, mode_of_target};
 use super::instance::{BuiltFor, Instance};
 use super::model::{Ingredients, Item, ItemKind, Run};
@@ -45,7 +47,7 @@ use crate::manifest::{Crate, CrateId, is_interface};
 use camino::Utf8PathBuf;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use tender_protocol::{ModuleName, ModuleScan, Work};
+use tender_protocol::{InterfaceTranslation, Lto, ModuleName, ModuleScan, Work};
 
 /// The results of scans, by the keys of their items.
 pub type Scans = HashMap<String, ModuleScan>;
@@ -99,6 +101,8 @@ pub(super) struct Interface {
     /// For its module files.
     pub directory: Utf8PathBuf,
     pub unit: CxxUnit,
+    /// That of its object, if it has one, and how it is compiled.
+    pub object: Option<(Utf8PathBuf, Lto)>,
 }
 
 /// What modules add to a unit.
@@ -106,6 +110,10 @@ pub(super) struct Interface {
 pub(super) struct ImportedModules {
     pub words: Vec<String>,
     pub after: Vec<ItemId>,
+    /// Whether the unit declares one itself.
+    pub declares: bool,
+    /// The module (of LLVM) of the unit, which the item of its module file makes.
+    pub translation: Option<Utf8PathBuf>,
 }
 
 impl NamedModules {
@@ -199,8 +207,9 @@ impl<'a> Builder<'_> {
         let modes: HashMap<usize, Vec<String>> = (installed.keys())
             .filter_map(|target| Some((*target, mode_of_target(&found, *target)?)))
             .collect();
+        let lto = (self.mode(&of) == Mode::Build).then(|| codegen::lto(units.profile()));
         for ((target, unit), scan) in found.into_iter().zip(scans) {
-            self.know(&of, target, scopes[&target], unit, scan)?;
+            self.know(&of, target, scopes[&target], unit, scan, lto)?;
         }
         for target in targets {
             self.show_modules(&of, *target, scopes[target])?;
@@ -304,7 +313,7 @@ impl<'a> Builder<'_> {
         }
     }
 
-    /// Takes in what a unit declares and imports.
+    /// Takes in what a unit declares and imports. `lto`: how its object is compiled, if there is one.
     fn know(
         &mut self,
         of: &Instance<'_>,
@@ -312,6 +321,7 @@ impl<'a> Builder<'_> {
         scope: ScopeId,
         unit: CxxUnit,
         scan: ModuleScan,
+        lto: Option<Lto>,
     ) -> Result<(), GraphError> {
         let build = (of.id, of.built_for);
         let id = (build, unit.owner, unit.path.clone());
@@ -321,11 +331,19 @@ impl<'a> Builder<'_> {
             None => {
                 let declares = scan.provides.as_ref().map(|at| {
                     let crates_dir = self.path_for_commands(&self.side(of.built_for).crates_dir);
-                    let directory = crates_dir.join(&of.krate.name).join("modules");
+                    let mut directory = crates_dir.join(&of.krate.name).join("modules");
+                    let mut key = of.krate.name.clone();
+                    if lto.is_none() {
+                        // Without translations, so that they do not take the place of those with.
+                        directory.push("check");
+                        key += " check";
+                    }
                     self.modules.interfaces.push(Interface {
                         krate: ItemCrate::new(of),
-                        key: format!("{} interface {}", of.krate.name, unit.target),
+                        key: format!("{key} interface {}", unit.target),
                         directory: directory.join(&unit.directory),
+                        object: lto
+                            .map(|lto| (self.object_of(of, &unit.directory, &unit.name), lto)),
                         unit: unit.clone(),
                     });
                     let origin = ModuleOrigin::Crate(of.krate.name.clone());
@@ -439,6 +457,7 @@ impl<'a> Builder<'_> {
                 key,
                 directory: directory.clone(),
                 unit,
+                object: None,
             });
             let declared = DeclaredModule { at, origin: ModuleOrigin::Std, requires, scope };
             let id = self.modules.names.declare(declared);
@@ -501,10 +520,12 @@ impl<'a> Builder<'_> {
         let declares = unit.declares;
         let mode = mode_of(args);
         let mut imported = self.module_files(&reached, &mode)?;
+        imported.declares = declares.is_some();
         if let Some(id) = declares
             && let Some(own) = self.modules.files.get(&(id, mode))
         {
             imported.after.push(*own);
+            imported.translation = self.graph[*own].outputs.get(1).cloned();
         }
         Ok(imported)
     }
@@ -540,8 +561,9 @@ impl<'a> Builder<'_> {
         }
         let module = self.modules.names.of(id).clone();
         let reached = self.modules.names.reached(module.scope, &module.requires)?;
-        let ImportedModules { words, after } = self.module_files(&reached, mode)?;
-        let Interface { krate, key: begin, directory, unit } = &self.modules.interfaces[id.0];
+        let ImportedModules { words, after, .. } = self.module_files(&reached, mode)?;
+        let Interface { krate, key: begin, directory, unit, object } =
+            &self.modules.interfaces[id.0];
         let own_mode = mode_of(&unit.args);
         let is_own = own_mode == mode;
         let mut ingredients = unit.ingredients.clone();
@@ -560,9 +582,21 @@ impl<'a> Builder<'_> {
         ingredients.own.extend(words);
         // A name has no hyphen in it.
         let output = directory.join(format!("{}.pcm", module.at.name.replace(':', "-")));
-        let work =
-            Work::Interface { source: unit.seen.to_string(), args, output: output.to_string() };
+        let translation =
+            object.as_ref().filter(|_| is_own).map(|(object, lto)| InterfaceTranslation {
+                output: output.with_extension("bc").to_string(),
+                object: object.to_string(),
+                lto: *lto,
+            });
+        let translated = translation.as_ref().map(|files| Utf8PathBuf::from(&files.output));
+        let work = Work::Interface {
+            source: unit.seen.to_string(),
+            args,
+            output: output.to_string(),
+            translation,
+        };
         let mut item = self.item_of(krate, ItemKind::Interface, item_key, unit, work, output);
+        item.outputs.extend(translated);
         item.ingredients = ingredients;
         item.after.extend(after);
         let item = self.add(item)?;

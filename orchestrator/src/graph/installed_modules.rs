@@ -221,6 +221,7 @@ impl Builder<'_> {
             key: format!("installed {place} interface"),
             directory: directory.join(".installed").join(&place),
             unit: unit_of(library, module),
+            object: None,
         });
         let origin = ModuleOrigin::Installed {
             library: library.name.clone(),

@@ -249,7 +249,7 @@ impl Graph {
         let before = item.after.iter().map(|before| &self[*before]);
         let files = before
             .filter(|before| matches!(before.kind, ItemKind::Interface | ItemKind::Precompile));
-        files.flat_map(|before| &before.outputs).map(Utf8PathBuf::to_string).collect()
+        files.filter_map(|before| before.outputs.first()).map(Utf8PathBuf::to_string).collect()
     }
 
     /// The items that are `part` of it, and all that they come after.

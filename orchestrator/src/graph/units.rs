@@ -116,6 +116,10 @@ impl<'a> CrateUnits<'a> {
         self.context.of
     }
 
+    pub fn profile(&self) -> &'a Profile {
+        self.context.profile
+    }
+
     pub fn has_precompiled_headers(&self, number: usize) -> bool {
         !self.targets[number].settings.precompiled_headers.is_empty()
     }
@@ -528,6 +532,12 @@ impl<'a> Builder<'_> {
         Ok(share)
     }
 
+    /// The path of the object of a source of a crate; `directory` is that of a target.
+    pub(super) fn object_of(&self, of: &Instance<'_>, directory: &str, name: &str) -> Utf8PathBuf {
+        let crates_dir = self.path_for_commands(&self.side(of.built_for).crates_dir);
+        crates_dir.join(&of.krate.name).join("obj").join(directory).join(object_path(name))
+    }
+
     /// The unit of a source as one of the target `number`; made now if it is not there yet.
     fn plan_unit(
         &mut self,
@@ -543,12 +553,7 @@ impl<'a> Builder<'_> {
         };
         let UnitContext { of, profile, .. } = units.context;
         let (krate, target) = (of.krate, &units.targets[number]);
-        let object = self
-            .path_for_commands(&self.side(of.built_for).crates_dir)
-            .join(&krate.name)
-            .join("obj")
-            .join(&target.directory)
-            .join(object_path(name));
+        let object = self.object_of(of, &target.directory, name);
         let size = self.request.surroundings.file_size(path);
         let has_module = language.is_some_and(codegen::has_module);
         let lto = if has_module { codegen::lto(profile) } else { Lto::Off };
@@ -568,10 +573,13 @@ impl<'a> Builder<'_> {
         let prepared = units.prepared(number);
         let (mut args, mut ingredients) = prepared.args(source_kind).clone();
         let mut after = prepared.after.clone();
-        let inputs = [seen.clone()].into_iter().chain(prepared.declared.iter().cloned()).collect();
+        let mut inputs: Vec<Utf8PathBuf> =
+            [seen.clone()].into_iter().chain(prepared.declared.iter().cloned()).collect();
         let imported = self.imported_modules(of, number, path, &args)?;
+        let translation = imported.translation;
         args.extend(imported.words.iter().cloned());
-        let mut plain = imported.words.is_empty();
+        // Its object must not depend on whether another unit imports its module.
+        let mut plain = imported.words.is_empty() && !imported.declares;
         ingredients.own.extend(imported.words);
         after.extend(imported.after);
         if let Some(language) = language
@@ -630,7 +638,12 @@ impl<'a> Builder<'_> {
                     cut,
                     lto,
                     share,
+                    translation: translation.as_ref().map(Utf8PathBuf::to_string),
                 };
+                // All else that the source is made of counts for the item that has translated it.
+                if let Some(file) = translation {
+                    inputs = vec![file];
+                }
                 (ItemKind::Compile, key(""), Run::Worker(work), outputs)
             }
         };

@@ -72,6 +72,9 @@ fn shortened(word: &str) -> Cow<'_, str> {
 
 fn worker_words<'a>(work: &'a Work, real_driver: Option<&'a [String]>) -> Vec<&'a str> {
     match work {
+        Work::Compile { translation: Some(file), args, object, .. } => {
+            join(&["clang"], args, &["-c", file, "-o", object])
+        }
         Work::Compile { source, args, object, .. } => {
             join(&["clang"], args, &["-c", source, "-o", object])
         }
@@ -81,7 +84,13 @@ fn worker_words<'a>(work: &'a Work, real_driver: Option<&'a [String]>) -> Vec<&'
             args,
             &["-c", source],
         ),
-        Work::Interface { source, args, output } => {
+        Work::Interface { source, args, translation: Some(files), .. } => {
+            const TRANSLATE: [&str; 4] = ["-c", "-emit-llvm", "-Xclang", "-disable-llvm-passes"];
+            let mut words = join(&["clang"], args, &TRANSLATE);
+            words.extend(["-x", "c++-module", source, "-fmodule-output", "-o", &files.output]);
+            words
+        }
+        Work::Interface { source, args, output, .. } => {
             join(&["clang"], args, &["--precompile", "-x", "c++-module", source, "-o", output])
         }
         Work::Precompile { source, args, output, .. } => {

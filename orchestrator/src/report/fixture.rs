@@ -125,6 +125,7 @@ fn compile(krate: u32, key: &str, source: &str, object: &str) -> Item {
         cut: None,
         lto: Default::default(),
         share: None,
+        translation: None,
     };
     item(krate, ItemKind::Compile, key, source, Run::Worker(work), object)
 }

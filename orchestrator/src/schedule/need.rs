@@ -140,6 +140,7 @@ mod tests {
             cut: None,
             lto: Lto::Off,
             share: None,
+            translation: None,
         };
         item(ItemKind::Compile, Run::Worker(work), size, 0)
     }

@@ -75,6 +75,7 @@ impl Space {
                 cut: None,
                 lto: Default::default(),
                 share: None,
+                translation: None,
             };
             objects.push((
                 self.add(krate, name, ItemKind::Compile, &source, after, work, &object),

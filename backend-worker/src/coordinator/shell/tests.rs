@@ -212,6 +212,7 @@ fn check_serial(units: &[&str], jobs: u32, expect: &[&str]) {
             cut: None,
             lto: Default::default(),
             share: None,
+            translation: None,
         };
     }
     let mut messages = Vec::new();

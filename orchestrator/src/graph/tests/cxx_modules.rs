@@ -77,21 +77,32 @@ fn importers_come_after_the_module_files_that_they_read() {
     for (mode, step) in [(Mode::Build, ""), (Mode::Check, "check ")] {
         let graph = with_scans(&workspace, mode, &scans()).unwrap();
         assert!(graph.scanning().is_none());
-        let (math, part) = ("math interface lib math", "math interface lib math:part");
+        // Files of `check` are apart, because nothing is translated with them.
+        let math = &format!("math {step}interface lib math");
+        let part = &format!("{math}:part");
         assert_eq!(after(&graph, part), [""; 0]);
         assert_eq!(after(&graph, math), [part]);
         assert_eq!(after(&graph, &format!("math {step}lib src/more.cc")), [part, math]);
         assert_eq!(after(&graph, &format!("app {step}bin app src/main.cc")), [part, math]);
         // Its own, so that an error is shown once.
         assert_eq!(after(&graph, &format!("math {step}lib src/math.cppm")), [part, math]);
+        // Which has translated it already, if there is an object.
+        let directory = format!("target/debug/.tender/math/modules/{}lib", step.replace(' ', "/"));
+        let file = format!("{directory}/math.bc");
+        let own = item(&graph, &format!("math {step}lib src/math.cppm"));
+        let made = &item(&graph, math).outputs;
+        match &own.run {
+            Run::Worker(Work::Compile { translation, .. }) => {
+                assert_eq!((translation.as_ref(), made[1].as_str()), (Some(&file), &*file));
+                assert_eq!(own.inputs, [file]);
+            }
+            _ => assert_eq!(made.len(), 1),
+        }
         let main = item(&graph, &format!("app {step}bin app src/main.cc"));
-        let files = [
-            "target/debug/.tender/math/modules/lib/math-part.pcm",
-            "target/debug/.tender/math/modules/lib/math.pcm",
-        ];
+        let files = [format!("{directory}/math-part.pcm"), format!("{directory}/math.pcm")];
         assert_eq!(graph.module_files(main), files);
         let args = args(&graph, &main.key);
-        for (name, file) in [("math:part", files[0]), ("math", files[1])] {
+        for (name, file) in [("math:part", &files[0]), ("math", &files[1])] {
             assert!(args.contains(&format!("-fmodule-file={name}={file}")), "{args}");
         }
     }
@@ -158,7 +169,7 @@ fn std_modules_are_those_of_the_library_that_the_importer_is_compiled_with() {
         graph.items.iter().filter(|item| item.kind == ItemKind::Interface).collect();
     assert_eq!(files.len(), 2);
     assert!(files[0].key.starts_with("std interface std for "), "{}", files[0].key);
-    let Run::Worker(Work::Interface { source, args, output }) = &files[1].run else { panic!() };
+    let Run::Worker(Work::Interface { source, args, output, .. }) = &files[1].run else { panic!() };
     assert_eq!(source, "/llvm/std.compat.cppm");
     assert!(output.starts_with("target/debug/.tender/.std/"), "{output}");
     let file = &files[0].outputs[0];
