@@ -1,6 +1,7 @@
 //! Scans and module files of C++20 units.
 
 use super::*;
+use crate::manifest::ShareHeaders;
 use tender_protocol::{ModuleName, ModuleScan};
 
 /// A library with an interface and a unit, and a program that imports it.
@@ -106,6 +107,27 @@ fn importers_come_after_the_module_files_that_they_read() {
             assert!(args.contains(&format!("-fmodule-file={name}={file}")), "{args}");
         }
     }
+}
+
+#[test]
+fn unit_that_declares_a_module_shares_no_headers() {
+    // Else its object would depend on whether another unit imports the module.
+    let mut workspace = two_crates();
+    let math = workspace.crate_named("math").unwrap();
+    let math = &mut workspace.crates[math.0 as usize].libs[0];
+    math.sources.files.push("/w/math/src/plain.cc".into());
+    let mut scans = scans();
+    scans.insert("math scan lib src/plain.cc".into(), scan(None, &[]));
+    let profile = Profile { share_headers: ShareHeaders::Auto, ..profile("dev") };
+    let request = request(&workspace, &profile, Mode::Build, &["app"], &[], Targets::ALL);
+    let graph = build(&workspace, &GraphRequest { scans: &scans, ..request }).unwrap();
+    let shares = |source: &str| {
+        let item = item(&graph, &format!("math lib src/{source}"));
+        let Run::Worker(Work::Compile { share, .. }) = &item.run else { panic!("{:?}", item.run) };
+        share.is_some()
+    };
+    assert!(shares("plain.cc"));
+    assert!(!shares("part.cppm") && !shares("math.cppm") && !shares("more.cc"));
 }
 
 #[test]
