@@ -121,9 +121,11 @@ From convertedTo(const CXXRecordDecl *record) {
     return From::Anything;
   From result = From::Nothing;
   for (const Decl *member : record->getDefinition()->decls()) {
-    if (const auto *made = dyn_cast<FunctionTemplateDecl>(member))
-      if (isa<CXXConstructorDecl>(made->getTemplatedDecl()))
+    if (const auto *made = dyn_cast<FunctionTemplateDecl>(member)) {
+      const auto *any = dyn_cast<CXXConstructorDecl>(made->getTemplatedDecl());
+      if (any && !any->isExplicit())
         return From::Anything;
+    }
     const auto *constructor = dyn_cast<CXXConstructorDecl>(member);
     if (!constructor || !constructor->isConvertingConstructor(/*AllowExplicit=*/false) ||
         constructor->isCopyOrMoveConstructor() || constructor->getNumParams() == 0 ||

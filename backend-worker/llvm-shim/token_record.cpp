@@ -5,6 +5,7 @@
 #include "clang/Basic/SourceManager.h"
 #include "clang/Frontend/CompilerInstance.h"
 #include "clang/Lex/HeaderSearch.h"
+#include "clang/Lex/Lexer.h"
 #include "clang/Lex/PPCallbacks.h"
 #include "clang/Lex/Preprocessor.h"
 #include "llvm/ADT/StringExtras.h"
@@ -45,7 +46,7 @@ public:
   }
 
   void PragmaDirective(SourceLocation location, PragmaIntroducerKind kind) override {
-    record.pragma(location, kind != PIK_HashPragma);
+    record.pragma(location, kind);
   }
 
 private:
@@ -167,21 +168,27 @@ void TokenRecord::declarator(const Token &token) {
 }
 
 // Known are pragmas whose effect ends with the file, and pairs of them that end what they begin.
-void TokenRecord::pragma(SourceLocation location, bool isOperator) {
+void TokenRecord::pragma(SourceLocation location, PragmaIntroducerKind kind) {
   SourceLocation expanded = sources->getExpansionLoc(location);
   uint32_t index = fileOf(sources->getFileID(expanded));
   if (index == NONE)
     return;
   RecordedFile &file = files[index];
-  if (isOperator) {
-    file.leavesState |= !file.system;
+  if (kind != PIK_HashPragma && file.system)
     return;
+  StringRef text;
+  if (kind == PIK_HashPragma) {
+    text = StringRef(sources->getCharacterData(expanded));
+    text = text.take_until([](char c) { return c == '\n'; }).trim();
+    text.consume_front("#");
+    text = text.ltrim();
+    text.consume_front("pragma");
+  } else if (kind == PIK__Pragma) {
+    // Clang has entered the operator's string, and begins to lex it (Preprocessor::Handle_Pragma).
+    const auto *lexer = static_cast<const Lexer *>(pp->getCurrentLexer());
+    const char *begin = lexer->getBufferLocation();
+    text = StringRef(begin, lexer->getBuffer().end() - begin).trim();
   }
-  StringRef text(sources->getCharacterData(expanded));
-  text = text.take_until([](char c) { return c == '\n'; }).trim();
-  text.consume_front("#");
-  text = text.ltrim();
-  text.consume_front("pragma");
   SmallVector<StringRef, 8> words;
   SmallString<128> spaced;
   for (char c : text) {

@@ -8,6 +8,7 @@
 
 #include "clang/Basic/SourceLocation.h"
 #include "clang/Basic/TokenKinds.h"
+#include "clang/Lex/Pragma.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/StringMap.h"
@@ -80,7 +81,7 @@ private:
   uint32_t fileOf(clang::FileID id);
   void token(const clang::Token &token);
   void declarator(const clang::Token &token);
-  void pragma(clang::SourceLocation location, bool isOperator);
+  void pragma(clang::SourceLocation location, clang::PragmaIntroducerKind kind);
 
   clang::Preprocessor *pp = nullptr;
   clang::SourceManager *sources = nullptr;

@@ -378,6 +378,16 @@ fn headers_with_something_to_say_are_not_shared() {
     assert!(tree.share("#include \"packs.h\"\n").is_none());
     assert!(tree.share("#include \"missing.h\"\n").is_none());
     assert!(tree.share("#include \"pairs.h\"\n").is_some());
+    // The same by the operator, within a macro.
+    let push =
+        "_Pragma(\"clang diagnostic push\") _Pragma(\"clang diagnostic ignored \\\"-Wall\\\"\")";
+    let text = |end: &str| format!("#define PUSH {push}\nPUSH int odd();\n{end}\n");
+    tree.write("operators.h", &text("_Pragma(\"clang diagnostic pop\")"));
+    tree.write("open.h", &text(""));
+    tree.write("packs_operator.h", "_Pragma(\"pack(1)\") struct Odd { char a; int b; };\n");
+    assert!(tree.share("#include \"operators.h\"\n").is_some());
+    assert!(tree.share("#include \"open.h\"\n").is_none());
+    assert!(tree.share("#include \"packs_operator.h\"\n").is_none());
 }
 
 #[test]
@@ -460,6 +470,7 @@ fn unit_is_compiled_alone_where_it_could_change_templates_of_the_headers() {
         "namespace lib { int other(Item); static int helper() { return 3; } }\n",
         "namespace lib { namespace { inline int rank(Item, int) { return 7; } } }\n",
         "namespace lib { struct Own { Own(const char *, int); }; bool operator==(const Own &, const Own &); }\n",
+        "struct Only { template <typename T> explicit Only(T); };\nnamespace lib { bool operator==(Only, Only); }\n",
         "namespace lib { struct Wide { Wide(int); }; bool operator<(Wide, Wide); Wide operator+(Wide, int); }\n",
         "template <typename T> struct Own {};\nnamespace lib { template <typename T> struct Trait<Own<T>> {}; template <typename T> int rank(Own<T>, int); }\n",
         "template <typename T> T *mine(T one, lib::Item item) { return nullptr; }\nextern template lib::Item *mine<lib::Item>(lib::Item, lib::Item item);\ntemplate __attribute__((visibility(\"default\"))) int *mine(int, lib::Item);\n",

@@ -218,26 +218,27 @@ fn common(
     sets.fold(first, |all, set| all.intersection(&set).cloned().collect())
 }
 
-/// Those of the units that read each file of the standard library that so many of them read, with the
-/// text that most of these read.
+/// Those of the units that read each file of the standard library that so many of them read. Of units
+/// for which a file has different texts, those with the text that most have, one file after the other:
+/// so there is always one that has all the texts that are left.
 fn readers(units: &[&Tokens], members: &[usize], percent: usize) -> Vec<usize> {
-    let sets: Vec<HashSet<(&str, u64)>> =
-        members.iter().map(|unit| standard_texts(units[*unit])).collect();
-    let mut count: HashMap<&str, BTreeMap<u64, usize>> = HashMap::new();
-    for (name, text) in sets.iter().flatten() {
-        *count.entry(name).or_default().entry(*text).or_default() += 1;
+    let mut left: Vec<(usize, HashMap<&str, u64>)> =
+        members.iter().map(|unit| (*unit, standard_texts(units[*unit]))).collect();
+    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in left.iter().flat_map(|(_, texts)| texts.keys()) {
+        *count.entry(name).or_default() += 1;
     }
-    let wanted: Vec<(&str, u64)> = count
-        .into_iter()
-        .filter(|(_, texts)| texts.values().sum::<usize>() * 100 >= members.len() * percent)
-        .filter_map(|(name, texts)| {
-            let most = texts.into_iter().rev().max_by_key(|(_, readers)| *readers)?;
-            Some((name, most.0))
-        })
-        .collect();
-    let reads_all = |set: &HashSet<(&str, u64)>| wanted.iter().all(|text| set.contains(text));
-    let of = members.iter().zip(&sets).filter(|(_, set)| reads_all(set));
-    of.map(|(unit, _)| *unit).collect()
+    for (name, _) in count.iter().filter(|(_, readers)| **readers * 100 >= members.len() * percent)
+    {
+        let mut readers: BTreeMap<u64, usize> = BTreeMap::new();
+        for text in left.iter().filter_map(|(_, texts)| texts.get(name)) {
+            *readers.entry(*text).or_default() += 1;
+        }
+        if let Some((most, _)) = readers.into_iter().rev().max_by_key(|(_, readers)| *readers) {
+            left.retain(|(_, texts)| texts.get(name) == Some(&most));
+        }
+    }
+    left.into_iter().map(|(unit, _)| unit).collect()
 }
 
 /// Those that text of the project includes.
@@ -257,7 +258,7 @@ fn standard_files(unit: &Tokens) -> HashSet<String> {
 
 /// The files of standard headers, and what they yield where that matters: parts of the C library
 /// declare a type where it is needed first, and debug information shows where that was.
-fn standard_texts(unit: &Tokens) -> HashSet<(&str, u64)> {
+fn standard_texts(unit: &Tokens) -> HashMap<&str, u64> {
     let files = unit.files.iter().enumerate().filter(|(at, _)| unit.is_standard(*at));
     let text = |file: &TokenFile| if unit.shows_places { file.statements } else { 0 };
     files.map(|(_, file)| (file.name.as_str(), text(file))).collect()

@@ -97,6 +97,21 @@ fn choice_shares_standard_headers_that_read_alike_where_places_are_shown() {
 }
 
 #[test]
+fn choice_finds_units_with_all_the_same_texts_where_places_are_shown() {
+    // Most read `<map>` as no unit does that reads `<set>` as most do.
+    let kinds =
+        [("<map>:100000 <set>:9", 4), ("<map>:100000* <set>:9*", 3), ("<map>:100000* <set>:8", 3)];
+    let units: Vec<Tokens> = kinds
+        .iter()
+        .flat_map(|(text, count)| (0..*count).map(move |_| debug(&format!("{text} 1.cc"))))
+        .collect();
+    let mut groups: Vec<Vec<usize>> =
+        texts_of(&units).into_iter().map(|(_, members)| members).collect();
+    groups.sort();
+    assert_eq!(groups, [vec![0, 1, 2, 3], vec![4, 5, 6], vec![7, 8, 9]]);
+}
+
+#[test]
 fn choice_makes_a_group_for_each_way_to_begin_and_leaves_others_alone() {
     let found = texts(&[
         "a.h b.h 1.cc",
