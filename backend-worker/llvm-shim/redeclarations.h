@@ -1,6 +1,7 @@
 // Gives each later declaration of a type's name the place and the type of the first one. Debug
-// information shows those of the declaration that a use found; of several, that is another one where
-// they come from a precompiled file. Knows nothing of precompiled files.
+// information shows those of the declaration that a use found; of several, that is another one
+// where they come from a precompiled file. Notes which using-declarations stand before others of
+// the same name. Knows nothing of precompiled files.
 #pragma once
 
 #include <string>
@@ -8,6 +9,10 @@
 
 #include "clang/AST/Decl.h"
 #include "clang/Basic/SourceManager.h"
+
+namespace clang {
+class UsingDecl;
+}
 
 namespace tender {
 
@@ -31,6 +36,9 @@ public:
   void declared(clang::Decl *decl, const clang::SourceManager &sources);
 
   std::vector<Redeclaration> found;
+
+private:
+  void noteEarlier(const clang::UsingDecl *later, const clang::SourceManager &sources);
 };
 
 } // namespace tender
