@@ -306,6 +306,21 @@ fn alone(tree: &Tree, text: &str, headers: &str) -> Option<Alone> {
     shared.alone
 }
 
+/// Debug information has one function of a using-declaration. That of `<stdlib.h>` finds those of
+/// `std::abs` in the shared headers or in the unit.
+#[test]
+fn using_declaration_has_the_same_function_in_debug_information() {
+    let tree = Tree::new(&["-O0", "-g"]);
+    let text = "#include <cmath>\n#include <stdlib.h>\nint f(int x) { return abs(x); }\n";
+    assert_eq!(alone(&tree, text, "#include <cmath>\n"), None);
+    tree.write(
+        "lib.h",
+        "#pragma once\nnamespace lib { void g(int); void g(long); void g(char); }\n",
+    );
+    let text = "#include \"lib.h\"\nusing lib::g;\nvoid h() { g(1); }\n";
+    assert_eq!(alone(&tree, text, "#include \"lib.h\"\n"), None);
+}
+
 fn elsewhere(tree: &Tree, file: &str) -> Option<Alone> {
     let path = tree.dir.path().join(file).to_str().unwrap().to_owned();
     Some(Alone::Unfit(Unfit::Elsewhere(path)))
